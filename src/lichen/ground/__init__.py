@@ -1,0 +1,1 @@
+"""What everything stands on: clock, failpoints, durable files, secrets, quoting, digests."""

@@ -1,0 +1,37 @@
+"""Backends are found by entry point, built-in ones too; nothing is registered at import."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from lichen.errors import SystemFailed, WrongUsage, did_you_mean
+
+
+def names(group: str) -> list[str]:
+    """The backends installed for a port's entry-point group, by name."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
+def load(group: str, name: str) -> Any:
+    """The class or function behind a backend's name.
+
+    An unknown name lists what exists; a missing optional dependency names the command that installs it.
+    """
+    found: list[EntryPoint] = [point for point in entry_points(group=group) if point.name == name]
+    if not found:
+        kind = group.removeprefix("lichen.").replace("_", " ")
+        raise WrongUsage("LCH-1101", f"there is no `{name}` among the {kind}", fix=did_you_mean(name, names(group)))
+    try:
+        return found[0].load()
+    except ModuleNotFoundError as missing:
+        raise SystemFailed(
+            "LCH-1102",
+            f"`{name}` needs the package `{missing.name}`, which is not installed",
+            fix=f"pip install '{_package(found[0])}[{name}]'",
+        ) from missing
+
+
+def _package(point: EntryPoint) -> str:
+    """The package that brought a backend; its extra of the backend's name brings what the backend needs."""
+    return point.dist.name if point.dist is not None else "lichen"

@@ -1,0 +1,136 @@
+"""The one type map: what each of DuckDB's types is stored as, so that every reader of the lake reads the same values.
+
+Parquet files of other types corrupt silently elsewhere: DuckDB writes HUGEINT as DOUBLE and loses digits, and
+Spark reads a DECIMAL(2,1) as ten times its value where the table says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from lichen.errors import FoundWrong
+from lichen.ground.quoting import identifier, sql
+
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
+_INSTANTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+_KEPT = frozenset(["BOOLEAN", *_NUMBERS, "VARCHAR", "BLOB", *_INSTANTS])
+_STORED_AS = {
+    "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "DECIMAL(38,0)",
+    "UBIGINT": "DECIMAL(20,0)",
+    "UTINYINT": "SMALLINT",
+    "USMALLINT": "INTEGER",
+    "UINTEGER": "BIGINT",
+    "TIMESTAMP_S": "TIMESTAMP",
+    "TIMESTAMP_MS": "TIMESTAMP",
+    "TIMESTAMP_NS": "TIMESTAMP",
+    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
+    "UUID": "VARCHAR",
+    "JSON": "VARCHAR",
+    '"NULL"': "INTEGER",
+}
+_CAST_TO = {
+    "INTERVAL": "to seconds, `epoch(...)`, or to VARCHAR",
+    "TIME": "to VARCHAR, or add a date and keep a TIMESTAMP",
+    "TIME WITH TIME ZONE": "to VARCHAR, or add a date and keep a TIMESTAMP WITH TIME ZONE",
+    "BIT": "to VARCHAR",
+}
+
+
+def lake_type(duckdb_type: str) -> str:
+    """The type a column of this DuckDB type is stored as; raises `ValueError` where there is none.
+
+    >>> lake_type("HUGEINT"), lake_type("UINTEGER"), lake_type("ENUM('a', 'b')"), lake_type("STRUCT(n UBIGINT)[]")
+    ('DECIMAL(38,0)', 'BIGINT', 'VARCHAR', 'STRUCT(n DECIMAL(20,0))[]')
+    """
+    if duckdb_type in _KEPT or duckdb_type.startswith("DECIMAL("):
+        return duckdb_type
+    if duckdb_type in _STORED_AS:
+        return _STORED_AS[duckdb_type]
+    if duckdb_type.endswith("]"):
+        # A list of fixed length is stored as a list: Delta has no other.
+        return lake_type(duckdb_type[: duckdb_type.rindex("[")]) + "[]"
+    head, bracket, rest = duckdb_type.partition("(")
+    if head == "ENUM" and bracket:
+        return "VARCHAR"
+    if head == "MAP" and bracket:
+        return f"MAP({', '.join(lake_type(part) for part in _parts(rest[:-1]))})"
+    if head == "STRUCT" and bracket:
+        return f"STRUCT({', '.join(_field(part) for part in _parts(rest[:-1]))})"
+    raise ValueError(f"{duckdb_type} cannot be stored")
+
+
+def lake_columns(columns: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The columns (name, type) as they are stored; a type that cannot be is refused with what to cast it to."""
+    stored = []
+    for name, kind in columns:
+        try:
+            stored.append((name, lake_type(kind)))
+        except ValueError:
+            advice = _CAST_TO.get(kind, "to a type that can be, such as VARCHAR")
+            raise FoundWrong(
+                "LCH-2310",
+                f"column `{name}` has type {kind}, which a table cannot hold",
+                why="the lake's other readers (Delta, Spark) have no such type",
+                fix=f"cast it {advice}",
+            ) from None
+    return tuple(stored)
+
+
+def storable(select: str, columns: Sequence[tuple[str, str]]) -> str:
+    """The statement with casts to the types it is stored as; the very same text where none is needed.
+
+    >>> storable("SELECT 1 AS n", [("n", "INTEGER")])
+    'SELECT 1 AS n'
+    """
+    stored = lake_columns(columns)
+    if list(stored) == list(columns):
+        return select
+    shown = ", ".join(
+        identifier(name) if kind == old else f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}"
+        for (name, kind), (_, old) in zip(stored, columns, strict=True)
+    )
+    return sql("SELECT", shown, f"FROM (\n{select}\n)")
+
+
+def same_columns(file: str, found: Sequence[tuple[str, str]], declared: Sequence[tuple[str, str]]) -> None:
+    """Refuse a data file whose columns are not the table's, in name, order and type."""
+    types = dict(found)
+    for name, kind in declared:
+        if name not in types:
+            raise _mismatch(file, f"it has no column `{name}`", f"the table declares `{name}` as {kind}")
+        if types[name] != kind:
+            raise _mismatch(file, f"its column `{name}` is {types[name]}", f"the table declares it as {kind}")
+    known = {name for name, _ in declared}
+    for name, kind in found:
+        if name not in known:
+            raise _mismatch(file, f"its column `{name}` ({kind}) is not the table's", "a table's files are all alike")
+    if [name for name, _ in found] != [name for name, _ in declared]:
+        raise _mismatch(file, "its columns are in another order", "a table's files are all alike")
+
+
+def _mismatch(file: str, what: str, why: str) -> FoundWrong:
+    return FoundWrong("LCH-2311", f"`{file}` does not fit its table: {what}", why=why, fix="build the table anew")
+
+
+def _field(text: str) -> str:
+    named = re.match(r'("(?:[^"]|"")*"|\S+) (.*)', text, re.DOTALL)
+    if named is None:
+        raise ValueError(f"{text} cannot be stored")
+    return f"{named[1]} {lake_type(named[2])}"
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of a nested type: cut at the commas outside brackets and quotes."""
+    parts, depth, start = [], 0, 0
+    for token in re.finditer(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),]", text):
+        mark = token[0]
+        if mark == "(":
+            depth += 1
+        elif mark == ")":
+            depth -= 1
+        elif mark == "," and depth == 0:
+            parts.append(text[start : token.start()].strip())
+            start = token.end()
+    return [*parts, text[start:].strip()]

@@ -1,0 +1,362 @@
+"""The whole extension surface, on one page: six ports and the plain values that cross them.
+
+A backend is a class that keeps one of these contracts and is found by an entry point in the group
+`lichen.<port>`; nothing imports it. `lichen.testing` holds a conformance suite for each port: a backend that
+passes its suite works. Rows cross a port only as Arrow, through the PyCapsule protocol: anything with
+`__arrow_c_stream__` (DuckDB, arro3, pyarrow, Polars, pandas) will do. Instants are in UTC, in microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+GROUPS = {
+    "Connector": "lichen.connectors",
+    "Engine": "lichen.engines",
+    "TableStore": "lichen.table_stores",
+    "OnlineStore": "lichen.online_stores",
+    "StateStore": "lichen.state_stores",
+    "Learner": "lichen.learners",
+}
+
+
+@runtime_checkable
+class Arrow(Protocol):
+    """Rows as an Arrow stream; read once."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name and its type, in the words of DuckDB's SQL (`BIGINT`, `TIMESTAMP WITH TIME ZONE`)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One immutable Parquet file of a table: its name is its content's SHA-256.
+
+    `path` is relative to the table's folder, with forward slashes. `stats` holds, for each column, what a
+    reader may skip by: `null_count`, `min`, `max` (as text; absent where unknown).
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    stats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows an engine may read under a name: Parquet files, or one Arrow stream.
+
+    `columns` is required with `files`, so that a table of no files is still a table.
+    """
+
+    columns: tuple[Column, ...] = ()
+    files: tuple[str, ...] = ()
+    arrow: Arrow | None = None
+
+
+# ---------------------------------------------------------------------------------------------- Connector
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What one reading of a source gave.
+
+    `rows` is a stream of the source's columns followed by `_row` (BIGINT: the record's number in its file, from
+    1, a header not counted) and `_file` (VARCHAR). `rejects` is called once `rows` has been read to its end and gives the
+    records that could not be read: `_file`, `_row`, `column` (or null), `reason`, `raw`. Every record is in
+    exactly one of the two.
+    """
+
+    rows: Arrow
+    rejects: Callable[[], Arrow]
+
+
+class Connector(Protocol):
+    """Brings rows in from somewhere.
+
+    `options` is what the source's YAML says beyond the keys every source has; `types` maps a column to the
+    type it must have (a value that cannot be read as that type is a reject, never a silent null). A
+    connector never writes, holds no state between calls, and raises `SystemFailed` where the place cannot be
+    reached or read and `FoundWrong` where what it holds is not what the options say.
+    """
+
+    options: ClassVar[Mapping[str, str]]
+    """The keys this connector understands, each with one sentence of help."""
+
+    def token(self, options: Mapping[str, Any]) -> str:
+        """A text that changes whenever there might be new rows; cheap, for `plan` asks it every time."""
+        ...
+
+    def columns(self, options: Mapping[str, Any], types: Mapping[str, str]) -> tuple[Column, ...]:
+        """The columns a reading would give, without `_row` and `_file`."""
+        ...
+
+    def read(
+        self, options: Mapping[str, Any], types: Mapping[str, str], since: tuple[str, str] | None = None
+    ) -> Extract:
+        """All rows, or those whose column `since[0]` is at or after the instant or value `since[1]`, or null."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------- Engine
+
+
+class Engine(Protocol):
+    """Runs SELECT statements in DuckDB's dialect over named relations.
+
+    One engine object serves one process; each call is a session of its own, so a name registered in one is
+    unknown in the next. Bad SQL raises `FoundWrong` with the engine's own words; a full disk or
+    exhausted memory raises `SystemFailed`.
+    """
+
+    def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
+        """The columns a statement would give; nothing is read but metadata."""
+        ...
+
+    def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
+        """The statement's rows, as a stream."""
+        ...
+
+    def sql(self, select: str, inputs: Mapping[str, Relation], into: Path) -> tuple[DataFile, ...]:
+        """Write the statement's rows as Parquet files in the folder `into`; their `path` is relative to it.
+
+        A statement of no rows gives no file.
+        """
+        ...
+
+    def map_partitions(
+        self, function: Callable[[Arrow], Arrow], inputs: Sequence[Relation], into: Path
+    ) -> tuple[DataFile, ...]:
+        """Apply a function to each relation on its own and write what it returns, as `sql` does."""
+        ...
+
+    def file_columns(self, path: str) -> tuple[Column, ...]:
+        """The columns of one Parquet file as it is, for the comparison with its table's."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- TableStore
+
+
+class TableStore(Protocol):
+    """Keeps the immutable files of tables and, for one environment, their published face.
+
+    The store knows files, not versions: which files make a version is a manifest in the state store.
+    """
+
+    def staging(self, table: str) -> Path:
+        """A fresh folder, on the store's own file system, for an engine to write in."""
+        ...
+
+    def adopt(self, table: str, staging: Path, files: Sequence[DataFile]) -> tuple[DataFile, ...]:
+        """Make staged files durable under names taken from their content; empties and removes `staging`.
+
+        After it returns the files survive a power cut. Adopting the same content twice gives the same name.
+        """
+        ...
+
+    def locations(self, table: str, files: Sequence[DataFile]) -> tuple[str, ...]:
+        """Where an engine reads these files; raises `SystemFailed` where one is missing."""
+        ...
+
+    def publish(
+        self, table: str, columns: Sequence[Column], files: Sequence[DataFile], release: int
+    ) -> None:
+        """Make the table's outside face exactly these files, as release `release`; repeating it does nothing."""
+        ...
+
+    def withdraw(self, table: str, release: int) -> None:
+        """Remove the outside face of a table that the release no longer holds; repeating it does nothing."""
+        ...
+
+    def published(self) -> Mapping[str, int]:
+        """The tables with an outside face, each with the release it shows."""
+        ...
+
+    def sweep(self, keep: Mapping[str, frozenset[str]]) -> int:
+        """Delete every file that is in no table's `keep`, and all staging; returns how many bytes."""
+        ...
+
+
+# -------------------------------------------------------------------------------------------- OnlineStore
+
+
+class OnlineStore(Protocol):
+    """Keeps the feature state of entities for look-up by key, one generation visible at a time.
+
+    `view` names a feature view at one version. A reader sees a whole generation or none of it.
+    """
+
+    def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
+        """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1)."""
+        ...
+
+    def generation(self, view: str) -> tuple[int, str] | None:
+        """The visible generation's number and cursor, or None where the view was never materialised."""
+        ...
+
+    def get(self, view: str, generation: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The states of these keys in that generation, None for a key it does not hold."""
+        ...
+
+    def drop(self, view: str) -> None:
+        """Forget a view, all its generations."""
+        ...
+
+    def views(self) -> list[str]:
+        """The views that have a visible generation."""
+        ...
+
+    def close(self) -> None:
+        """Release what the store holds open."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- StateStore
+
+
+class Expect(Enum):
+    """What a `Put` may expect besides a value or its absence."""
+
+    ANYTHING = "anything"
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a document; with `expect` only if its present value equals it (`None`: only if it is absent)."""
+
+    collection: str
+    key: str
+    value: Mapping[str, Any]
+    expect: Mapping[str, Any] | Expect | None = Expect.ANYTHING
+
+
+@dataclass(frozen=True)
+class Append:
+    """Add an entry to a journal; entries are numbered from 1 without gaps and never change."""
+
+    journal: str
+    value: Mapping[str, Any]
+
+
+class Conflict(Exception):
+    """A `Put` found another value than it expected; nothing of its transaction was written."""
+
+
+class StateStore(Protocol):
+    """Keeps the truth: small JSON documents and append-only journals, many written at a time or none.
+
+    Values are JSON objects. A write that returned survives a power cut. Any number of processes may
+    use one store at once.
+    """
+
+    def get(self, collection: str, key: str) -> Mapping[str, Any] | None:
+        """A document, or None."""
+        ...
+
+    def scan(self, collection: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """All documents of a collection, by key."""
+        ...
+
+    def entries(self, journal: str, after: int = 0, last: int | None = None) -> list[tuple[int, Mapping[str, Any]]]:
+        """A journal's entries with numbers above `after`; with `last`, only that many newest. Oldest first."""
+        ...
+
+    def write(self, *writes: Put | Append) -> list[int]:
+        """Carry out all these writes in one transaction, or raise `Conflict`; returns the appends' numbers."""
+        ...
+
+    def lease(self, resource: str, owner: str, seconds: float) -> str | None:
+        """Take or renew a lease; returns None once `owner` holds it, else the name of who does.
+
+        A lease lapses by itself `seconds` after it was last renewed, by the store's clock.
+        """
+        ...
+
+    def free(self, resource: str, owner: str) -> None:
+        """Give a lease back; nothing happens where `owner` does not hold it."""
+        ...
+
+    def close(self) -> None:
+        """Release what the store holds open."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ Learner
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a learner learns from or predicts for: named columns without nulls.
+
+    `rows` holds a DOUBLE column for each name in `numeric` (NaN is missing) and an INTEGER column for each name in
+    `categories` (the value's place in its list, -1 is missing or unseen), in the order of `names`, then, for training, `_label`
+    (DOUBLE; the class's place for classification).
+    """
+
+    rows: Arrow
+    names: tuple[str, ...]
+    categories: Mapping[str, int]
+    """Each category column with its number of categories."""
+
+
+class Fitted(Protocol):
+    """What a learner learned."""
+
+    def predict(self, matrix: Matrix) -> Arrow:
+        """One DOUBLE column `score` (two classes: the probability of the second; regression: the value)."""
+        ...
+
+    def compile_row(self) -> Callable[[Sequence[float]], float]:
+        """A function that scores one row given in the order of `names`; equal to `predict` to the bit."""
+        ...
+
+    def importances(self) -> Mapping[str, float]:
+        """How much each column weighs in the model, as shares that add up to 1."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model as files in native text or a declared safe format; never a pickle."""
+        ...
+
+
+class Learner(Protocol):
+    """Learns a function from rows; one object, no state of its own."""
+
+    tasks: ClassVar[tuple[str, ...]]
+    """What it can learn: `classification`, `regression`."""
+
+    params: ClassVar[Mapping[str, str]]
+    """The parameters it understands, each with one sentence of help."""
+
+    def fit(
+        self,
+        task: str,
+        train: Matrix,
+        early_stop: Matrix | None,
+        params: Mapping[str, Any],
+        *,
+        seed: int,
+        seconds: float | None,
+    ) -> Fitted:
+        """Learn from `train`, stopping where `early_stop` no longer improves or `seconds` are spent.
+
+        The same rows, parameters and seed give the same model, to the bit.
+        """
+        ...
+
+    def load(self, folder: Path) -> Fitted:
+        """Read what `save` wrote; code in the files is never run."""
+        ...
