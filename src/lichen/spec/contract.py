@@ -1,0 +1,43 @@
+"""The promises on a table's columns, and what happens when one is broken."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from lichen.spec.words import Spec
+
+
+class ColumnPromise(Spec):
+    """What one column promises."""
+
+    type: str | None = Field(None, description="The column's type, in SQL: bigint, double, varchar, timestamptz.")
+    null_share: float | None = Field(None, ge=0, le=1, description="The largest share of rows that may be null.")
+    range: tuple[float | str, float | str] | None = Field(
+        None, description="The smallest and the largest value allowed, both included."
+    )
+    accepted: tuple[str | int | float | bool, ...] | None = Field(None, description="The only values allowed.")
+    unique: bool = Field(False, description="Whether no value may occur twice.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.range is not None:
+            low, high = self.range
+            if isinstance(low, str) != isinstance(high, str):
+                raise ValueError("both ends of a range are numbers, or both are texts")
+            if not ((str(low) <= str(high)) if isinstance(low, str) else (float(low) <= float(high))):
+                raise ValueError(f"the range starts at {low}, which is not below its end {high}")
+        return self
+
+
+class Contract(Spec):
+    """The promises on a table's columns, and what happens when one is broken."""
+
+    key: tuple[str, ...] = Field((), description="The columns that together name a row: never null, never twice.")
+    columns: dict[str, ColumnPromise] = Field(default_factory=dict, description="What each column promises.")
+    on_breach: Literal["warn", "quarantine", "stop"] = Field(
+        "quarantine",
+        description="What happens to rows that break a promise: `warn` keeps them and counts them, `quarantine` sets "
+        "them aside with the reason, `stop` fails the run.",
+    )

@@ -1,0 +1,23 @@
+"""`lichen.yaml`: what the project is called and where its state lives."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lichen.spec.words import Name, Spec
+
+
+class ProjectFile(Spec):
+    """What the project is called and where its state lives."""
+
+    name: Name = Field(description="The project's name.")
+    lake: str = Field(".lichen/lake", description="The folder of the tables' files.")
+    state: str = Field(".lichen/state.db", description="The file of the state store: versions, releases, runs.")
+    online: str = Field(".lichen/online.db", description="The file of the online store: features for look-up.")
+    publish: Name | None = Field(
+        "prod", description="The environment whose tables outside readers see as Delta tables; null for none."
+    )
+    engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
+    memory: str | None = Field(None, description="The most memory the engine may use, such as `2GB`.")

@@ -1,0 +1,194 @@
+"""Reads a project's folder: the folder gives the kind, the file name gives the asset's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, WrongUsage, did_you_mean
+from lichen.spec.feature import FeatureView
+from lichen.spec.files import SpecFile, read_sql, read_yaml
+from lichen.spec.model import Model
+from lichen.spec.monitor import Monitor
+from lichen.spec.problem import known_keys, problems, unknown_key
+from lichen.spec.project import ProjectFile
+from lichen.spec.service import Service
+from lichen.spec.source import Source
+from lichen.spec.table import Table
+from lichen.spec.words import NAME, Spec
+
+PROJECT_FILE = "lichen.yaml"
+
+T = TypeVar("T", bound=Spec)
+
+KINDS: dict[str, tuple[str, type[Spec]]] = {
+    "sources": ("source", Source),
+    "tables": ("table", Table),
+    "features": ("feature", FeatureView),
+    "models": ("model", Model),
+    "services": ("service", Service),
+    "monitors": ("monitor", Monitor),
+}
+"""The folders of a project, each with the kind of asset it holds."""
+
+
+@dataclass(frozen=True)
+class ProjectSpec:
+    """A project as written: each asset's spec by name, and the file each came from."""
+
+    root: Path
+    project: ProjectFile
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    features: Mapping[str, FeatureView] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    monitors: Mapping[str, Monitor] = field(default_factory=dict)
+    files: Mapping[str, SpecFile] = field(default_factory=dict)
+
+    def where(self, asset: str, *at: str | int, key: bool = False) -> Where:
+        """The place in an asset's file (`table.flight_legs`) where a key's value stands."""
+        return self.files[asset].where(tuple(at), key=key)
+
+
+def find_root(start: Path) -> Path:
+    """The folder of the project that `start` is in: the nearest one upwards with a `lichen.yaml`."""
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    raise WrongUsage(
+        "LCH-1009",
+        f"there is no `{PROJECT_FILE}` in {start} or any folder above it",
+        fix="go to a project's folder, or make one: lichen init my_project",
+    )
+
+
+def read_project(
+    root: Path, environment: Mapping[str, str], connector_options: Mapping[str, Mapping[str, str]]
+) -> ProjectSpec:
+    """Read every file of a project; all that is wrong is told at once.
+
+    `connector_options` holds, for each connector, the keys its sources may have.
+    """
+    errors: list[LichenError] = []
+    files: dict[str, SpecFile] = {}
+    found: dict[str, dict[str, Any]] = {folder: {} for folder in KINDS}
+    project_file = read_yaml(root / PROJECT_FILE, root, environment)
+    project = _build(ProjectFile, project_file, project_file.data, errors)
+    files["project"] = project_file
+    for folder, path in _asset_files(root, errors):
+        kind, spec = KINDS[folder]
+        try:
+            file = (read_sql if path.suffix == ".sql" else read_yaml)(path, root, environment)
+        except LichenError as error:
+            errors.append(error)
+            continue
+        data = {**file.data, "sql": file.sql} if kind == "table" else file.data
+        asset = _build(spec, file, data, errors)
+        if kind == "source":
+            errors.extend(_check_options(file, connector_options))
+        if asset is None:
+            continue
+        found[folder][path.stem] = asset
+        files[f"{kind}.{path.stem}"] = file
+    errors.extend(_clashes(found, files))
+    if errors or project is None:
+        raise ProjectErrors(errors)
+    return ProjectSpec(root=root, project=project, files=files, **found)
+
+
+def _asset_files(root: Path, errors: list[LichenError]) -> Iterator[tuple[str, Path]]:
+    for folder in KINDS:
+        suffixes = {".sql"} if folder == "tables" else {".yaml", ".yml"}
+        seen: dict[str, Path] = {}
+        for path in sorted((root / folder).rglob("*")) if (root / folder).is_dir() else []:
+            inside = path.relative_to(root)
+            if not path.is_file() or any(part.startswith(".") for part in inside.parts):
+                continue
+            shown = Where(inside)
+            if path.suffix not in suffixes:
+                errors.append(_stray(folder, path, shown, suffixes))
+            elif not NAME.fullmatch(path.stem):
+                errors.append(
+                    FoundWrong(
+                        "LCH-1010",
+                        f"`{path.stem}` cannot be an asset's name",
+                        where=shown,
+                        why="the file's name is the asset's name, and a name in SQL",
+                        fix="use small letters, digits and _, not starting with a digit",
+                    )
+                )
+            elif path.stem in seen:
+                errors.append(
+                    FoundWrong(
+                        "LCH-1030",
+                        f"two files are called `{path.stem}`",
+                        where=shown,
+                        why=f"the file's name is the asset's name, and {seen[path.stem]} has it too",
+                        fix="rename one of them",
+                    )
+                )
+            else:
+                seen[path.stem] = inside
+                yield folder, path
+
+
+def _stray(folder: str, path: Path, shown: Where, suffixes: set[str]) -> LichenError:
+    wanted = " or ".join(sorted(suffixes))
+    return FoundWrong(
+        "LCH-1011",
+        f"`{folder}/` holds {wanted} files, and this is none",
+        where=shown,
+        fix=f"rename `{path.name}` to end in {wanted}, or move it out of `{folder}/`",
+    )
+
+
+def _build(spec: type[T], file: SpecFile, data: dict[str, Any], errors: list[LichenError]) -> T | None:
+    if spec is Table and "sql" in file.data:
+        errors.append(
+            FoundWrong(
+                "LCH-1001",
+                "unknown key `sql`",
+                where=file.where(("sql",), key=True),
+                fix="write the statement after the front matter",
+            )
+        )
+    try:
+        return spec.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as failure:
+        errors.extend(problems(spec, file, failure.errors(include_url=False)))
+        return None
+
+
+def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, str]]) -> Iterator[LichenError]:
+    connector = file.data.get("connector", Source.model_fields["connector"].default)
+    if not (isinstance(connector, str) and NAME.fullmatch(connector)):
+        return
+    known = connector_options.get(connector)
+    if known is None:
+        yield FoundWrong(
+            "LCH-1014",
+            f"there is no connector `{connector}`",
+            where=file.where(("connector",)),
+            fix=did_you_mean(connector, connector_options),
+        )
+        return
+    own = known_keys(Source, ())
+    for key in file.data:
+        if key not in known and key not in own:
+            yield unknown_key(file, (key,), [*known, *own])
+
+
+def _clashes(found: Mapping[str, Mapping[str, Any]], files: Mapping[str, SpecFile]) -> Iterator[LichenError]:
+    for name in sorted(set(found["sources"]) & set(found["tables"])):
+        yield FoundWrong(
+            "LCH-1015",
+            f"`{name}` is both a source and a table",
+            where=Where(files[f"table.{name}"].shown),
+            why=f"SQL reads both by name, and {files[f'source.{name}'].shown} has it too",
+            fix="rename one of them",
+        )

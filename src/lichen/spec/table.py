@@ -1,0 +1,26 @@
+"""Rows computed from other tables by SQL."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lichen.spec.contract import Contract
+from lichen.spec.words import Spec
+
+
+class Table(Spec):
+    """Rows computed from other tables by SQL: the front matter of the file and the statement after it."""
+
+    description: str | None = Field(None, description="What a row is, for people.")
+    grain: tuple[str, ...] = Field((), description="The columns that together name a row: never null, never twice.")
+    time: str | None = Field(None, description="When a row's event happened: a column or an SQL expression.")
+    known: str | None = Field(
+        None, description="When a row became known: a column or an SQL expression; nothing sees it earlier."
+    )
+    contract: Contract = Field(default_factory=Contract, description="What the table promises.")
+    sql: str = Field("", description="The SELECT statement (the rest of the file; never written as a key).")
+
+    @classmethod
+    def written_keys(cls) -> list[str]:
+        """The keys of the front matter."""
+        return [key for key in super().written_keys() if key != "sql"]
