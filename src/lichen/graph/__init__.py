@@ -1,0 +1,1 @@
+"""What the project means: assets and their inputs, fingerprints, versions. Pure: no IO, no clock."""

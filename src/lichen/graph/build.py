@@ -1,0 +1,188 @@
+"""The graph of a project's assets: who reads whom, in an order in which everything can be built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
+from lichen.graph.statement import Statement, parse_statement
+from lichen.spec import ProjectSpec
+from lichen.spec.words import Spec
+
+STAGES = {
+    "source": "collect",
+    "table": "transform",
+    "feature": "feature",
+    "model": "train",
+    "service": "deploy",
+    "monitor": "monitor",
+}
+"""Each kind of asset with the stage that makes it true."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A named thing with declared inputs; `id` is its kind and name, as in `table.flight_legs`."""
+
+    kind: str
+    name: str
+    spec: Spec
+    inputs: tuple[str, ...] = ()
+    statement: Statement | None = field(default=None, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Kind and name: `table.flight_legs`."""
+        return f"{self.kind}.{self.name}"
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes the asset true."""
+        return STAGES[self.kind]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All assets of a project, each after everything it reads."""
+
+    assets: Mapping[str, Asset]
+
+    def __iter__(self) -> Iterator[Asset]:
+        return iter(self.assets.values())
+
+    def __getitem__(self, asset: str) -> Asset:
+        return self.assets[asset]
+
+    def relation(self, name: str) -> Asset | None:
+        """The source or table that SQL calls `name`."""
+        return self.assets.get(f"source.{name}") or self.assets.get(f"table.{name}")
+
+    def downstream(self, asset: str) -> list[str]:
+        """Everything that depends on an asset, directly or not, in order."""
+        reached = {asset}
+        for candidate in self:
+            if not reached.isdisjoint(candidate.inputs):
+                reached.add(candidate.id)
+        return [candidate.id for candidate in self if candidate.id in reached and candidate.id != asset]
+
+
+def build_graph(project: ProjectSpec) -> Graph:
+    """Build the graph of a project; all names that lead nowhere, and a cycle, are told at once."""
+    builder = _Builder(project)
+    assets = builder.assets()
+    if builder.errors:
+        raise ProjectErrors(builder.errors)
+    return Graph(_ordered(assets, project))
+
+
+class _Builder:
+    """One pass over the specs that resolves every name."""
+
+    def __init__(self, project: ProjectSpec) -> None:
+        self.project = project
+        self.errors: list[LichenError] = []
+        self.relations = [*project.sources, *project.tables]
+
+    def assets(self) -> dict[str, Asset]:
+        project = self.project
+        made = [Asset("source", name, spec) for name, spec in project.sources.items()]
+        made += [self._table(name) for name in project.tables]
+        made += [self._feature(name) for name in project.features]
+        made += [self._model(name) for name in project.models]
+        made += [
+            Asset("service", name, spec, self._named(f"service.{name}", "model", spec.model, project.models))
+            for name, spec in project.services.items()
+        ]
+        made += [
+            Asset(
+                "monitor", name, spec, self._named(f"monitor.{name}", "service", spec.watch, project.services, "watch")
+            )
+            for name, spec in project.monitors.items()
+        ]
+        return {asset.id: asset for asset in made}
+
+    def _table(self, name: str) -> Asset:
+        file = self.project.files[f"table.{name}"]
+
+        def place(line: int, column: int) -> Where:
+            return file.line(file.sql_line + line - 1, column)
+
+        spec = self.project.tables[name]
+        try:
+            statement = parse_statement(spec.sql, place)
+        except LichenError as error:
+            self.errors.append(error)
+            return Asset("table", name, spec)
+        inputs = [self._relation(read, place(*statement.places[read])) for read in statement.reads]
+        return Asset("table", name, spec, tuple(filter(None, inputs)), statement)
+
+    def _relation(self, name: str, where: Where) -> str | None:
+        for kind, known in (("source", self.project.sources), ("table", self.project.tables)):
+            if name in known:
+                return f"{kind}.{name}"
+        self.errors.append(
+            FoundWrong(
+                "LCH-2101",
+                f"there is no source or table `{name}`",
+                where=where,
+                fix=did_you_mean(name, self.relations),
+            )
+        )
+        return None
+
+    def _feature(self, name: str) -> Asset:
+        spec = self.project.features[name]
+        inputs: list[str | None] = []
+        if spec.from_ is not None:
+            inputs.append(self._relation(spec.from_, self.project.where(f"feature.{name}", "from")))
+        return Asset("feature", name, spec, tuple(filter(None, inputs)))
+
+    def _model(self, name: str) -> Asset:
+        spec = self.project.models[name]
+        inputs = [self._relation(spec.label.from_, self.project.where(f"model.{name}", "label", "from"))]
+        for place, feature in enumerate(spec.features):
+            inputs += self._named(f"model.{name}", "feature", feature, self.project.features, "features", place)
+        return Asset("model", name, spec, tuple(filter(None, inputs)))
+
+    def _named(self, asset: str, kind: str, name: str, known: Mapping[str, Any], *at: str | int) -> tuple[str, ...]:
+        if name in known:
+            return (f"{kind}.{name}",)
+        self.errors.append(
+            FoundWrong(
+                "LCH-2102",
+                f"there is no {kind} `{name}`",
+                where=self.project.where(asset, *(at or (kind,))),
+                fix=did_you_mean(name, known),
+            )
+        )
+        return ()
+
+
+def _ordered(assets: dict[str, Asset], project: ProjectSpec) -> dict[str, Asset]:
+    """The assets in the order of their kinds, each table after the tables it reads."""
+    ordered: dict[str, Asset] = {}
+    waiting = dict(assets)
+    while waiting:
+        asset = next((asset for asset in waiting.values() if all(name in ordered for name in asset.inputs)), None)
+        if asset is None:
+            raise _cycle(waiting, project)
+        ordered[asset.id] = waiting.pop(asset.id)
+    return ordered
+
+
+def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
+    path = [next(iter(waiting))]
+    while path[-1] not in path[:-1]:
+        path.append(next(name for name in waiting[path[-1]].inputs if name in waiting))
+    loop = path[path.index(path[-1]) :]
+    first, file = waiting[loop[0]], project.files[loop[0]]
+    line, column = first.statement.places[waiting[loop[1]].name] if first.statement is not None else (1, 1)
+    return FoundWrong(
+        "LCH-2103",
+        "tables read each other in a circle" if len(loop) > 2 else "a table reads itself",
+        where=file.line(file.sql_line + line - 1, column),
+        why=" reads ".join(name.partition(".")[2] for name in loop),
+        fix="take one of them out of the other's FROM" if len(loop) > 2 else "read what it is made of instead",
+    )

@@ -1,0 +1,36 @@
+"""What an asset means, as one hash: layout and comments do not count, everything else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lichen.graph.build import Asset, Graph
+from lichen.ground.digest import digest
+from lichen.spec import FeatureView
+
+FORMAT = 1
+"""Raised when the same spec starts to give other rows, so that everything is built anew."""
+
+
+def meaning(asset: Asset) -> dict[str, Any]:
+    """What an asset means, in the form a version keeps, a plan compares and a fingerprint hashes."""
+    words = asset.spec.meaning()
+    if asset.statement is not None:
+        words["sql"] = asset.statement.canonical
+    if isinstance(asset.spec, FeatureView):
+        # Keys and features are read by place: their order counts, and a mapping's is lost when it is hashed.
+        words["order"] = [*(asset.spec.entity or ()), *asset.spec.feature_names()]
+    return words
+
+
+def fingerprint(asset: Asset) -> str:
+    """The hash of one asset's own meaning, without its inputs'."""
+    return digest({"format": FORMAT, "kind": asset.kind, "name": asset.name, "meaning": meaning(asset)})[:16]
+
+
+def fingerprints(graph: Graph) -> dict[str, str]:
+    """Each asset's fingerprint, its inputs' included: equal only if all it stands on means the same."""
+    found: dict[str, str] = {}
+    for asset in graph:
+        found[asset.id] = digest([fingerprint(asset), {name: found[name] for name in asset.inputs}])[:16]
+    return found

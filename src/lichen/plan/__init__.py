@@ -1,0 +1,6 @@
+"""What must change: ordered steps, each with its reason. Pure: running and explaining read the same steps."""
+
+from lichen.plan.diff import plan
+from lichen.plan.steps import Plan, Step
+
+__all__ = ["Plan", "Step", "plan"]
