@@ -1,0 +1,93 @@
+"""How a value becomes the type it must have: exactly, or not at all.
+
+DuckDB's own casts round: `12.7` as BIGINT is 13, an instant as DATE loses its hour. Here such a value is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lichen.ground.quoting import literal
+
+_INTEGERS = frozenset(
+    ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"]
+)
+_NEVER_EXACT = frozenset(["VARCHAR", "FLOAT", "DOUBLE"])
+_NUMBER = r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a file writes numbers and dates."""
+
+    decimal: str = "."
+    date_format: str | None = None
+    timestamp_format: str | None = None
+
+
+def cast(expression: str, source: str, target: str, notation: Notation) -> str:
+    """The SQL that gives the value in the target type, or null where it does not fit."""
+    if source == target:
+        return expression
+    if source == "VARCHAR":
+        pattern = {"DATE": notation.date_format}.get(target) or (
+            notation.timestamp_format if target.startswith("TIMESTAMP") else None
+        )
+        if pattern is not None:
+            return f"TRY_CAST(try_strptime({expression}, {literal(pattern)}) AS {target})"
+        if target in _INTEGERS | {"DOUBLE", "FLOAT"} or target.startswith("DECIMAL"):
+            expression = _point(expression, notation)
+    return f"TRY_CAST({expression} AS {target})"
+
+
+def fault(expression: str, value: str, source: str, target: str, notation: Notation) -> str | None:
+    """The SQL that is true where a value is there and does not fit the type exactly; None where all do."""
+    if source == target or target == "VARCHAR":
+        return None
+    inexact = _inexact_text(_point(expression, notation), expression, value, target, notation)
+    if source != "VARCHAR":
+        inexact = None if target in _NEVER_EXACT else f"TRY_CAST({value} AS {source}) IS DISTINCT FROM {expression}"
+    lost = f"{value} IS NULL" + (f" OR ({inexact})" if inexact else "")
+    return f"({expression} IS NOT NULL AND ({lost}))"
+
+
+def _inexact_text(number: str, text: str, value: str, target: str, notation: Notation) -> str | None:
+    if target in _INTEGERS:
+        dotted = " OR ".join(f"contains({number}, '{mark}')" for mark in ".eE")
+        return f"({dotted}) AND TRY_CAST({number} AS DOUBLE) <> CAST({value} AS DOUBLE)"
+    if target == "DATE" and notation.date_format is None:
+        return f"length({text}) > 10 AND TRY_CAST({text} AS TIMESTAMP) <> {value}"
+    if target == "TIMESTAMP" and notation.timestamp_format is None:
+        # A text with an offset would lose it: TIMESTAMP has none.
+        return f"length({text}) > 16 AND CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) <> {value}"
+    return None
+
+
+def _point(expression: str, notation: Notation) -> str:
+    return expression if notation.decimal == "." else f"replace({expression}, {literal(notation.decimal)}, '.')"
+
+
+def guesses(expression: str, notation: Notation) -> Mapping[str, str]:
+    """For each type a text column may be found to have, the SQL that is true of a value that fits; narrowest first.
+
+    Numbers with leading zeros are codes and stay text.
+    """
+    number = _point(expression, notation)
+    stamp = f"regexp_full_match({expression}, '{_DAY}{_TIME}"
+    found = {
+        "BOOLEAN": f"lower({expression}) IN ('true', 'false')",
+        "BIGINT": f"regexp_full_match({number}, '[+-]?(0|[1-9][0-9]*)') AND TRY_CAST({number} AS BIGINT) IS NOT NULL",
+        "DOUBLE": f"regexp_full_match({number}, '{_NUMBER}') AND TRY_CAST({number} AS DOUBLE) IS NOT NULL",
+        "DATE": f"regexp_full_match({expression}, '{_DAY}') AND TRY_CAST({expression} AS DATE) IS NOT NULL",
+        "TIMESTAMP": f"{stamp}') AND TRY_CAST({expression} AS TIMESTAMP) IS NOT NULL",
+        "TIMESTAMP WITH TIME ZONE": f"{stamp}{_OFFSET}') AND TRY_CAST({expression} AS TIMESTAMPTZ) IS NOT NULL",
+    }
+    if notation.date_format is not None:
+        found["DATE"] = f"try_strptime({expression}, {literal(notation.date_format)}) IS NOT NULL"
+    if notation.timestamp_format is not None:
+        found["TIMESTAMP"] = f"try_strptime({expression}, {literal(notation.timestamp_format)}) IS NOT NULL"
+    return found

@@ -1,0 +1,207 @@
+"""The default engine: DuckDB in this process, a sealed session for each call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lichen.backends.duckdb_errors import translated
+from lichen.backends.duckdb_session import connect, stoppable
+from lichen.errors import FoundWrong
+from lichen.ground.files import digest, system_failures
+from lichen.ground.quoting import identifier, literal, sql
+from lichen.ground.stream import Stream
+from lichen.ground.types import lake_columns, storable
+from lichen.ports import Arrow, Column, DataFile, Relation
+
+if TYPE_CHECKING:
+    import duckdb
+
+_KEPT_STATS = ("null_count", "min", "max")
+
+
+class DuckDBEngine:
+    """Runs SQL with DuckDB, inside this process.
+
+    `memory` is a limit such as `4GB` and `threads` a number of threads (both DuckDB's own defaults otherwise);
+    `scratch` is the folder where what does not fit in memory is spilled.
+
+    A session reads the files of its relations and nothing else: no other file, no network, no extension that
+    would have to be downloaded, no variable of the calling Python code.
+    """
+
+    def __init__(self, *, memory: str | None = None, threads: int | None = None, scratch: Path) -> None:
+        limits = {"memory_limit": memory, "threads": threads}
+        self._limits: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
+        self._scratch = scratch
+
+    def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
+        """The columns that `sql` would write for a statement; nothing is read but metadata."""
+        with self._session(inputs, select) as session:
+            columns = _describe(session, _one_select(session, select))
+        return tuple(Column(name, kind) for name, kind in lake_columns(columns))
+
+    def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
+        """The statement's rows, as a stream that is computed while it is read."""
+        session = self._open(inputs)
+        try:
+            with translated(inputs, select):
+                _register(session, inputs)
+                statement = _one_select(session, select)
+                _describe(session, statement)
+        except BaseException:
+            session.close()
+            raise
+        return Stream(lambda: _answer(session, statement, inputs))
+
+    def sql(self, select: str, inputs: Mapping[str, Relation], into: Path) -> tuple[DataFile, ...]:
+        """Write the statement's rows as one Parquet file in the folder `into`, in the statement's order."""
+        target = _new_part(into)
+        with self._session(inputs, select, target) as session:
+            statement = _one_select(session, select)
+            return _write(session, storable(statement, _describe(session, statement)), target)
+
+    def map_partitions(
+        self, function: Callable[[Arrow], Arrow], inputs: Sequence[Relation], into: Path
+    ) -> tuple[DataFile, ...]:
+        """Apply a function to each relation on its own and write what it returns, as `sql` does."""
+        written: list[DataFile] = []
+        for relation in inputs:
+            rows = function(self.query("FROM partition", {"partition": relation}))
+            written += self.sql("FROM result", {"result": Relation(arrow=rows)}, into)
+        return tuple(written)
+
+    def file_columns(self, path: str) -> tuple[Column, ...]:
+        """The columns of one Parquet file as it is, for the comparison with its table's."""
+        with self._session({}, "", reads=(path,)) as session:
+            return tuple(Column(*column) for column in _describe(session, f"FROM read_parquet({literal(path)})"))
+
+    @contextmanager
+    def _session(
+        self, inputs: Mapping[str, Relation], select: str, target: Path | None = None, reads: tuple[str, ...] = ()
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        session = self._open(inputs, target, reads)
+        try:
+            with translated(inputs, select, target):
+                _register(session, inputs)
+                yield session
+        finally:
+            session.close()
+
+    def _open(
+        self, inputs: Mapping[str, Relation], target: Path | None = None, reads: tuple[str, ...] = ()
+    ) -> duckdb.DuckDBPyConnection:
+        with system_failures("make the scratch folder", self._scratch):
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        allowed = [*reads, *(file for relation in inputs.values() for file in relation.files)]
+        if target is not None:
+            allowed.append(str(target))
+        session = connect(self._scratch, **self._limits)
+        session.execute(
+            f"SET allowed_paths = [{', '.join(map(literal, allowed))}];"
+            " SET enable_external_access = false; SET lock_configuration = true"
+        )
+        return session
+
+
+def _answer(
+    session: duckdb.DuckDBPyConnection, statement: str, inputs: Mapping[str, Relation]
+) -> tuple[Any, Iterator[Any]]:
+    """The Arrow schema of the statement's rows, and their batches, each computed when it is asked for."""
+    from arro3.core import RecordBatchReader
+
+    with translated(inputs, statement):
+        reader = stoppable(session, lambda: RecordBatchReader.from_stream(session.sql(statement)))
+
+    def batches() -> Iterator[Any]:
+        while True:
+            with translated(inputs, statement):
+                batch = stoppable(session, lambda: next(reader, None))
+            if batch is None:
+                return
+            yield batch
+
+    return reader.schema, batches()
+
+
+def _register(session: duckdb.DuckDBPyConnection, inputs: Mapping[str, Relation]) -> None:
+    for name, relation in inputs.items():
+        if relation.arrow is not None:
+            session.register(name, relation.arrow)
+            continue
+        if not relation.columns:
+            raise ValueError(f"the relation `{name}` has neither columns nor an Arrow stream")
+        if relation.files:
+            # The casts cost nothing where the types agree, and make the declared type hold where they do not.
+            shown = ", ".join(
+                f"CAST({identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in relation.columns
+            )
+            files = f"read_parquet([{', '.join(map(literal, relation.files))}])"
+            rows = sql("SELECT", shown, "FROM", files)
+        else:
+            shown = ", ".join(f"CAST(NULL AS {c.type}) AS {identifier(c.name)}" for c in relation.columns)
+            rows = sql("SELECT", shown, "WHERE false")
+        session.execute(sql("CREATE VIEW", identifier(name), "AS", rows))
+
+
+def _one_select(session: duckdb.DuckDBPyConnection, select: str) -> str:
+    """The text of the only statement, a SELECT: what is pasted into COPY or DESCRIBE can be nothing else."""
+    from duckdb import StatementType
+
+    statements = session.extract_statements(select)
+    if len(statements) != 1 or statements[0].type != StatementType.SELECT:
+        kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
+        raise FoundWrong(
+            "LCH-2302", f"one SELECT statement is wanted, not {kinds}", fix="write a single SELECT, without a semicolon"
+        )
+    return str(statements[0].query).strip().removesuffix(";")
+
+
+def _describe(session: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[str, str]]:
+    return [(name, kind) for name, kind, *_ in session.execute(f"DESCRIBE\n{statement}").fetchall()]
+
+
+def _new_part(into: Path) -> Path:
+    """A file name that is not yet taken in the folder: one folder may take the files of several calls."""
+    with system_failures("list the staging folder", into):
+        taken = {entry.name for entry in into.iterdir()}
+    number = 0
+    while f"part-{number}.parquet" in taken:
+        number += 1
+    return into / f"part-{number}.parquet"
+
+
+def _write(session: duckdb.DuckDBPyConnection, statement: str, target: Path) -> tuple[DataFile, ...]:
+    # No temporary name: the folder is staging already, and only the target itself may be written.
+    copy = (
+        f"COPY (\n{statement}\n) TO {literal(str(target))}"
+        " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS true, USE_TMP_FILE false)"
+    )
+    try:
+        written = stoppable(session, lambda: session.sql(copy).fetchall())
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    with system_failures("write the table's file", target):
+        _, rows, size, _, stats, *_ = written[0] if written else (None, 0, 0, 0, {})
+        if rows == 0:
+            target.unlink(missing_ok=True)
+            return ()
+        return (DataFile(target.name, rows, size, digest(target), _stats(stats)),)
+
+
+def _stats(found: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The statistics of plain columns; those of a nested column's parts bear a path and are left out.
+
+    A bound that is not exact (a long text cut short) is left out too: it is no bound to skip by.
+    """
+    stats = {}
+    for path, facts in found.items():
+        if not re.fullmatch(r'"(?:[^"]|"")*"', path):
+            continue
+        kept = {key: facts[key] for key in _KEPT_STATS if key in facts and facts.get(f"{key}_is_exact") != "false"}
+        stats[path[1:-1].replace('""', '"')] = kept
+    return stats

@@ -1,0 +1,100 @@
+"""DuckDB's errors in our words, placed in the user's statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lichen.errors import FoundWrong, LichenError, SystemFailed, Where, did_you_mean
+from lichen.ground.files import disk_full
+from lichen.ground.stream import Stream
+from lichen.ports import Relation
+
+_CARRIED = re.compile(r"^(?:C Data interface error: |External error: )+")
+_FULL = re.compile(r"no space left|disk full|max_temp_directory_size", re.IGNORECASE)
+_BROKE_OFF = re.compile(r"reading the stream registered as '(.*?)' failed: (.*)", re.DOTALL)
+_UNFIT = frozenset(["Conversion", "Out of Range", "Invalid Input"])
+
+
+@contextmanager
+def translated(inputs: Mapping[str, Relation], select: str, target: Path | None = None) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; an input that broke gives its own error, not DuckDB's words about it."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException as stopped:
+        raise KeyboardInterrupt from stopped
+    except Exception as error:
+        # arro3 has no class of its own for an error that came through a C stream: it raises Exception itself.
+        if not isinstance(error, duckdb.Error) and type(error) is not Exception:
+            raise
+        for relation in inputs.values():
+            if isinstance(relation.arrow, Stream) and relation.arrow.failure is not None:
+                raise relation.arrow.failure from error
+        raise in_our_words(str(error), tuple(inputs), select, target) from error
+
+
+def in_our_words(message: str, names: Sequence[str], select: str, target: Path | None = None) -> LichenError:
+    """The error for one of DuckDB's messages, whose first words tell its kind."""
+    message = _CARRIED.sub("", message)
+    kind, colon, _ = message.partition(" Error: ")
+    words, where = _words_and_place(message, select)
+    if broken := _BROKE_OFF.search(message):
+        why = _CARRIED.sub("", broken[2]).strip()
+        return FoundWrong("LCH-2305", f"the rows of `{broken[1]}` broke off", why=why, fix="mend what gives them")
+    if colon and _FULL.search(message):
+        return disk_full("write what the statement gives", target or Path("scratch"))
+    if kind == "Out of Memory":
+        return SystemFailed(
+            "LCH-3001", "the memory is full", why=words,
+            fix="raise the engine's `memory`, or make the scratch disk larger",
+        )  # fmt: skip
+    if kind == "Permission":
+        return FoundWrong(
+            "LCH-2304", "SQL may read its tables and nothing else", where=where, why=words,
+            fix="bring the file in as a source, and name that in FROM",
+        )  # fmt: skip
+    if kind == "IO":
+        return SystemFailed(
+            "LCH-3002", "a file cannot be read or written", why=words, fix="look whether it is there and whole"
+        )
+    if kind in _UNFIT:
+        return FoundWrong(
+            "LCH-2303", "a value does not fit", where=where, why=words,
+            fix="filter such rows out, or use TRY_CAST to make them null",
+        )  # fmt: skip
+    return FoundWrong("LCH-2301", "the SQL is wrong", where=where, why=words, fix=_suggestion(message, names))
+
+
+def _suggestion(message: str, names: Sequence[str]) -> str:
+    table = re.search(r"Table with name (\S+) does not exist", message)
+    if table is not None:
+        return did_you_mean(table[1].strip('"'), names)
+    found = re.search(r"(?:Did you mean|Candidate \w+): *(.*)", message) or re.search(r"Did you mean (.*)", message)
+    return f"did you mean {found[1].rstrip('?')}?" if found else "correct the statement"
+
+
+def _words_and_place(message: str, select: str) -> tuple[str, Where | None]:
+    """DuckDB's own words in one line, and the place in the user's statement that its caret points at.
+
+    DuckDB counts lines in the text it was given, which may have a line of ours in front, and cuts long
+    lines short with dots: the place is where the rest of its line stands in the statement.
+    """
+    head, _, tail = message.partition("\n\nLINE ")
+    words = head.split("\n")[0].strip()
+    place = re.match(r"(\d+): ([^\n]*)\n( *)\^", tail)
+    if place is None:
+        return words, None
+    at, shown = len(place[3]) - len(f"LINE {place[1]}: "), place[2]
+    if shown.startswith("..."):
+        shown, at = shown[3:], at - 3
+    shown = shown.removesuffix("...").rstrip()
+    lines = select.split("\n")
+    for number in (int(place[1]) - 1, int(place[1])):
+        if 1 <= number <= len(lines) and shown and shown in lines[number - 1]:
+            column = lines[number - 1].index(shown) + at + 1
+            return words, Where("SQL", number, column, lines[number - 1])
+    return words, None

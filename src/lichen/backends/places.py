@@ -1,0 +1,227 @@
+"""Where files are: a path, a glob, inside an installed package, behind an fsspec URL, packed or not."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import importlib.util
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from lichen.errors import FoundWrong, SystemFailed, Where, did_you_mean
+from lichen.ground.files import system_failures
+
+PACKED = frozenset([".gz", ".zip", ".zst"])
+RATIO = 100
+_INSTALLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "sftp": "paramiko"}
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """One file, as it was asked for, and where it is: on this machine, or in an fsspec file system."""
+
+    name: str
+    path: str
+    system: Any = None
+
+    def facts(self) -> str:
+        """Its name, size and time of change."""
+        if self.system is None:
+            with _readable(self.path):
+                found = Path(self.path).stat()
+            return f"{self.name} {found.st_size} {found.st_mtime_ns}"
+        info = self.system.info(self.path)
+        changed = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if key in info), "")
+        return f"{self.name} {info.get('size')} {changed}"
+
+
+def places(path: str) -> list[Place]:
+    """The files a path, a glob or a URL names, in the order of their names."""
+    scheme = urlsplit(path).scheme if "://" in path else ""
+    if scheme == "package":
+        return _local(_in_package(path), shown=path)
+    if scheme == "file":
+        return _local(unquote(path.removeprefix("file://")))
+    return _remote(path, scheme) if scheme else _local(path)
+
+
+def _in_package(path: str) -> str:
+    name, _, inner = path.removeprefix("package://").partition("/")
+    if ".." in PurePosixPath(inner).parts:
+        raise FoundWrong("LCH-2202", f"`{path}` leaves its package", fix="name a file inside the package, without `..`")
+    # Only a top-level name is looked up: for one with a dot, find_spec would import what stands above it.
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    if not folders:
+        raise SystemFailed("LCH-3104", f"the package `{name}` is not installed", fix=f"pip install {name}")
+    return str(Path(folders[0]) / inner)
+
+
+def _local(path: str, shown: str | None = None) -> list[Place]:
+    if not any(mark in path for mark in "*?[") or Path(path).exists():
+        _demand(Path(path))
+        return [Place(shown or path, path)]
+    found = sorted(entry for entry in glob.glob(path, recursive=True) if Path(entry).is_file())
+    if not found:
+        raise _nothing(path)
+    return [Place(entry, entry) for entry in found]
+
+
+def _demand(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        folder = path.parent
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        why = f"`{folder}` holds no such name" if folder.is_dir() else f"there is no folder `{folder}`"
+        fix = did_you_mean(path.name, names) if folder.is_dir() else "correct `path`"
+        raise SystemFailed("LCH-3101", f"there is no file `{path}`", why=why, fix=fix) from None
+    except PermissionError:
+        raise _refused(str(path)) from None
+    if stat.S_ISDIR(mode):
+        raise SystemFailed(
+            "LCH-3101", f"`{path}` is a folder, not a file", fix=f"name the files in it with a glob: {path}/*.csv"
+        )
+
+
+def _nothing(path: str) -> SystemFailed:
+    return SystemFailed("LCH-3101", f"no file matches `{path}`", fix="correct the glob in `path`")
+
+
+def _refused(path: str) -> SystemFailed:
+    return SystemFailed(
+        "LCH-3102",
+        f"`{path}` may not be read",
+        where=Where(path),
+        fix=f"give this user the right to read it: chmod u+r {path}",
+    )
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    with system_failures(f"read `{path}`", Path(path)):
+        try:
+            yield
+        except PermissionError:
+            raise _refused(path) from None
+
+
+def _remote(path: str, scheme: str) -> list[Place]:
+    import fsspec
+
+    try:
+        system, inner = fsspec.core.url_to_fs(path)
+        if any(mark in inner for mark in "*?["):
+            found = sorted(system.glob(inner))
+            if not found:
+                raise _nothing(path)
+            return [Place(system.unstrip_protocol(entry), entry, system) for entry in found]
+        if not system.exists(inner):
+            raise SystemFailed("LCH-3101", f"there is no file `{path}`", fix="correct `path`")
+    except ImportError:
+        name = _INSTALLS.get(scheme, f"the fsspec package for {scheme}")
+        raise SystemFailed(
+            "LCH-3103", f"`{scheme}://` needs a package that is not installed", fix=f"pip install {name}"
+        ) from None
+    except ValueError as unknown:
+        raise FoundWrong("LCH-2203", f"`{path}` cannot be opened", why=str(unknown), fix="correct `path`") from None
+    return [Place(path, inner, system)]
+
+
+@contextmanager
+def unpacked(place: Place, scratch: Path) -> Iterator[list[tuple[str, Path]]]:
+    """The place's files on this machine, unpacked, each with its name; what was made in `scratch` is removed after."""
+    folder = scratch / "unpacked"
+    folder.mkdir()
+    try:
+        with _readable(place.path):
+            local = Path(place.path)
+            if place.system is not None:
+                local = folder / PurePosixPath(place.path).name
+                with place.system.open(place.path, "rb") as source, open(local, "wb") as target:
+                    shutil.copyfileobj(source, target, _CHUNK)
+            members = _members(place.name, local, folder)
+        yield members
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _members(name: str, local: Path, folder: Path) -> list[tuple[str, Path]]:
+    suffix = local.suffix.lower()
+    if suffix not in PACKED:
+        open(local, "rb").close()
+        if any(mark in str(local) for mark in "*?["):
+            # DuckDB takes a file name with these for a glob.
+            plain = folder / f"plain{local.suffix}"
+            plain.symlink_to(local.absolute())
+            local = plain
+        return [(name, local)]
+    try:
+        if suffix == ".zip":
+            return _unzip(name, local, folder)
+        target = folder / f"0{Path(local.stem).suffix}"
+        with _opened(local, suffix) as source:
+            _copy(source, target, local.stat().st_size, name)
+        return [(name, target)]
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as broken:
+        raise FoundWrong(
+            "LCH-2204", f"`{name}` is not a whole {suffix[1:]} file", why=str(broken), fix="fetch or write it anew"
+        ) from None
+
+
+def _opened(local: Path, suffix: str) -> IO[bytes]:
+    if suffix == ".gz":
+        return gzip.open(local, "rb")
+    try:
+        import zstandard
+    except ImportError:
+        raise SystemFailed(
+            "LCH-3103", "`.zst` needs the package `zstandard`, which is not installed", fix="pip install 'lichen[zstd]'"
+        ) from None
+    opened: IO[bytes] = zstandard.open(local, "rb")
+    return opened
+
+
+def _unzip(name: str, local: Path, folder: Path) -> list[tuple[str, Path]]:
+    members = []
+    with zipfile.ZipFile(local) as archive:
+        listed = [entry for entry in archive.infolist() if not entry.is_dir()]
+        for number, entry in enumerate(listed):
+            parts = PurePosixPath(entry.filename.replace("\\", "/"))
+            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+                raise _unsafe(name, f"its member `{entry.filename}` would land outside")
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise _unsafe(name, f"its member `{entry.filename}` is a link")
+            # Members are written under numbers: a name from an archive never becomes a path.
+            target = folder / f"{number}{parts.suffix}"
+            with archive.open(entry) as source:
+                _copy(source, target, entry.compress_size, name)
+            members.append((name if len(listed) == 1 else f"{name}/{entry.filename}", target))
+    if not members:
+        raise FoundWrong("LCH-2204", f"`{name}` holds no file", fix="fetch or write it anew")
+    return members
+
+
+def _unsafe(name: str, why: str) -> FoundWrong:
+    return FoundWrong(
+        "LCH-2205", f"`{name}` is not safe to unpack", why=why, fix="unpack it yourself and look at it first"
+    )
+
+
+def _copy(source: IO[bytes], target: Path, packed: int, name: str) -> None:
+    most, written = RATIO * max(packed, 1), 0
+    with open(target, "wb") as out:
+        while chunk := source.read(_CHUNK):
+            written += len(chunk)
+            if written > most:
+                raise _unsafe(name, f"it grows to more than {RATIO} times its size")
+            out.write(chunk)

@@ -1,0 +1,459 @@
+"""Logistic regression and random forests by scikit-learn, kept as skops files."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lichen.backends.learning import (
+    Floats,
+    Parameter,
+    Rows,
+    corrupt,
+    expect_columns,
+    expect_learnable,
+    helps,
+    read,
+    read_columns,
+    scores,
+    settle,
+    shares,
+    write,
+    write_columns,
+)
+from lichen.ground.clock import SystemClock
+from lichen.ground.files import system_failures
+from lichen.ports import Arrow, Matrix
+
+MODEL = "model.skops"
+_LARGEST = float(np.finfo(np.float32).max)
+_SCHEMA = "schema.json"
+_ADDRESS = re.compile(r'("__id__": |"file": ")(\d+)')
+
+# All that a file may hold beyond skops's own list of harmless types.
+_TRUSTED = {"logistic": ("numpy.dtype",), "forest": ("sklearn.tree._tree.Tree",)}
+
+_LOGISTIC = {
+    "C": Parameter("The inverse of how much the coefficients are drawn to zero.", 1.0, low=1e-9, high=1e9),
+    "max_iter": Parameter("The most steps of the solver.", 200, low=1, high=100_000),
+    "max_categories": Parameter("The most categories of a column with a coefficient of their own.", 50, low=1),
+    "balanced": Parameter("Whether both classes count alike, however rare one is.", False),
+}
+
+_FOREST = {
+    "n_estimators": Parameter("The most trees that are grown.", 100, low=1, high=10_000),
+    "max_depth": Parameter("The deepest a tree goes.", 12, low=1, high=64),
+    "min_samples_leaf": Parameter("The fewest training rows in a leaf.", 25, low=1),
+    "max_features": Parameter("The share of columns looked at for each split.", 0.2, low=0.001, high=1.0),
+    "max_samples": Parameter("The share of rows each tree sees.", 0.3, low=0.001, high=1.0),
+    "balanced": Parameter("Whether both classes count alike, however rare one is.", False),
+}
+_STEPS = 20
+_TREES = 10
+
+
+def _pack(model: Any) -> bytes:
+    """A model as a skops file; equal models give equal bytes."""
+    from skops.io import dumps
+
+    # skops names objects by their address in memory, and files by the time: both are replaced by plain numbers.
+    places: dict[str, str] = {}
+    packed, plain = zipfile.ZipFile(io.BytesIO(dumps(model))), io.BytesIO()
+
+    def numbered(found: re.Match[str]) -> str:
+        return found[1] + places.setdefault(found[2], str(len(places)))
+
+    text = _ADDRESS.sub(numbered, packed.read(_SCHEMA).decode())
+    arrays = {places[Path(name).stem] + Path(name).suffix: name for name in packed.namelist() if name != _SCHEMA}
+    with zipfile.ZipFile(plain, "w") as archive:
+        for name in sorted(arrays):
+            archive.writestr(zipfile.ZipInfo(name), packed.read(arrays[name]))
+        archive.writestr(zipfile.ZipInfo(_SCHEMA), text)
+    return plain.getvalue()
+
+
+def _unpack(content: bytes, path: Path, learner: str) -> Any:
+    """The model in a skops file that holds nothing but types of the learner's trusted list."""
+    from skops.io import get_untrusted_types, loads
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise corrupt(path, "it is compressed, and no model of ours is")
+        strange = sorted(set(get_untrusted_types(data=content)) - set(_TRUSTED[learner]))
+        if strange:
+            raise corrupt(path, f"it holds types that `{learner}` never writes: {', '.join(strange[:5])}")
+        return loads(content, trusted=list(_TRUSTED[learner]))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as failure:
+        raise corrupt(path, str(failure)) from failure
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ImportError, EOFError, OSError) as failure:
+        raise corrupt(path, f"skops cannot read it: {type(failure).__name__}: {failure}") from failure
+
+
+def _read(folder: Path) -> bytes:
+    path = folder / MODEL
+    with system_failures("read the model", path):
+        return path.read_bytes()
+
+
+# ----------------------------------------------------------------------------------------------- logistic
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """A logistic model column by column: what each value adds to the log odds.
+
+    Both ways of predicting add the same terms in the same order, so they agree to the bit; a product of
+    matrices would add them in the order of the machine's liking.
+    """
+
+    start: float
+    slopes: tuple[tuple[int, float, float, float], ...]
+    """Column, slope, offset, and what a missing value adds."""
+    tables: tuple[tuple[int, tuple[float, ...]], ...]
+    """Column, and what each code adds; the last is for -1."""
+
+    def score(self, values: Floats) -> Floats:
+        total = np.full(len(values), self.start)
+        for column, slope, offset, missing in self.slopes:
+            x = values[:, column]
+            total += np.where(np.isfinite(x), x * slope + offset, missing)
+        for column, table in self.tables:
+            total += np.asarray(table)[values[:, column].astype(np.int64)]
+        return np.fromiter(map(_probability, total.tolist()), np.float64, len(total))
+
+    def row(self) -> Callable[[Sequence[float]], float]:
+        start, slopes, tables, finite = self.start, self.slopes, self.tables, math.isfinite
+
+        def predict_row(row: Sequence[float]) -> float:
+            total = start
+            for column, slope, offset, missing in slopes:
+                x = row[column]
+                total += x * slope + offset if finite(x) else missing
+            for column, table in tables:
+                total += table[int(row[column])]
+            return _probability(total)
+
+        return predict_row
+
+
+def _probability(odds: float) -> float:
+    # The one place where log odds become a probability, in Python for both ways: numpy's exp differs by a bit.
+    if odds >= 0:
+        return 1.0 / (1.0 + math.exp(-odds))
+    power = math.exp(odds) if odds > -745.0 else 0.0
+    return power / (1.0 + power)
+
+
+class LogisticFitted:
+    """A scikit-learn pipeline (impute, scale, one column a category, logistic regression) and its terms."""
+
+    def __init__(self, content: bytes, pipeline: Any, names: Sequence[str], categories: Mapping[str, int]) -> None:
+        self._content, self._pipeline, self._names, self._categories = content, pipeline, tuple(names), dict(categories)
+        self._terms = _terms(pipeline, self._names, self._categories)
+
+    def predict(self, matrix: Matrix) -> Arrow:
+        """One DOUBLE column `score`: the probability of the second class."""
+        expect_columns(matrix, self._names)
+        return scores(self._terms.score(read(matrix).values))
+
+    def compile_row(self) -> Callable[[Sequence[float]], float]:
+        """A function that scores one row."""
+        return self._terms.row()
+
+    def importances(self) -> Mapping[str, float]:
+        """Each column's share of the coefficients' size: a standard deviation's effect, or the widest of its codes."""
+        own = _coefficients(self._pipeline, self._names, self._categories)
+        weights = np.zeros(len(self._names))
+        for place, coefficient in own.numeric:
+            weights[place] = abs(coefficient)
+        for place, table in own.codes:
+            weights[place] = max(map(abs, table.values()), default=0.0)
+        return shares(weights, self._names)
+
+    def save(self, folder: Path) -> None:
+        """Write the pipeline as a skops file."""
+        write(folder / MODEL, self._content)
+        write_columns(folder, "classification", self._names, self._categories)
+
+
+class LogisticLearner:
+    """Logistic regression by scikit-learn: numbers imputed and scaled, one column a category."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    params: ClassVar[Mapping[str, str]] = helps(_LOGISTIC)
+
+    def fit(
+        self,
+        task: str,
+        train: Matrix,
+        early_stop: Matrix | None,
+        params: Mapping[str, Any],
+        *,
+        seed: int,
+        seconds: float | None,
+    ) -> LogisticFitted:
+        """Solve until it converges or `seconds` are spent; nothing is stopped early, and nothing is random."""
+        del early_stop, seed
+        started = SystemClock().seconds()
+        settings = settle("logistic", _LOGISTIC, params)
+        rows = read(train)
+        expect_learnable("logistic", task, self.tasks, rows)
+        columns, model = _pipeline(train, rows, settings)
+        from threadpoolctl import threadpool_limits
+
+        # With one thread sums are added in one order, whatever the machine.
+        with threadpool_limits(limits=1):
+            design = columns.fit_transform(_finite(rows.values))
+            _solve(model, design, rows.labels, settings["max_iter"], started, seconds)
+        from sklearn.pipeline import Pipeline
+
+        pipeline = Pipeline([("columns", columns), ("model", model)])
+        return LogisticFitted(_pack(pipeline), pipeline, train.names, train.categories)
+
+    def load(self, folder: Path) -> LogisticFitted:
+        """Read a skops file that holds nothing but types of the trusted list."""
+        columns = read_columns(folder)
+        content = _read(folder)
+        pipeline = _unpack(content, folder / MODEL, "logistic")
+        try:
+            return LogisticFitted(content, pipeline, columns.names, columns.categories)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as failure:
+            raise corrupt(folder / MODEL, f"it is not a pipeline of `logistic`: {failure}") from failure
+
+
+def _finite(values: Floats) -> Floats:
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _pipeline(train: Matrix, rows: Rows, settings: Mapping[str, Any]) -> tuple[Any, Any]:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import MissingIndicator, SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numeric = [place for place, name in enumerate(train.names) if name not in train.categories]
+    coded = [place for place, name in enumerate(train.names) if name in train.categories]
+    kept = [_most_frequent(rows.values[:, place], settings["max_categories"]) for place in coded]
+    impute = SimpleImputer(strategy="mean", keep_empty_features=True, copy=False)
+    steps: list[tuple[str, Any, list[int]]] = []
+    if numeric:
+        steps.append(("numbers", Pipeline([("impute", impute), ("scale", StandardScaler(copy=False))]), numeric))
+        steps.append(("missing", MissingIndicator(sparse=True, error_on_new=False), numeric))
+    if coded:
+        steps.append(("categories", OneHotEncoder(categories=kept, handle_unknown="ignore"), coded))
+    columns = ColumnTransformer(steps, sparse_threshold=1.0)
+    weight = "balanced" if settings["balanced"] else None
+    model = LogisticRegression(C=settings["C"], class_weight=weight, max_iter=_STEPS, warm_start=True)
+    return columns, model
+
+
+def _most_frequent(codes: Floats, most: int) -> list[float]:
+    found, counts = np.unique(codes, return_counts=True)
+    order = np.lexsort((found, -counts))[:most]
+    return sorted(found[order].tolist())
+
+
+def _solve(model: Any, design: Any, labels: Floats, most: int, started: float, seconds: float | None) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    clock, done = SystemClock(), 0
+    while done < most:
+        model.set_params(max_iter=min(_STEPS, most - done))
+        with warnings.catch_warnings():
+            # Stopping between steps is how the budget is kept; `n_iter_` tells whether it has converged.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(design, labels)
+        steps = int(model.n_iter_[0])
+        done += max(steps, 1)
+        if steps < _STEPS or (seconds is not None and clock.seconds() - started >= seconds):
+            return
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    """A fitted pipeline's coefficients, each with the place of the column it belongs to."""
+
+    numeric: tuple[tuple[int, float], ...]
+    missing: Mapping[int, float]
+    codes: tuple[tuple[int, Mapping[int, float]], ...]
+
+
+def _coefficients(pipeline: Any, names: Sequence[str], categories: Mapping[str, int]) -> _Coefficients:
+    numeric = [place for place, name in enumerate(names) if name not in categories]
+    coded = [place for place, name in enumerate(names) if name in categories]
+    steps = pipeline.named_steps["columns"].named_transformers_
+    left = pipeline.named_steps["model"].coef_[0].tolist()
+    lacking = [numeric[place] for place in steps["missing"].features_.tolist()] if numeric else []
+    kept = [own.tolist() for own in steps["categories"].categories_] if coded else []
+    if len(left) != len(numeric) + len(lacking) + sum(map(len, kept)):
+        raise ValueError(f"it has {len(left)} coefficients")
+    of_numbers, left = left[: len(numeric)], left[len(numeric) :]
+    of_missing, left = left[: len(lacking)], left[len(lacking) :]
+    tables = []
+    for place, own in zip(coded, kept, strict=True):
+        tables.append((place, {int(code): left[at] for at, code in enumerate(own)}))
+        left = left[len(own) :]
+    return _Coefficients(
+        tuple(zip(numeric, of_numbers, strict=True)), dict(zip(lacking, of_missing, strict=True)), tuple(tables)
+    )
+
+
+def _terms(pipeline: Any, names: Sequence[str], categories: Mapping[str, int]) -> _Terms:
+    coefficients = _coefficients(pipeline, names, categories)
+    slopes = []
+    if coefficients.numeric:
+        numbers = pipeline.named_steps["columns"].named_transformers_["numbers"].named_steps
+        filled, scale = numbers["impute"].statistics_.tolist(), numbers["scale"]
+        shapes = zip(coefficients.numeric, filled, scale.mean_.tolist(), scale.scale_.tolist(), strict=True)
+        for (place, coefficient), fill, mean, spread in shapes:
+            slope = coefficient / spread
+            offset = -mean * slope
+            slopes.append((place, slope, offset, fill * slope + offset + coefficients.missing.get(place, 0.0)))
+    tables = []
+    for place, table in coefficients.codes:
+        codes = [*range(categories[names[place]]), -1]
+        tables.append((place, tuple(table.get(code, 0.0) for code in codes)))
+    start = float(pipeline.named_steps["model"].intercept_[0])
+    return _Terms(start, tuple(slopes), tuple(tables))
+
+
+# ------------------------------------------------------------------------------------------------- forest
+
+
+class ForestFitted:
+    """A scikit-learn forest; missing numbers and categories take the way each split learned for them."""
+
+    def __init__(
+        self, content: bytes, forest: Any, task: str, names: Sequence[str], categories: Mapping[str, int]
+    ) -> None:
+        self._content, self._forest, self._task = content, forest, task
+        self._names, self._categories = tuple(names), dict(categories)
+        self._coded = [place for place, name in enumerate(self._names) if name in self._categories]
+        place = 1 if task == "classification" else 0
+        self._leaves = [tree.tree_.value[:, 0, place] for tree in forest.estimators_]
+
+    def predict(self, matrix: Matrix) -> Arrow:
+        """One DOUBLE column `score`: the mean of the trees, added in their order."""
+        expect_columns(matrix, self._names)
+        values = _narrow(read(matrix).values, self._coded)
+        total = np.zeros(len(values))
+        for tree, leaves in zip(self._forest.estimators_, self._leaves, strict=True):
+            total += leaves[tree.tree_.apply(values)] if len(values) else 0.0
+        return scores(total / len(self._leaves))
+
+    def compile_row(self) -> Callable[[Sequence[float]], float]:
+        """A function that scores one row by walking down each tree."""
+        trees = [_ways(tree.tree_, leaves) for tree, leaves in zip(self._forest.estimators_, self._leaves, strict=True)]
+        count, coded = len(trees), self._coded
+
+        def predict_row(row: Sequence[float]) -> float:
+            values = _narrow(np.array([row], dtype=np.float64), coded)[0].tolist()
+            total = 0.0
+            for columns, thresholds, lefts, rights, missings, leaves in trees:
+                node, left = 0, lefts[0]
+                while left != -1:
+                    x = values[columns[node]]
+                    goes_left = x <= thresholds[node] or (x != x and missings[node])
+                    node = left if goes_left else rights[node]
+                    left = lefts[node]
+                total += leaves[node]
+            return total / count
+
+        return predict_row
+
+    def importances(self) -> Mapping[str, float]:
+        """Each column's share of the impurity its splits took away."""
+        return shares(np.asarray(self._forest.feature_importances_), self._names)
+
+    def save(self, folder: Path) -> None:
+        """Write the forest as a skops file."""
+        write(folder / MODEL, self._content)
+        write_columns(folder, self._task, self._names, self._categories)
+
+
+class ForestLearner:
+    """A random forest by scikit-learn; a category's place in its list is taken as a number."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    params: ClassVar[Mapping[str, str]] = helps(_FOREST)
+
+    def fit(
+        self,
+        task: str,
+        train: Matrix,
+        early_stop: Matrix | None,
+        params: Mapping[str, Any],
+        *,
+        seed: int,
+        seconds: float | None,
+    ) -> ForestFitted:
+        """Grow trees, ten at a time, until all are grown or `seconds` are spent; more trees do not overfit."""
+        del early_stop
+        started, clock = SystemClock().seconds(), SystemClock()
+        settings = settle("forest", _FOREST, params)
+        rows = read(train)
+        expect_learnable("forest", task, self.tasks, rows)
+        forest = _forest(task, settings, seed)
+        coded = [place for place, name in enumerate(train.names) if name in train.categories]
+        values, most = _narrow(rows.values, coded), settings["n_estimators"]
+        for grown in range(_TREES, most + _TREES, _TREES):
+            forest.set_params(n_estimators=min(grown, most))
+            forest.fit(values, rows.labels)
+            if seconds is not None and clock.seconds() - started >= seconds:
+                break
+        return ForestFitted(_pack(forest), forest, task, train.names, train.categories)
+
+    def load(self, folder: Path) -> ForestFitted:
+        """Read a skops file that holds nothing but types of the trusted list."""
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        columns = read_columns(folder)
+        content = _read(folder)
+        forest = _unpack(content, folder / MODEL, "forest")
+        wanted = RandomForestClassifier if columns.task == "classification" else RandomForestRegressor
+        if not isinstance(forest, wanted) or forest.n_features_in_ != len(columns.names):
+            raise corrupt(folder / MODEL, f"it is not a forest for {columns.task} of {len(columns.names)} columns")
+        try:
+            return ForestFitted(content, forest, columns.task, columns.names, columns.categories)
+        except (AttributeError, IndexError, TypeError, ValueError) as failure:
+            raise corrupt(folder / MODEL, f"it is not a fitted forest: {failure}") from failure
+
+
+def _forest(task: str, settings: Mapping[str, Any], seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    options = {
+        **{name: value for name, value in settings.items() if name not in ("n_estimators", "balanced")},
+        "random_state": seed,
+        "n_jobs": -1,
+        "warm_start": True,
+    }
+    if task == "regression":
+        return RandomForestRegressor(**options)
+    return RandomForestClassifier(**options, class_weight="balanced" if settings["balanced"] else None)
+
+
+def _narrow(values: Floats, coded: Sequence[int]) -> Any:
+    # scikit-learn's trees read 32-bit numbers; beyond their range a number counts as the largest there is.
+    narrow = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32, order="C")
+    for place in coded:
+        column = narrow[:, place]
+        column[column < 0] = np.nan
+    return narrow
+
+
+def _ways(tree: Any, leaves: Floats) -> tuple[list[Any], ...]:
+    arrays = (tree.feature, tree.threshold, tree.children_left, tree.children_right, tree.missing_go_to_left, leaves)
+    return tuple(array.tolist() for array in arrays)

@@ -1,0 +1,177 @@
+"""One SQLite database as a durable file that several processes and threads share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from lichen.errors import SystemFailed, Where
+from lichen.ground.failpoint import fp
+from lichen.ground.files import disk_full, sync_folder, system_failures, unreachable
+
+_MARK = "CREATE TABLE lichen (kind TEXT NOT NULL, format INTEGER NOT NULL) STRICT;"
+_UNREADABLE = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+_REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
+_TORN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class SqliteFile:
+    """A database in WAL mode with full synchronisation: one connection to read by, one to write by, a lock for each.
+
+    Readers never wait for writers, of this process or another. `kind` and `format` are recorded in the file: a
+    database of another kind or of a newer format is refused. The file is made under another name and linked into
+    place whole, so an empty file found at `path` is damage, never a store to begin with.
+    """
+
+    def __init__(self, path: Path, *, kind: str, format_: int, tables: str, patience: float) -> None:
+        self.path = path.absolute()
+        self._kind, self._format, self._patience = kind, format_, patience
+        self._read_lock, self._write_lock = threading.Lock(), threading.RLock()
+        with self.failures(f"open the {kind}"):
+            if not self.path.exists():
+                self._make(tables)
+            if self.path.stat().st_size == 0:
+                raise self._damaged("the file is empty")
+            self._writer = self._connect(self.path)
+            self._reader = self._connect(self.path)
+            try:
+                self._reader.execute("PRAGMA query_only = ON")
+                self._check_format()
+            except BaseException:
+                self.close()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection to read by, for one thread at a time."""
+        with self._read_lock, self.failures(f"read the {self._kind}"):
+            yield self._reader
+
+    def rows(self, select: str, each: Iterable[tuple[str | int | bytes, ...]]) -> list[tuple[Any, ...] | None]:
+        """The first row a statement gives for each of these parameters, or None: `reading` without its overhead."""
+        with self._read_lock:
+            execute = self._reader.execute
+            try:
+                return [execute(select, parameters).fetchone() for parameters in each]
+            except sqlite3.DatabaseError:
+                with self.failures(f"read the {self._kind}"):
+                    raise
+
+    @contextmanager
+    def writing(self, points: str) -> Iterator[sqlite3.Connection]:
+        """A transaction that is committed whole at the end, or not at all where anything is raised.
+
+        Passes the failpoints `<points>.begin`, `<points>.write` before the commit and `<points>.committed` after it.
+        """
+        with self._write_lock, self.failures(f"write the {self._kind}"):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                fp(f"{points}.begin")
+                yield self._writer
+                fp(f"{points}.write")
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+            fp(f"{points}.committed")
+
+    @contextmanager
+    def failures(self, what: str) -> Iterator[None]:
+        """Turn what SQLite and the system raise inside into a `SystemFailed`; `what` completes "cannot ..."."""
+        with system_failures(what, self.path):
+            try:
+                yield
+            except sqlite3.DatabaseError as failure:
+                named = self._failed(failure, what)
+                if named is None:
+                    raise
+                raise named from failure
+
+    def close(self) -> None:
+        """Close both connections; what is asked afterwards raises `sqlite3.ProgrammingError`."""
+        with self._read_lock, self._write_lock:
+            self._reader.close()
+            self._writer.close()
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=self._patience, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _make(self, tables: str) -> None:
+        """Make the database under a name of this process and thread, then link it into place; the first maker wins."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists():
+            raise self._damaged(f"the file is missing, while its log {log.name} is there")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}.{threading.get_ident()}")
+        fresh.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            with closing(self._connect(fresh)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN; {_MARK} {tables} COMMIT;")
+                connection.execute("INSERT INTO lichen VALUES (?, ?)", (self._kind, self._format))
+            try:
+                os.link(fresh, self.path)
+            except FileExistsError:
+                return
+            sync_folder(self.path.parent)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _check_format(self) -> None:
+        known = self._reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'lichen'").fetchone()
+        row = None if known is None else self._reader.execute("SELECT kind, format FROM lichen").fetchone()
+        if row is None or row[0] != self._kind:
+            found = "another program's database" if row is None else f"the {row[0]}"
+            raise SystemFailed(
+                "LCH-3013",
+                f"this file is not the {self._kind} but {found}",
+                where=Where(self.path),
+                fix=f"name another file for the {self._kind}",
+            )
+        if row[1] > self._format:
+            raise SystemFailed(
+                "LCH-3014",
+                f"the {self._kind} was written by a newer Lichen",
+                where=Where(self.path),
+                why=f"its format is {row[1]}, this Lichen knows up to {self._format}",
+                fix="pip install --upgrade lichen",
+            )
+
+    def _failed(self, failure: sqlite3.DatabaseError, what: str) -> SystemFailed | None:
+        code = getattr(failure, "sqlite_errorcode", -1) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return disk_full(what, self.path)
+        if code in _UNREADABLE or code in _REFUSED:
+            return unreachable(what, self.path, str(failure), refused=code in _REFUSED)
+        if code in _TORN:
+            return self._damaged(str(failure))
+        if code in _HELD:
+            return SystemFailed(
+                "LCH-3011",
+                f"cannot {what}: another process has held it for more than {self._patience:g} s",
+                where=Where(self.path),
+                fix="wait for that process to end, or end it, then run again",
+            )
+        return None
+
+    def _damaged(self, why: str) -> SystemFailed:
+        return SystemFailed(
+            "LCH-3012",
+            f"the {self._kind} is damaged",
+            where=Where(self.path),
+            why=why,
+            fix="move the file away and restore it from a backup",
+        )
