@@ -1,0 +1,67 @@
+"""Lands newly read rows on those already there: merged by key, the newer row wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from arro3.core import Table as ArrowTable
+
+from lichen.ground.quoting import identifier, identifiers, sql, unused
+from lichen.ports import Column, DataFile, Engine, Relation
+
+NEW, OLD = "newly_read", "already_there"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """Merged rows in staging, and how many rows only repeated another, or gave way to a newer one."""
+
+    files: tuple[DataFile, ...]
+    deduplicated: int
+
+
+def land(
+    columns: Sequence[Column], key: Sequence[str], cursor: str, new: Relation, old: Relation, engine: Engine, into: Path
+) -> Landed:
+    """Write the rows of `old` and `new` together, in the order of cursor and key; of rows with one key, the newest.
+
+    The newest has the greatest cursor; among those it is the one read last. So any order of arrival ends in the same
+    rows. A row whose key is not whole gives way only to one that equals it in every column.
+    """
+    names = [column.name for column in columns]
+    age, place = unused("_age", names), unused("_place", names)
+    rows = sql(
+        f"SELECT {identifiers(names)}, 1 AS {age}, row_number() OVER () AS {place} FROM",
+        NEW,
+        "UNION ALL",
+        f"SELECT {_in_new_types(columns, old)}, 0 AS {age}, row_number() OVER () AS {place} FROM",
+        OLD,
+    )
+    same = _same_row(names, key)
+    newest_first = f"{identifier(cursor)} DESC NULLS LAST, {age} DESC, {place} DESC"
+    merged = sql(
+        f"SELECT {identifiers(names)} FROM",
+        f"({rows})",
+        f"QUALIFY row_number() OVER (PARTITION BY {same} ORDER BY {newest_first}) = 1",
+        f"ORDER BY {identifier(cursor)}, {same}",
+    )
+    inputs = {NEW: new, OLD: old}
+    files = engine.sql(merged, inputs, into)
+    groups = sql("SELECT count(*) - 1 AS more FROM", f"({rows})", f"GROUP BY {same}")
+    counted = engine.query(sql("SELECT CAST(coalesce(sum(more), 0) AS BIGINT) AS more FROM", f"({groups})"), inputs)
+    return Landed(files, int(ArrowTable.from_arrow(counted).column("more").to_pylist()[0]))
+
+
+def _in_new_types(columns: Sequence[Column], old: Relation) -> str:
+    """The columns of old rows as the new ones are: a column they do not have is null."""
+    there = {column.name for column in old.columns}
+    values = {column: identifier(column.name) if column.name in there else "NULL" for column in columns}
+    return ", ".join(f"CAST({value} AS {column.type}) AS {identifier(column.name)}" for column, value in values.items())
+
+
+def _same_row(names: Sequence[str], key: Sequence[str]) -> str:
+    """What rows have in common that are one: their key, or everything where a part of the key is null."""
+    torn = " OR ".join(f"{identifier(name)} IS NULL" for name in key)
+    return f"{identifiers(key)}, CASE WHEN {torn} THEN row({identifiers(names)}) END"

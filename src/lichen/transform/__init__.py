@@ -1,0 +1,1 @@
+"""Builds versions of tables: one statement, one contract, one manifest."""

@@ -1,0 +1,68 @@
+"""Builds the rows of a table from the versions it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lichen.collect.staged import Staged, staging
+from lichen.errors import FoundWrong, LichenError, Where, did_you_mean
+from lichen.graph.build import Asset
+from lichen.ground.failpoint import fp
+from lichen.ports import Column, Engine, Relation, TableStore
+from lichen.spec import ProjectSpec, Table
+
+
+def build(
+    asset: Asset, inputs: Mapping[str, Relation], engine: Engine, tables: TableStore, project: ProjectSpec
+) -> Staged:
+    """Run a table's statement over these relations and stage its rows."""
+    assert asset.statement is not None
+    columns = describe(asset, {name: given.columns for name, given in inputs.items()}, engine, project)
+    with staging(tables.staging(asset.name)) as folder:
+        try:
+            files = engine.sql(asset.statement.text, inputs, folder)
+        except LichenError as error:
+            raise placed(error, asset, project) from error
+        fp("transform.staged")
+    return Staged(folder, files, columns)
+
+
+def describe(
+    asset: Asset, inputs: Mapping[str, tuple[Column, ...]], engine: Engine, project: ProjectSpec
+) -> tuple[Column, ...]:
+    """The columns a table's statement gives over inputs with these columns; nothing is read.
+
+    Also refuses a grain, a `time` or a `known` that speaks of a column the statement does not give.
+    """
+    table = asset.spec
+    assert isinstance(table, Table)
+    assert asset.statement is not None
+    try:
+        columns = engine.describe(asset.statement.text, {name: Relation(given) for name, given in inputs.items()})
+    except LichenError as error:
+        raise placed(error, asset, project) from error
+    known = [column.name for column in columns]
+    for place, name in enumerate(table.grain):
+        if name not in known:
+            raise FoundWrong(
+                "LCH-2231",
+                f"the grain names a column `{name}` that the table does not have",
+                where=project.where(asset.id, "grain", place),
+                fix=did_you_mean(name, known),
+            )
+    return columns
+
+
+def placed(error: LichenError, asset: Asset, project: ProjectSpec) -> LichenError:
+    """An engine's error about a statement, with its place in the user's file."""
+    file = project.files[asset.id]
+    # The statement's text starts at its first word, which may stand some lines below the front matter, or behind it.
+    start = len(file.text) - len(file.sql.lstrip())
+    first, indent = file.text.count("\n", 0, start) + 1, start - (file.text.rfind("\n", 0, start) + 1)
+    line, column = first, None
+    if error.where is not None and error.where.line is not None:
+        line, column = first + error.where.line - 1, error.where.column
+        if line == first and column is not None:
+            column += indent
+    where = file.line(line, column) if error.exit_code == 1 else Where(file.shown, line)
+    return type(error)(error.code, error.what, where=where, why=error.why, fix=error.fix)
