@@ -1,0 +1,149 @@
+"""Answers one request with features as they are known at an instant, from the online store."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lichen.errors import SystemFailed, WrongUsage
+from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
+from lichen.feature.state import Answers, State
+from lichen.feature.value import from_wire, instant, key_encoder, to_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lichen.feature.view import View
+    from lichen.ports import OnlineStore
+
+_MEMORY = 256 * 2**20
+_OVERHEAD = 1_000
+"""What a kept state costs beyond its bytes, about."""
+
+
+class Lookup:
+    """Answers requests for a feature set from the states that `materialize` wrote.
+
+    `keys` says under which name the store keeps each view. States stay decoded in memory, the least
+    recently used leaving first where they are more than `memory` bytes. The generations seen are those of the last
+    `refresh`; call it when the store may have new ones. One thread uses a Lookup at a time.
+    """
+
+    def __init__(
+        self, features: FeatureSet, store: OnlineStore, keys: Mapping[str, str], *, memory: int = _MEMORY
+    ) -> None:
+        states = _States(store, memory)
+        self._views = [_ViewLookup(view, states, store, keys[view.name]) for view in features.views]
+        self._request = [(column, to_type(column.type)) for column in features.request]
+        self._copies = features.request_features
+        self._expressions = [(expression.name, expression.row) for expression in features.expressions]
+        self._features = [column.name for column in features.features]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """See the store's present generations; raises `SystemFailed` where a view was never materialised."""
+        for view in self._views:
+            view.refresh()
+
+    def row(self, request: Mapping[str, Any], at_us: int) -> list[Any]:
+        """The features at an instant (microseconds since 1970), in the feature set's order.
+
+        `request` holds a value, or None, for each column of the feature set's `request`, of the column's type.
+        """
+        named: dict[str, Any] = {PREDICTION_TIME: instant(at_us)}
+        for column, convert in self._request:
+            try:
+                value = request[column.name]
+            except KeyError:
+                raise _absent(column.name, column.type) from None
+            named[column.name] = value if convert is None or value is None else convert(value)
+        for feature, name in self._copies:
+            named[feature] = named[name]
+        for view in self._views:
+            named.update(zip(view.names, view.answer(named, at_us), strict=True))
+        for feature, row in self._expressions:
+            named[feature] = row(named)
+        return [named[feature] for feature in self._features]
+
+
+def _absent(name: str, type_: str) -> WrongUsage:
+    return WrongUsage(
+        "LCH-2643",
+        f"the request has no `{name}`",
+        why="the model's features are found by it or computed of it",
+        fix=f"send `{name}` as {type_}, or null where it is not known",
+    )
+
+
+class _States:
+    """Decoded states by view, generation and key: as many as fit."""
+
+    def __init__(self, store: OnlineStore, memory: int) -> None:
+        self._store, self._memory, self._used = store, memory, 0
+        self._kept: OrderedDict[tuple[str, int, bytes], tuple[Any, int]] = OrderedDict()
+
+    def get(self, view: str, generation: int, key: bytes, decode: Callable[[bytes], Any]) -> Any:
+        """The decoded state of a key, None where the store has none."""
+        place = (view, generation, key)
+        found = self._kept.get(place)
+        if found is not None:
+            self._kept.move_to_end(place)
+            return found[0]
+        blob = self._store.get(view, generation, [key])[0]
+        state = None if blob is None else decode(blob)
+        cost = _OVERHEAD + len(key) + (0 if blob is None else len(blob))
+        self._kept[place] = (state, cost)
+        self._used += cost
+        while self._used > self._memory and len(self._kept) > 1:
+            _, (_, freed) = self._kept.popitem(last=False)
+            self._used -= freed
+        return state
+
+
+class _ViewLookup:
+    """One view's part of a look-up."""
+
+    def __init__(self, view: View, states: _States, store: OnlineStore, key: str) -> None:
+        self._view, self._states, self._store, self._key = view, states, store, key
+        self._entity = [column.name for column in view.entity]
+        self._encode = key_encoder(view.entity)
+        self._answers = Answers(view)
+        self._generation = 0
+        self.names = [f"{view.name}.{column.name}" for column in view.features]
+        self._decode: Callable[[bytes], Any] = self._static_row if view.static else self._state
+        self._touches = [from_wire(column.type) for column in view.latest]
+
+    def refresh(self) -> None:
+        found = self._store.generation(self._key)
+        if found is None:
+            raise SystemFailed(
+                "LCH-2642",
+                f"the online store holds nothing for the feature view `{self._view.name}`",
+                why=f"`{self._key}` was never materialised there, or was dropped",
+                fix="materialise it: lichen run",
+            )
+        self._generation = found[0]
+
+    def answer(self, named: Mapping[str, Any], t: int) -> list[Any]:
+        """The view's features at t, for the entity that the request names."""
+        key = self._encode([named[name] for name in self._entity])
+        if key is None:
+            return self._answers.missing
+        state = self._states.get(self._key, self._generation, key, self._decode)
+        if state is None:
+            return self._answers.unseen
+        if self._view.static:
+            row: list[Any] = state
+            return row
+        return self._answers.at(state, t)
+
+    def _state(self, blob: bytes) -> State:
+        return State(self._view, blob)
+
+    def _static_row(self, blob: bytes) -> list[Any]:
+        return [
+            value if touch is None or value is None else touch(value)
+            for value, touch in zip(msgspec.msgpack.decode(blob), self._touches, strict=True)
+        ]

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lichen.errors import FoundWrong, Where
+from lichen.feature.featureset import RelationFacts, feature_set
+from lichen.ports import Column
+from lichen.spec import FeatureView
+
+LEGS = RelationFacts(
+    (
+        Column("carrier", "VARCHAR"), Column("delay", "INTEGER"), Column("cost", "DECIMAL(9,2)"),
+        Column("tags", "VARCHAR[]"),
+        Column("arrived", "TIMESTAMP WITH TIME ZONE"), Column("left_at", "TIMESTAMP WITH TIME ZONE"),
+    ),
+    time="arrived",
+    known="arrived + INTERVAL 5 MINUTE",
+)  # fmt: skip
+PLANES = RelationFacts((Column("tail", "VARCHAR"), Column("year", "INTEGER"), Column("tags", "VARCHAR[]")))
+RELATIONS = {"legs": LEGS, "planes": PLANES}
+CARRIER = {"entity": {"carrier": "text"}, "from": "legs", "aggregates": {"n": "count(*)"}, "windows": ["1h"]}
+
+
+def where(asset: str, *path: str | int, key: bool = False) -> Where:
+    return Where(Path(asset), text="/".join(map(str, path)) + (" (key)" if key else ""))
+
+
+def understand(engine, **views):
+    specs = {name: FeatureView.model_validate(view) for name, view in views.items()}
+    return feature_set([*views], specs, RELATIONS, where=where, engine=engine)
+
+
+def test_a_feature_set_is_understood(engine):
+    found = understand(
+        engine,
+        trip={
+            "on": "request",
+            "columns": {"distance": "double", "carrier": "varchar"},
+            "expressions": {"late": "trip.pace > 2", "pace": "coalesce(carrier.delay_mean_1h, 0) / distance"},
+        },
+        carrier={
+            **CARRIER,
+            "aggregates": {
+                "delay_mean": {"avg": "delay", "clip": [-40, 180]}, "half": {"sum": "delay", "clip": [0, 0.5]},
+                "n": "count(*)",
+                "sum": "sum(delay)", "dear": "max(cost)", "last": "max(left_at)",
+                "late_share": "avg((delay > 15)::int)",
+            },
+            "windows": ["1h", "all"],
+            "latest": ["delay"],
+            "ttl": "3h",
+        },
+        plane={"entity": {"tail": "varchar"}, "from": "planes", "static": True, "latest": ["year"]},
+    )  # fmt: skip
+    assert [(c.name, c.type) for c in found.request] == [
+        ("carrier", "VARCHAR"),
+        ("tail", "VARCHAR"),
+        ("distance", "DOUBLE"),
+    ]
+    assert [expression.name for expression in found.expressions] == ["trip.pace", "trip.late"]
+    assert found.request_features == (("trip.distance", "distance"), ("trip.carrier", "carrier"))
+    types = {column.name: column.type for column in found.features}
+    assert [*types][:4] == ["trip.distance", "trip.carrier", "trip.late", "trip.pace"]
+    assert [*types][4:6] == ["carrier.delay_mean_1h", "carrier.delay_mean_all"]
+    assert [*types][-2:] == ["carrier.delay", "plane.year"]
+    moment = "TIMESTAMP WITH TIME ZONE"
+    assert [types[f"carrier.{n}_1h"] for n in ("delay_mean", "half", "n", "sum", "dear", "last", "late_share")] == [
+        "DOUBLE", "DOUBLE", "BIGINT", "BIGINT", "DOUBLE", moment, "DOUBLE"
+    ]  # fmt: skip
+    view = found.views[0]
+    assert (view.time, view.known, view.ttl_us) == ("arrived", "arrived + INTERVAL 5 MINUTE", 3 * 3600 * 10**6)
+    assert found.views[1].time is None
+
+
+def test_a_view_that_names_time_alone_inherits_known(engine):
+    view = understand(engine, carrier={**CARRIER, "time": "left_at"}).views[0]
+    assert (view.time, view.known) == ("left_at", "arrived + INTERVAL 5 MINUTE")
+
+
+WRONG = {
+    "table": (
+        {"carrier": {**CARRIER, "from": "leg"}},
+        "LCH-2621: there is no table or source `leg`\n  at feature.carrier\n    from\n  fix: did you mean `legs`?",
+    ),
+    "key column": (
+        {"carrier": {**CARRIER, "entity": {"carier": "varchar"}}},
+        (
+            "LCH-2622: `legs` has no column `carier`\n  at feature.carrier\n    entity/carier (key)\n"
+            "  fix: did you mean `carrier`?"
+        ),
+    ),
+    "latest column": (
+        {"carrier": {**CARRIER, "latest": ["delay", "delai"]}},
+        (
+            "LCH-2622: `legs` has no column `delai`\n  at feature.carrier\n    latest/1 (key)\n"
+            "  fix: did you mean `delay`?"
+        ),
+    ),
+    "key type": (
+        {"carrier": {**CARRIER, "entity": {"carrier": "decimal(3,1)"}}},
+        (
+            "LCH-2623: a key cannot be of type DECIMAL(3,1)\n  at feature.carrier\n    entity/carrier\n"
+            "  why: an entity is found by its key's exact value\n  fix: cast the column in its table, to VARCHAR say"
+        ),
+    ),
+    "no time": (
+        {"plane": {"entity": {"tail": "varchar"}, "from": "planes", "latest": ["year"]}},
+        (
+            "LCH-2624: `planes` has no event time\n  at feature.plane\n    from\n"
+            "  why: without it nothing tells which rows an instant may see\n"
+            "  fix: give the view or the table a `time`, or say `static: true` if the rows never change"
+        ),
+    ),
+    "time type": (
+        {"carrier": {**CARRIER, "known": "delay"}},
+        (
+            "LCH-2625: `known` is of type INTEGER, not an instant\n  at feature.carrier\n    known\n"
+            "  fix: name a TIMESTAMP WITH TIME ZONE column, or cast to one"
+        ),
+    ),
+    "sum of star": (
+        {"carrier": {**CARRIER, "aggregates": {"n": "sum(*)"}}},
+        (
+            "LCH-2626: `sum` of `*` has no meaning\n  at feature.carrier\n    aggregates/n\n"
+            "  fix: name a column or an expression; `*` is for `count` alone, without `clip`"
+        ),
+    ),
+    "sum of text": (
+        {"carrier": {**CARRIER, "aggregates": {"n": "avg(carrier)"}}},
+        (
+            "LCH-2627: `avg` of a VARCHAR is not a feature\n  at feature.carrier\n    aggregates/n\n"
+            "  why: numbers are added up and clipped, numbers and instants have a least and a greatest\n"
+            "  fix: cast the value to a number, or count it"
+        ),
+    ),
+    "latest type": (
+        {"plane": {"entity": {"tail": "varchar"}, "from": "planes", "latest": ["tags"], "static": True}},
+        (
+            "LCH-2628: `tags` is of type VARCHAR[], which no feature can be\n  at feature.plane\n    latest/0\n"
+            "  fix: cast it in its table, to VARCHAR say"
+        ),
+    ),
+    "request types": (
+        {"carrier": CARRIER, "trip": {"on": "request", "columns": {"carrier": "bigint"}}},
+        (
+            "LCH-2629: `carrier` is BIGINT here and VARCHAR in `feature.carrier`\n  at feature.trip\n"
+            "    columns/carrier\n"
+            "  why: a request brings it once, for both\n  fix: give it the same type in both"
+        ),
+    ),
+    "prediction time": (
+        {"trip": {"on": "request", "columns": {"prediction_time": "timestamptz"}}},
+        (
+            "LCH-2630: `prediction_time` cannot be a request's column\n  at feature.trip\n"
+            "    columns/prediction_time (key)\n"
+            "  why: it is what expressions call the instant at which the prediction is asked for\n"
+            "  fix: rename the column, or read `prediction_time` without declaring it"
+        ),
+    ),
+    "ring": (
+        {"trip": {"on": "request", "expressions": {"a": "trip.b + 1", "b": "trip.a + 1"}}},
+        (
+            "LCH-2631: these expressions need each other\n  at feature.trip\n    expressions/a\n"
+            "  why: trip.a -> trip.b -> trip.a\n  fix: write one of them without the other"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_is_refused(engine, case):
+    views, text = WRONG[case]
+    with pytest.raises(FoundWrong) as caught:
+        understand(engine, **views)
+    assert str(caught.value) == text
+
+
+def test_an_unknown_view_is_refused(engine):
+    with pytest.raises(FoundWrong) as caught:
+        feature_set(["carier"], {"carrier": FeatureView.model_validate(CARRIER)}, RELATIONS, where=where, engine=engine)
+    assert str(caught.value) == "LCH-2620: there is no feature view `carier`\n  fix: did you mean `carrier`?"
+
+
+@pytest.mark.parametrize(
+    ("views", "place"),
+    [
+        ({"carrier": {**CARRIER, "aggregates": {"n": "avg(delai)"}}}, "aggregates/n"),
+        ({"carrier": {**CARRIER, "entity": {"carrier": "varchr"}}}, "entity/carrier"),
+        ({"trip": {"on": "request", "expressions": {"a": "lenght(x)"}}}, "expressions/a"),
+    ],
+)
+def test_wrong_sql_is_told_with_its_place_in_the_project(engine, views, place):
+    with pytest.raises(FoundWrong) as caught:
+        understand(engine, **views)
+    assert caught.value.where is not None
+    assert caught.value.where.text == place

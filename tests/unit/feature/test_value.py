@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lichen.errors import WrongUsage
+from lichen.feature.value import key_encoder
+from lichen.ports import Column
+
+TEXTS = (Column("a", "VARCHAR"), Column("b", "VARCHAR"))
+
+
+@given(one=st.tuples(st.text(), st.text()), other=st.tuples(st.text(), st.text()))
+def test_different_keys_give_different_bytes(one, other):
+    encode = key_encoder(TEXTS)
+    assert (encode(one) == encode(other)) == (one == other)
+
+
+def test_the_type_decides_what_is_the_same_key():
+    number, text = key_encoder((Column("k", "BIGINT"),)), key_encoder((Column("k", "VARCHAR"),))
+    assert number([1]) == number([1.0]) != number([11])
+    assert text(["5"]) != text(["05"])
+    assert number([None]) is None
+    double = key_encoder((Column("k", "DOUBLE"),))
+    assert double([0.0]) == double([-0.0]) == double([0])
+    moment = key_encoder((Column("k", "TIMESTAMP WITH TIME ZONE"),))
+    wired = key_encoder((Column("k", "TIMESTAMP WITH TIME ZONE"),), wired=True)
+    assert moment([datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)]) == wired([1_000_000])
+    day = key_encoder((Column("k", "DATE"),))
+    assert day([date(1970, 1, 3)]) == key_encoder((Column("k", "DATE"),), wired=True)([2])
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("BIGINT", "5"), ("BIGINT", 1.5), ("VARCHAR", 5), ("DOUBLE", "x"), ("DATE", datetime(2020, 1, 1, tzinfo=UTC)),
+        ("TIMESTAMP", 3), ("DATE", "2020-01-01"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_no_key(type_, value):
+    with pytest.raises(WrongUsage) as caught:
+        key_encoder((Column("k", type_),))([value])
+    assert str(caught.value) == (
+        f"LCH-2601: the key `k` is {value!r}, which is no {type_}\n"
+        "  why: an entity is found by its key's exact value and type\n"
+        f"  fix: send `k` as {type_}"
+    )
