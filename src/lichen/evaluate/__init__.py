@@ -1,0 +1,1 @@
+"""How good a model is: metrics with intervals, beside a baseline, by slice; the gate; the model card."""

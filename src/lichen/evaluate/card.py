@@ -1,0 +1,203 @@
+"""The model card: what a model is, what it learned from, how good it is, and what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lichen.evaluate.evaluation import Evaluation
+from lichen.evaluate.metrics import Measured
+from lichen.spec import Model
+from lichen.train.fit import Trained
+from lichen.train.split import LEFT_OUT, PARTS
+
+MOST_FEATURES = 20
+MOST_SLICES = 15
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model card; `facts` is all of it as a JSON object.
+
+    >>> ModelCard({"name": "late_arrival"}).facts["name"]
+    'late_arrival'
+    """
+
+    facts: dict[str, Any]
+
+    def markdown(self) -> str:
+        """The card as Markdown, to hand round."""
+        facts = self.facts
+        parts = (
+            [f"# {_text(facts['name'])}", _text(facts["description"] or facts["predicts"])],
+            _about(facts),
+            _data(facts),
+            _metrics(facts),
+            _gate(facts),
+            _features(facts),
+            _calibration(facts),
+            _slices(facts),
+            ["## Known limits", "\n".join(f"- {_text(limit)}" for limit in facts["limits"])],
+        )
+        return "\n\n".join(piece for part in parts for piece in part if piece) + "\n"
+
+
+def card(
+    name: str, model: Model, trained: Trained, evaluation: Evaluation, *, version: str = "", fingerprint: str = ""
+) -> ModelCard:
+    """Write down what is known of a trained model; `version` and `fingerprint` name it in the project's history."""
+    importances = sorted(trained.fitted.importances().items(), key=lambda item: (-item[1], item[0]))
+    facts: dict[str, Any] = {
+        "format": 1,
+        "name": name,
+        "description": model.description,
+        "predicts": _predicts(model),
+        "task": model.task,
+        "learner": model.learner,
+        "params": dict(model.params),
+        "seed": model.seed,
+        "version": version,
+        "fingerprint": fingerprint,
+        "artifact": trained.digest,
+        "split": trained.split.as_dict(),
+        "categories_cut": dict(trained.preparation.cut),
+        "metrics": {metric: measured.as_dict() for metric, measured in evaluation.metrics.items()},
+        "baseline": asdict(evaluation.baseline),
+        "calibration": [asdict(one) for one in evaluation.calibration],
+        "slices": [one.as_dict() for one in evaluation.slices.found],
+        "slices_left_out": dict(evaluation.slices.left_out),
+        "gate": [verdict.as_dict() for verdict in evaluation.verdicts],
+        "passed": evaluation.passed,
+        "features": [{"name": feature, "importance": share} for feature, share in importances],
+        "limits": _limits(model, trained, evaluation),
+    }
+    return ModelCard(facts)
+
+
+def _predicts(model: Model) -> str:
+    what = "The probability that" if model.task == "classification" else "The value of"
+    end = " is true" if model.task == "classification" else ""
+    return f"{what} `{model.label.value}` of `{model.label.from_}`{end}, asked at `{model.label.at}`."
+
+
+def _limits(model: Model, trained: Trained, evaluation: Evaluation) -> list[str]:
+    limits = []
+    if model.gate:
+        limits.append(
+            "The gate judged on these test rows: a model tried again and again until it passes looks better than it is."
+        )
+    first, last = _day(trained.split.test), _day(trained.split.end - 1)
+    limits.append(f"The test covers {first} to {last}: what happens in other seasons it cannot tell.")
+    late = sum(trained.split.left_out[reason] for reason in ("train_known_late", "early_stop_known_late"))
+    if late:
+        limits.append(f"{late:,} rows were left out because their label was not known yet at the cut.")
+    if trained.split.left_out["no_label"]:
+        limits.append(f"{trained.split.left_out['no_label']:,} rows have no label; of those the card says nothing.")
+    for column, count in trained.preparation.cut.items():
+        limits.append(f"{count:,} rare values of `{column}` are treated as never seen.")
+    if any(measured.low is None for measured in evaluation.metrics.values()):
+        limits.append("Some metrics have no interval: there are too few test days to draw from.")
+    limits.append("Importances are the learner's own: they tell what it used, not what causes the label.")
+    return limits
+
+
+def _about(facts: dict[str, Any]) -> list[str]:
+    rows = [
+        ("Predicts", facts["predicts"] if facts["description"] else ""),
+        ("Learner", facts["learner"] + "".join(f", {key} {value}" for key, value in facts["params"].items())),
+        ("Seed", str(facts["seed"])),
+        ("Version", facts["version"]),
+        ("Fingerprint", facts["fingerprint"]),
+        ("Artifact", facts["artifact"]),
+    ]
+    return [_table(("", ""), [row for row in rows if row[1]])]
+
+
+def _data(facts: dict[str, Any]) -> list[str]:
+    split = facts["split"]
+    spans = {
+        "train": f"before {_day(split['early_stop'])}",
+        "early_stop": f"{_day(split['early_stop'])} to {_day(split['test'] - 1)}",
+        "test": f"{_day(split['test'])} to {_day(split['end'] - 1)}",
+    }
+    rows = [(part.replace("_", " "), spans[part], f"{split['rows'][part]:,}") for part in PARTS]
+    left = [f"- {count:,} {LEFT_OUT[reason]}" for reason, count in split["left_out"].items() if count]
+    out = "Left out:\n\n" + "\n".join(left) if left else "No row was left out."
+    return ["## Data", _table(("part", "asked (UTC days)", "rows"), rows), out]
+
+
+def _metrics(facts: dict[str, Any]) -> list[str]:
+    base = facts["baseline"]
+    rows = [
+        (metric, _measured(value), _number(base["feature_metrics"][metric]), _number(base["constant_metrics"][metric]))
+        for metric, value in facts["metrics"].items()
+    ]
+    note = "In brackets: 95 % intervals, from drawing whole days of the test."
+    head = ("metric", "model", f"`{base['feature']}` alone", f"always {base['constant']:.4g}")
+    return ["## How good it is", _table(head, rows), note]
+
+
+def _gate(facts: dict[str, Any]) -> list[str]:
+    if not facts["gate"]:
+        return ["## Gate", "The model has no gate."]
+    rows = [("holds" if one["passed"] else "fails", one["metric"], one["rule"], one["why"]) for one in facts["gate"]]
+    return ["## Gate", _table(("", "metric", "rule", "why"), rows)]
+
+
+def _features(facts: dict[str, Any]) -> list[str]:
+    rows = [(f"`{one['name']}`", f"{one['importance']:.1%}") for one in facts["features"][:MOST_FEATURES]]
+    more = len(facts["features"]) - len(rows)
+    return ["## Features", _table(("feature", "importance"), rows), f"And {more} more." if more else ""]
+
+
+def _calibration(facts: dict[str, Any]) -> list[str]:
+    rows = [(f"{one['rows']:,}", _number(one["score"]), _number(one["label"])) for one in facts["calibration"]]
+    return ["## Calibration", _table(("rows", "mean score", "mean label"), rows)]
+
+
+def _slices(facts: dict[str, Any]) -> list[str]:
+    if not facts["slices"]:
+        return []
+    rows = [
+        (
+            *(one["column"], one["value"], f"{one['rows']:,}"),
+            *(_measured(one["measured"]), _number(one["score"]), _number(one["label"])),
+        )
+        for one in facts["slices"][:MOST_SLICES]
+    ]
+    metric = facts["slices"][0]["metric"]
+    more = len(facts["slices"]) - len(rows)
+    return [
+        "## Slices, worst first",
+        _table(("column", "value", "rows", metric, "mean score", "mean label"), rows),
+        f"And {more} more." if more else "",
+    ]
+
+
+def _measured(value: dict[str, Any] | Measured) -> str:
+    found = value.as_dict() if isinstance(value, Measured) else value
+    if found["low"] is None:
+        return _number(found["value"])
+    return f"{_number(found['value'])} [{_number(found['low'])}, {_number(found['high'])}]"
+
+
+def _number(value: float) -> str:
+    return "not defined" if value != value else f"{value:.4g}"
+
+
+def _day(instant: int) -> str:
+    # timedelta keeps every microsecond, where a float of seconds would not.
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)).date().isoformat()
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_text(str(cell)) for cell in line) + " |" for line in lines)
+
+
+def _text(text: str) -> str:
+    # Values come from data: none of them may begin a new row, a tag or a link of its own.
+    plain = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+    return plain.replace("<", "&lt;").replace("[!", "\\[!").replace("](", "]\\(")

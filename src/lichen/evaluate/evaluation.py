@@ -1,0 +1,74 @@
+"""All that is said of a trained model on its test rows, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lichen.evaluate.baseline import Baseline, baseline
+from lichen.evaluate.gate import Verdict, check_gate, judge
+from lichen.evaluate.metrics import Floats, Measured, bins, measure
+from lichen.evaluate.slices import Slices, slices
+from lichen.spec import Model
+from lichen.train.fit import Trained
+
+MAIN = {"classification": "roc_auc", "regression": "rmse"}
+"""The metric that slices are judged by, for each task."""
+
+_TABLE = 10
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A tenth of the test rows by score: the mean score and the mean label."""
+
+    rows: int
+    score: float
+    label: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's metrics, the baseline beside them, the calibration table, the slices and the gate's verdicts."""
+
+    metrics: Mapping[str, Measured]
+    baseline: Baseline
+    calibration: tuple[Bin, ...]
+    slices: Slices
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule of the gate holds."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    def values(self) -> dict[str, float]:
+        """The metrics without their intervals."""
+        return {name: measured.value for name, measured in self.metrics.items()}
+
+
+def evaluate(model: Model, trained: Trained, live: Mapping[str, float] | None = None) -> Evaluation:
+    """Judge a trained model; `live` holds the released model's metrics on the same test rows, where there is one."""
+    check_gate(model.task, model.gate)
+    test = trained.test
+    metrics = measure(model.task, test.label, test.score, test.at, seed=model.seed)
+    values = {name: measured.value for name, measured in metrics.items()}
+    return Evaluation(
+        metrics,
+        baseline(model.task, trained),
+        calibration(test.label, test.score),
+        slices(model.task, test, MAIN[model.task], seed=model.seed),
+        tuple(judge(model.gate, values, live)),
+    )
+
+
+def calibration(label: Floats, score: Floats) -> tuple[Bin, ...]:
+    """Tenths of the rows by score, lowest first; equal scores share one."""
+    place = bins(score, _TABLE)
+    found = []
+    for number in np.unique(place):
+        inside = place == number
+        found.append(Bin(int(inside.sum()), float(score[inside].mean()), float(label[inside].mean())))
+    return tuple(found)

@@ -1,0 +1,87 @@
+"""The gate: what each metric must reach for a model to be released."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lichen.errors import FoundWrong, Where, did_you_mean
+from lichen.evaluate.metrics import HIGHER_IS_BETTER, METRICS
+from lichen.spec import GateRule
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one rule says of one metric: the value, the limit, and whether it holds."""
+
+    metric: str
+    rule: str
+    value: float
+    limit: float | None
+    passed: bool
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as a JSON object."""
+        return asdict(self)
+
+
+def check_gate(task: str, metrics: Iterable[str], where: Where | None = None) -> None:
+    """Refuse a gate that names a metric the task does not have."""
+    for name in metrics:
+        if name not in METRICS[task]:
+            raise FoundWrong(
+                "LCH-2960",
+                f"the gate names `{name}`, which is no metric of {task}",
+                where=where,
+                why=f"the metrics of {task} are {', '.join(METRICS[task])}",
+                fix=did_you_mean(name, METRICS[task]),
+            )
+
+
+def judge(
+    rules: Mapping[str, GateRule], metrics: Mapping[str, float], live: Mapping[str, float] | None
+) -> list[Verdict]:
+    """One verdict for each limit of each rule; `live` holds the released model's metrics on the same rows.
+
+    A metric that is not a number passes no rule. Without a released model `no_worse_than_live` holds.
+    """
+    verdicts = []
+    for name, rule in rules.items():
+        if name not in metrics:
+            raise FoundWrong(
+                "LCH-2961",
+                f"the gate names `{name}`, which was not measured",
+                why=f"measured were {', '.join(metrics)}",
+                fix=did_you_mean(name, metrics),
+            )
+        value = metrics[name]
+        if rule.min is not None:
+            verdicts.append(_verdict(name, "min", value, rule.min, value >= rule.min))
+        if rule.max is not None:
+            verdicts.append(_verdict(name, "max", value, rule.max, value <= rule.max))
+        if rule.no_worse_than_live is not None:
+            verdicts.append(_beside_live(name, value, rule.no_worse_than_live, live))
+    return verdicts
+
+
+def _verdict(name: str, rule: str, value: float, limit: float, passed: bool) -> Verdict:
+    if math.isnan(value):
+        return Verdict(name, rule, value, limit, False, f"{name} could not be measured on the test rows")
+    side = "at least" if rule == "min" else "at most"
+    return Verdict(name, rule, value, limit, passed, f"{name} is {value:.4f}, wanted {side} {limit:g}")
+
+
+def _beside_live(name: str, value: float, slack: float, live: Mapping[str, float] | None) -> Verdict:
+    rule = "no_worse_than_live"
+    if live is None or name not in live:
+        passed = not math.isnan(value)
+        return Verdict(name, rule, value, None, passed, "no released model to compare with")
+    better_up = name in HIGHER_IS_BETTER
+    limit = live[name] - slack if better_up else live[name] + slack
+    passed = value >= limit if better_up else value <= limit
+    side = "at least" if better_up else "at most"
+    why = f"{name} is {value:.4f}, the released model's {live[name]:.4f}: wanted {side} {limit:.4f}"
+    return Verdict(name, rule, value, limit, passed, why)

@@ -1,0 +1,187 @@
+"""The metrics, each a function of labels, scores and, for the bootstrap, how often each row counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lichen.errors import FoundWrong
+
+Floats = NDArray[np.float64]
+Metric = Callable[[Floats, Floats, Floats | None], float]
+
+BINS = 15
+DAY = 86_400_000_000
+FEWEST_DAYS = 5
+"""Below this many days no interval is given: days are what is drawn."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's value with its 95 % interval; no interval where there are too few days to draw from."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The value as a JSON object."""
+        return asdict(self)
+
+
+def _weights(label: Floats, weight: Floats | None) -> Floats:
+    return np.ones(len(label)) if weight is None else weight
+
+
+def _steps(label: Floats, score: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+    """The weights of both classes at each distinct score, from the lowest."""
+    order = np.argsort(score, kind="stable")
+    ordered, weights = score[order], _weights(label, weight)[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    positive = np.add.reduceat(weights * label[order], starts)
+    return positive, np.add.reduceat(weights, starts) - positive
+
+
+def roc_auc(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The chance that a positive row scores above a negative one, ties counted half; NaN where one class lacks.
+
+    >>> roc_auc(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.4, 0.8]))
+    0.875
+    """
+    if len(label) == 0:
+        return float("nan")
+    positive, negative = _steps(label, score, weight)
+    pairs = positive.sum() * negative.sum()
+    if pairs <= 0:
+        return float("nan")
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / pairs)
+
+
+def average_precision(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The precision at each threshold, weighted by the recall it gains, as scikit-learn defines it."""
+    if len(label) == 0:
+        return float("nan")
+    positive, negative = (part[::-1] for part in _steps(label, score, weight))
+    total = positive.sum()
+    if total <= 0:
+        return float("nan")
+    hits = np.cumsum(positive)
+    picked = hits + np.cumsum(negative)
+    precision = np.divide(hits, picked, out=np.zeros_like(hits), where=picked > 0)
+    return float((precision * positive).sum() / total)
+
+
+def brier(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The mean squared difference between the probability and what happened."""
+    return _mean((score - label) ** 2, weight)
+
+
+def log_loss(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The mean negative logarithm of the probability given to what happened; 0 and 1 are moved in by 2.2e-16."""
+    tiny = np.finfo(np.float64).eps
+    inside = np.clip(score, tiny, 1 - tiny)
+    return _mean(-np.where(label > 0, np.log(inside), np.log1p(-inside)), weight)
+
+
+def calibration_error(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The expected calibration error over 15 bins of equally many rows.
+
+    Within each bin, the mean probability less the share that came true; the mean of its size over rows. Equal scores
+    share a bin. Of a perfect model it is above 0 by chance: about 0.8 times the standard error of a bin's share.
+    """
+    if len(label) == 0:
+        return float("nan")
+    place, weights = bins(score), _weights(label, weight)
+    gaps = np.bincount(place, weights * (score - label), BINS)
+    return float(np.abs(gaps).sum() / weights.sum())
+
+
+def bins(score: Floats, count: int = BINS) -> NDArray[np.int64]:
+    """Each row's bin, from 0: bins of equally many rows by score, equal scores together."""
+    ordered = np.sort(score)
+    edges = np.unique(ordered[[place * len(score) // count for place in range(1, count)]])
+    return np.searchsorted(edges, score, side="right")
+
+
+def rmse(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The root of the mean squared error, in the label's unit."""
+    return float(np.sqrt(_mean((score - label) ** 2, weight)))
+
+
+def mae(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The mean absolute error, in the label's unit."""
+    return _mean(np.abs(score - label), weight)
+
+
+def r2(label: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """The share of the label's variance that the model explains; NaN where all labels are alike."""
+    spread = _mean((label - _mean(label, weight)) ** 2, weight)
+    return 1 - _mean((score - label) ** 2, weight) / spread if spread > 0 else float("nan")
+
+
+def _mean(values: Floats, weight: Floats | None) -> float:
+    if len(values) == 0:
+        return float("nan")
+    return float(values.mean()) if weight is None else float((values * weight).sum() / weight.sum())
+
+
+METRICS: Mapping[str, Mapping[str, Metric]] = {
+    "classification": {
+        "roc_auc": roc_auc,
+        "average_precision": average_precision,
+        "brier": brier,
+        "log_loss": log_loss,
+        "calibration_error": calibration_error,
+    },
+    "regression": {"rmse": rmse, "mae": mae, "r2": r2},
+}
+"""The metrics of each task."""
+
+HIGHER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
+
+
+def measure(
+    task: str,
+    label: Floats,
+    score: Floats,
+    at: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    draws: int = 300,
+    only: Sequence[str] | None = None,
+) -> dict[str, Measured]:
+    """A task's metrics with 95 % intervals.
+
+    The intervals are percentiles over `draws` bootstrap samples of whole UTC days of `at` (microseconds), because rows
+    of one day resemble each other. Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
+    """
+    if len(label) == 0:
+        raise FoundWrong("LCH-2950", "there is no row to measure a metric on", fix="lengthen `validate.test`")
+    metrics = {name: METRICS[task][name] for name in only or METRICS[task]}
+    order = np.argsort(score, kind="stable")
+    label, score, at = label[order], score[order], at[order]
+    values = {name: metric(label, score, None) for name, metric in metrics.items()}
+    days, day = np.unique(at // DAY, return_inverse=True)
+    if len(days) < FEWEST_DAYS or draws == 0:
+        return {name: Measured(value) for name, value in values.items()}
+    random = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {name: [] for name in metrics}
+    for counts in random.multinomial(len(days), np.full(len(days), 1 / len(days)), size=draws):
+        weight = counts[day].astype(np.float64)
+        for name, metric in metrics.items():
+            drawn[name].append(metric(label, score, weight))
+    return {name: _interval(value, drawn[name]) for name, value in values.items()}
+
+
+def _interval(value: float, drawn: Sequence[float]) -> Measured:
+    usable = [one for one in drawn if one == one]
+    # Where a tenth of the samples lack a class, an interval over the rest would look too sure.
+    if value != value or len(usable) < 0.9 * len(drawn):
+        return Measured(value)
+    low, high = np.percentile(usable, [2.5, 97.5])
+    return Measured(value, float(low), float(high))

@@ -1,0 +1,186 @@
+"""Splits labelled rows by time, so that no row learns from what was not known yet.
+
+The parts end on whole days. The test is the newest `validate.test` days, the day of the newest labelled row
+included; `early_stop` is the span before it; training is everything earlier. Days are UTC days; where the spans are not
+whole days, the rule goes by whole hours, minutes or seconds. A row trains only if its label was known before
+`early_stop` starts, and stops training only if its label was known before the test starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from arro3.core import Table
+
+from lichen.errors import FoundWrong, SystemFailed
+from lichen.ground.duration import microseconds
+from lichen.ground.quoting import identifier, literal
+from lichen.ports import Engine, Relation
+from lichen.spec import Model
+
+PARTS = ("train", "early_stop", "test")
+_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000)
+_INTEGERS = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+)
+
+LEFT_OUT = {
+    "no_label": "rows without a label",
+    "no_time": "rows whose `at` or `known` is null",
+    "train_known_late": "rows before early stopping whose label was not known by its start",
+    "early_stop_known_late": "rows of early stopping whose label was not known by the start of the test",
+}
+"""Why a row is in no part, in words."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cuts, how many rows fell into each part, and how many were left out and why.
+
+    Instants are microseconds since 1970 in UTC: `early_stop` and `test` are where those parts start, `end` is
+    where the test ends.
+    """
+
+    early_stop: int
+    test: int
+    end: int
+    rows: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The split as a JSON object."""
+        return {
+            "early_stop": self.early_stop,
+            "test": self.test,
+            "end": self.end,
+            "rows": dict(self.rows),
+            "left_out": dict(self.left_out),
+        }
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """SQL over the label rows: the label as DOUBLE (null: none), and its two instants in microseconds."""
+
+    label: str
+    at: str
+    known: str
+
+    def part(self, early_stop: int, test: int) -> str:
+        """SQL that names a row's part, or why it is left out."""
+        first, second = literal(early_stop), literal(test)
+        cases = (
+            f"WHEN {self.label} IS NULL THEN 'no_label'",
+            f"WHEN {self.at} IS NULL OR {self.known} IS NULL THEN 'no_time'",
+            f"WHEN {self.at} >= {second} THEN 'test'",
+            f"WHEN {self.at} >= {first} AND {self.known} < {second} THEN 'early_stop'",
+            f"WHEN {self.at} >= {first} THEN 'early_stop_known_late'",
+            f"WHEN {self.known} < {first} THEN 'train'",
+            "ELSE 'train_known_late'",
+        )
+        return " ".join(("CASE", *cases, "END"))
+
+
+def labelled(model: Model, rows: Relation, engine: Engine) -> Labelled:
+    """Read a model's label columns as the learners want them; a label that does not fit the task is refused."""
+    types = {column.name: column.type for column in rows.columns}
+    value = identifier(model.label.value)
+    kind = types[model.label.value]
+    if model.task == "classification":
+        if kind != "BOOLEAN":
+            _expect_two_classes(model.label.value, kind, rows, engine)
+        label = f"CAST({value} AS DOUBLE)"
+    elif kind in _INTEGERS or kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
+        label = " ".join((f"CASE WHEN isfinite(CAST({value} AS DOUBLE))", f"THEN CAST({value} AS DOUBLE) END"))
+    else:
+        raise FoundWrong(
+            "LCH-2901",
+            f"the label `{model.label.value}` is {kind}, and regression learns numbers",
+            fix=f"make `{model.label.value}` a number in the label table, or set `task: classification`",
+        )
+    return Labelled(label, f"epoch_us({identifier(model.label.at)})", f"epoch_us({identifier(model.label.known)})")
+
+
+def _expect_two_classes(name: str, kind: str, rows: Relation, engine: Engine) -> None:
+    if kind not in _INTEGERS:
+        raise FoundWrong(
+            "LCH-2902",
+            f"the label `{name}` is {kind}, and classification learns true or false",
+            fix=f"compute a boolean in the label table, as in `{name} = 'yes' AS {name}`",
+        )
+    column = identifier(name)
+    parts = (f"CAST({column} AS VARCHAR) AS v", "FROM rows WHERE", f"{column} NOT IN (0, 1)", "ORDER BY v LIMIT 5")
+    distinct = " ".join(("SELECT DISTINCT", *parts))
+    other = Table.from_arrow(engine.query(distinct, {"rows": rows}))
+    if other.num_rows:
+        raise FoundWrong(
+            "LCH-2903",
+            f"the label `{name}` has values other than 0 and 1",
+            why="classification learns two classes; there are also: " + ", ".join(other.column("v").to_pylist()),
+            fix="make the label a boolean, or set `task: regression`",
+        )
+
+
+def split(model: Model, rows: Relation, columns: Labelled, engine: Engine) -> Split:
+    """Find the cuts and count the rows on each side; a part without rows is refused."""
+    newest = " ".join(
+        (
+            f"SELECT max({columns.at}) AS newest, min({columns.at}) AS oldest",
+            f"FROM rows WHERE ({columns.label}) IS NOT NULL AND {columns.known} IS NOT NULL",
+        )
+    )
+    found = Table.from_arrow(engine.query(newest, {"rows": rows}))
+    last = found.column("newest").to_pylist()[0]
+    if last is None:
+        raise FoundWrong(
+            "LCH-2904",
+            f"no row of `{model.label.from_}` has a label and its times",
+            why=f"`{model.label.value}`, `{model.label.at}` or `{model.label.known}` is null in every row",
+            fix="look at the label table and at the sources it reads",
+        )
+    spans = microseconds(model.validate_.early_stop), microseconds(model.validate_.test)
+    unit = next((unit for unit in _UNITS if not any(span % unit for span in spans)), 1)
+    end = (last // unit + 1) * unit
+    test = end - spans[1]
+    early_stop = test - spans[0]
+    counts = _counts(rows, columns.part(early_stop, test), engine)
+    made = Split(
+        early_stop,
+        test,
+        end,
+        {part: counts.pop(part, 0) for part in PARTS},
+        {reason: counts.pop(reason, 0) for reason in LEFT_OUT},
+    )
+    _expect_rows(model, made, found.column("oldest").to_pylist()[0])
+    return made
+
+
+def _counts(rows: Relation, part: str, engine: Engine) -> dict[str, int]:
+    grouped = " ".join((f"SELECT {part} AS part, count(*) AS n", "FROM rows GROUP BY ALL"))
+    table = Table.from_arrow(engine.query(grouped, {"rows": rows}))
+    counts = dict(zip(table.column("part").to_pylist(), table.column("n").to_pylist(), strict=True))
+    total = Table.from_arrow(engine.query("SELECT count(*) AS n FROM rows", {"rows": rows})).column("n").to_pylist()[0]
+    if sum(counts.values()) != total:
+        raise SystemFailed(
+            "LCH-2905",
+            f"{total} rows came in and {sum(counts.values())} were split",
+            fix="report this: every row must be in one part or be counted as left out",
+        )
+    return counts
+
+
+def _expect_rows(model: Model, made: Split, oldest: int) -> None:
+    empty = [part for part in PARTS if made.rows[part] == 0]
+    if not empty:
+        return
+    days = (made.end - oldest) / _UNITS[0]
+    left = ", ".join(f"{count} {LEFT_OUT[reason]}" for reason, count in made.left_out.items() if count)
+    raise FoundWrong(
+        "LCH-2906",
+        f"the split leaves no rows for `{empty[0]}`",
+        why=f"the labelled rows of `{model.label.from_}` reach over {days:.1f} days"
+        + (f"; left out: {left}" if left else ""),
+        fix="shorten `validate.test` and `validate.early_stop`, or collect a longer span",
+    )
