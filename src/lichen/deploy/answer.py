@@ -1,0 +1,162 @@
+"""The row path: from what a request says to its answer, compiled once for a release."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from lichen.deploy.fields import PREDICTION_ID, Fields
+from lichen.deploy.refused import no_answer, wrong_value
+from lichen.errors import FoundWrong
+from lichen.ground.clock import Clock
+from lichen.ports import Column
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One answer, with the request and the feature values it came from.
+
+    Instants are microseconds since 1970 UTC. `out_of_time` is null where the request does not tell when it
+    should have been asked. `request` and `features` are in the order of the release's columns.
+    """
+
+    prediction_id: str
+    at_us: int
+    answered_us: int
+    latency_us: int
+    out_of_time: bool | None
+    score: float
+    request: tuple[Any, ...]
+    features: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What one release answers with: its names, its columns and the compiled steps of the row path.
+
+    `look_up` gives the feature values of a typed request at an instant, `encode` makes them the model's row,
+    `score` scores it. `due` tells when a request should have been asked; beyond `tolerance_us` of it an
+    answer is marked as out of time.
+    """
+
+    service: str
+    model: str
+    model_version: str
+    release: int
+    request: tuple[Column, ...]
+    features: tuple[Column, ...]
+    look_up: Callable[[Mapping[str, Any], int], Sequence[Any]] = field(compare=False)
+    encode: Callable[[Sequence[Any]], Sequence[float]] = field(compare=False)
+    score: Callable[[Sequence[float]], float] = field(compare=False)
+    due: Callable[[Mapping[str, Any]], datetime | None] | None = field(default=None, compare=False)
+    tolerance_us: int = 0
+    refresh: Callable[[], None] | None = field(default=None, compare=False)
+
+
+class RowPath:
+    """Answers one row at a time with a release."""
+
+    def __init__(self, deployed: Deployed, clock: Clock) -> None:
+        self.deployed, self.clock = deployed, clock
+        self.fields = Fields(deployed.request)
+        self._names = Names()
+
+    def now_us(self) -> int:
+        """The present instant, in microseconds since 1970 UTC."""
+        return to_us(self.clock.now())
+
+    def answer(self, given: dict[str, Any], at_us: int | None, started: float) -> Answer:
+        """The answer to a request's fields; `at_us` is the prediction time, now if null.
+
+        `started` is when the request arrived, by the clock's `seconds()`. Raises `Refused` where the request is wrong,
+        or where an expression has no value for it.
+        """
+        deployed = self.deployed
+        name = given.pop(PREDICTION_ID, None)
+        if name is not None and not (isinstance(name, str) and _ID.fullmatch(name)):
+            raise wrong_value(PREDICTION_ID, name, "1 to 128 letters, digits, and the signs . _ : -")
+        request = self.fields.read(given)
+        now_us = self.now_us()
+        at = now_us if at_us is None else at_us
+        try:
+            values = deployed.look_up(request, at)
+            out_of_time = self._out_of_time(request, at)
+        except FoundWrong as wrong:
+            raise no_answer(wrong) from wrong
+        score = float(deployed.score(deployed.encode(values)))
+        return Answer(
+            prediction_id=name or self._names.next(now_us),
+            at_us=at,
+            answered_us=now_us,
+            latency_us=int((self.clock.seconds() - started) * 1e6),
+            out_of_time=out_of_time,
+            score=score,
+            request=tuple(request.values()),
+            features=tuple(values),
+        )
+
+    def _out_of_time(self, request: Mapping[str, Any], at_us: int) -> bool | None:
+        if self.deployed.due is None:
+            return False
+        due = self.deployed.due(request)
+        return None if due is None else abs(at_us - to_us(due)) > self.deployed.tolerance_us
+
+    def shown(self, answer: Answer) -> dict[str, Any]:
+        """The answer as clients get it."""
+        return {
+            PREDICTION_ID: answer.prediction_id,
+            "score": answer.score,
+            "model": self.deployed.model,
+            "model_version": self.deployed.model_version,
+            "release": self.deployed.release,
+            "prediction_time": from_us(answer.at_us),
+            "out_of_time": answer.out_of_time,
+            "latency_us": answer.latency_us,
+        }
+
+
+class Names:
+    """Names for answers: unique, and in the order in which they were given.
+
+    Fourteen hexadecimal digits of the time in microseconds, then eighteen of chance.
+
+    >>> names = Names()
+    >>> first, second = names.next(1), names.next(1)
+    >>> first < second, len(first)
+    (True, 32)
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self, now_us: int) -> str:
+        """A name no other process gives; above all names given before by this one."""
+        self._last = max(now_us, self._last + 1)
+        return f"{self._last:014x}{os.urandom(9).hex()}"
+
+
+def to_us(instant: datetime) -> int:
+    """An instant in microseconds since 1970 UTC.
+
+    >>> to_us(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """The instant so many microseconds after 1970 UTC.
+
+    >>> from_us(1_000_000).isoformat()
+    '1970-01-01T00:00:01+00:00'
+    """
+    return _EPOCH + timedelta(microseconds=microseconds)

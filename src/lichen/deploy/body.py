@@ -1,0 +1,96 @@
+"""A request's body: JSON text to rows, with every ambiguity refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from lichen.deploy.refused import Refused, shown
+
+MOST_ROWS = 10_000
+_decode = msgspec.json.Decoder().decode
+
+
+def rows_of(body: bytes) -> tuple[list[dict[str, Any]], bool]:
+    """The rows a body asks about, and whether it asked as `{"rows": [...]}`.
+
+    >>> rows_of(b'{"carrier": "UA"}')
+    ([{'carrier': 'UA'}], False)
+    """
+    said = _parse(body)
+    if isinstance(said, dict):
+        rows = said.get("rows")
+        if not isinstance(rows, list):
+            return [said], False
+        _check_batch(said, rows)
+        return rows, True
+    raise Refused(400, "LCH-1806", f"the body is {shown(said)}", fix='send one JSON object, or {"rows": [...]}')
+
+
+def _check_batch(said: dict[str, Any], rows: list[Any]) -> None:
+    others = [key for key in said if key != "rows"]
+    if others:
+        raise Refused(
+            422,
+            "LCH-1802",
+            f"{shown(others[0])} stands beside `rows`",
+            fix="put each field inside its row",
+            field=others[0][:200],
+        )
+    if not 0 < len(rows) <= MOST_ROWS:
+        raise Refused(
+            413 if rows else 422,
+            "LCH-1805",
+            f"the body holds {len(rows)} rows",
+            fix=f"send between 1 and {MOST_ROWS} rows",
+        )
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise Refused(
+                422, "LCH-1806", f"row {number} is {shown(row)}", fix="each row must be a JSON object", row=number
+            )
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        said = _decode(body)
+        if b"\\" in body or body.count(b":") != _colons(said):
+            _refuse_repeated_keys(body)
+        return said
+    except RecursionError:
+        raise Refused(
+            400, "LCH-1801", "the body is nested too deeply", fix="send flat objects: no field holds an object"
+        ) from None
+    except UnicodeDecodeError:
+        raise Refused(400, "LCH-1801", "the body is not UTF-8", fix="encode the JSON text as UTF-8") from None
+    except msgspec.MsgspecError as malformed:
+        raise Refused(400, "LCH-1801", f"the body is not JSON: {malformed}", fix="send one JSON object") from None
+
+
+def _colons(said: object) -> int:
+    """How many colons the JSON text of this value must hold, if no key was given twice."""
+    if isinstance(said, str):
+        return said.count(":")
+    if isinstance(said, dict):
+        return len(said) + sum(_colons(key) + _colons(value) for key, value in said.items())
+    if isinstance(said, list):
+        return sum(map(_colons, said))
+    return 0
+
+
+def _refuse_repeated_keys(body: bytes) -> None:
+    """Raise where an object names a key twice: parsers differ in which of the two they believe."""
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise Refused(
+                    400, "LCH-1804", f"the key {shown(key)} is given twice", fix="give each key once", field=key[:200]
+                )
+            seen.add(key)
+
+    json.loads(body, object_pairs_hook=once)

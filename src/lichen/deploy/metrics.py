@@ -1,0 +1,51 @@
+"""What a service counts about itself, as Prometheus text."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+
+_BOUNDS_US = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000)
+
+
+class Metrics:
+    """Counts of requests and rows since the service started."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[int] = Counter()
+        self.rows = 0
+        self._buckets = [0] * (len(_BOUNDS_US) + 1)
+        self._sum_us = 0
+
+    def answered(self, rows: int, microseconds: int) -> None:
+        """Count a request that was answered with so many rows in so long."""
+        self.rows += rows
+        self._buckets[bisect_left(_BOUNDS_US, microseconds)] += 1
+        self._sum_us += microseconds
+
+    def text(self, *, service: str, model_version: str, release: int, waiting: int, failing: bool) -> bytes:
+        """All counts in Prometheus' text format."""
+        label = f'service="{service}"'
+        lines = ["# TYPE lichen_requests_total counter"]
+        lines += [
+            f'lichen_requests_total{{{label},status="{status}"}} {n}' for status, n in sorted(self.requests.items())
+        ]
+        lines += ["# TYPE lichen_rows_total counter", f"lichen_rows_total{{{label}}} {self.rows}"]
+        lines += ["# TYPE lichen_answer_seconds histogram"]
+        below = 0
+        for bound, count in zip(_BOUNDS_US, self._buckets, strict=False):
+            below += count
+            lines.append(f'lichen_answer_seconds_bucket{{{label},le="{bound / 1e6:g}"}} {below}')
+        total = sum(self._buckets)
+        lines += [
+            f'lichen_answer_seconds_bucket{{{label},le="+Inf"}} {total}',
+            f"lichen_answer_seconds_sum{{{label}}} {self._sum_us / 1e6:.6f}",
+            f"lichen_answer_seconds_count{{{label}}} {total}",
+            "# TYPE lichen_model_info gauge",
+            f'lichen_model_info{{{label},model_version="{model_version}",release="{release}"}} 1',
+            "# TYPE lichen_record_waiting_bytes gauge",
+            f"lichen_record_waiting_bytes{{{label}}} {waiting}",
+            "# TYPE lichen_record_failing gauge",
+            f"lichen_record_failing{{{label}}} {int(failing)}",
+        ]
+        return ("\n".join(lines) + "\n").encode()

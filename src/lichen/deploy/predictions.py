@@ -1,0 +1,128 @@
+"""Recorded answers as rows of the `predictions` table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from arro3.core import Array, DataType, Table
+
+from lichen.deploy.answer import Answer, to_us
+from lichen.deploy.fields import kind_of
+from lichen.deploy.segment import Heading, Position, Recorded, read
+from lichen.ports import Arrow, Column
+
+_INSTANT = "TIMESTAMP WITH TIME ZONE"
+_OWN: tuple[tuple[Column, Callable[[Recorded], Any]], ...] = (
+    (Column("prediction_id", "VARCHAR"), lambda r: r.answer.prediction_id),
+    (Column("service", "VARCHAR"), lambda r: r.heading.service),
+    (Column("model", "VARCHAR"), lambda r: r.heading.model),
+    (Column("model_version", "VARCHAR"), lambda r: r.heading.model_version),
+    (Column("release", "BIGINT"), lambda r: r.heading.release),
+    (Column("at", _INSTANT), lambda r: r.answer.at_us),
+    (Column("answered_at", _INSTANT), lambda r: r.answer.answered_us),
+    (Column("latency_us", "BIGINT"), lambda r: r.answer.latency_us),
+    (Column("out_of_time", "BOOLEAN"), lambda r: r.answer.out_of_time),
+    (Column("score", "DOUBLE"), lambda r: r.answer.score),
+)
+
+
+def columns_of(heading: Heading) -> tuple[Column, ...]:
+    """The columns of a release's predictions: what the service adds, `request.<name>`, `feature.<view>.<name>`."""
+    return (
+        *(column for column, _ in _OWN),
+        *(Column(f"request.{column.name}", column.type) for column in heading.request),
+        *(Column(f"feature.{column.name}", column.type) for column in heading.features),
+    )
+
+
+def batches(
+    folder: Path, after: Position | None = None, most: int = 50_000
+) -> Iterator[tuple[Position, Heading, Arrow]]:
+    """What was recorded after a position, as Arrow batches that each hold one release's answers.
+
+    The position behind a batch is the cursor to commit together with its rows. Of two rows with one
+    `prediction_id` the first counts.
+    """
+    frames = read(folder, after)
+    held = next(frames, None)
+    while held is not None:
+        end, first = held
+        group = [first]
+        held = None
+        for position, recorded in islice(frames, most - 1):
+            if recorded.heading != first.heading:
+                held = (position, recorded)
+                break
+            group.append(recorded)
+            end = position
+        yield end, first.heading, as_arrow(group, first.heading)
+        held = held or next(frames, None)
+
+
+def as_arrow(recorded: Sequence[Recorded], heading: Heading) -> Arrow:
+    """Answers of one heading as rows of `columns_of(heading)`."""
+    arrays = [_array((value(row) for row in recorded), kind_of(column)) for column, value in _OWN]
+    arrays += _values([row.answer for row in recorded], heading)
+    names = [column.name for column in columns_of(heading)]
+    table: Arrow = Table.from_arrays(arrays, names=names)
+    return table
+
+
+def _values(answers: Sequence[Answer], heading: Heading) -> list[Array]:
+    request = [_array((answer.request[at] for answer in answers), kind_of(c)) for at, c in enumerate(heading.request)]
+    features = [
+        _array((answer.features[at] for answer in answers), kind_of(c)) for at, c in enumerate(heading.features)
+    ]
+    return request + features
+
+
+def _array(values: Iterable[Any], kind: str) -> Array:
+    """A column of nullable values as Arrow, in the type DuckDB reads as `kind`."""
+    plain = _PLAIN.get(kind)
+    if plain is not None:
+        return Array(list(values), type=plain)
+    if kind == _INSTANT:
+        return Array([_us(value) for value in values], type=DataType.int64()).cast(DataType.timestamp("us", tz="UTC"))
+    if kind == "TIMESTAMP":
+        return Array([_us(value) for value in values], type=DataType.int64()).cast(DataType.timestamp("us"))
+    if kind == "DATE":
+        return Array([_days(value) for value in values], type=DataType.int32()).cast(DataType.date32())
+    texts = Array([None if value is None else str(value) for value in values], type=DataType.utf8())
+    if kind.startswith("DECIMAL("):
+        precision, scale = kind[len("DECIMAL(") : -1].split(",")
+        return texts.cast(DataType.decimal128(int(precision), int(scale)))
+    return texts
+
+
+def _us(value: Any) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return to_us(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+
+
+def _days(value: Any) -> int | None:
+    if value is None:
+        return None
+    return (value if isinstance(value, date) else date.fromisoformat(value)).toordinal() - date(1970, 1, 1).toordinal()
+
+
+_PLAIN = {
+    "VARCHAR": DataType.utf8(),
+    "BLOB": DataType.binary(),
+    "BOOLEAN": DataType.bool(),
+    "DOUBLE": DataType.float64(),
+    "FLOAT": DataType.float32(),
+    "TINYINT": DataType.int8(),
+    "SMALLINT": DataType.int16(),
+    "INTEGER": DataType.int32(),
+    "BIGINT": DataType.int64(),
+    "UTINYINT": DataType.uint8(),
+    "USMALLINT": DataType.uint16(),
+    "UINTEGER": DataType.uint32(),
+    "UBIGINT": DataType.uint64(),
+}

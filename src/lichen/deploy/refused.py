@@ -1,0 +1,57 @@
+"""A request that is refused, with what the client must change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lichen.errors import FoundWrong, did_you_mean
+
+_SHOWN = 60
+
+
+class Refused(FoundWrong):
+    """A request the service does not answer; `status` is the HTTP status that says so.
+
+    Its text goes to the client: it never holds a path, SQL, a version or a traceback.
+    """
+
+    def __init__(
+        self, status: int, code: str, what: str, *, fix: str, field: str | None = None, row: int | None = None
+    ) -> None:
+        self.status, self.field, self.row = status, field, row
+        super().__init__(code, what, fix=fix)
+
+
+def shown(value: object) -> str:
+    """A client's value as an error may repeat it: short, and on one line.
+
+    >>> shown("x" * 100)[:12], len(shown("x" * 100))
+    ("'xxxxxxxxxxx", 63)
+    """
+    text = repr(value) if isinstance(value, str | int | float | bool) else f"a JSON {_JSON.get(type(value), 'value')}"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+_JSON: dict[type, str] = {dict: "object", list: "array"}
+
+
+def unknown_field(name: str, known: Iterable[str]) -> Refused:
+    """The refusal of a field the service does not have."""
+    return Refused(
+        422,
+        "LCH-1802",
+        f"{shown(name)} is not a field of this service",
+        fix=did_you_mean(name[:200], known),
+        field=name[:200],
+    )
+
+
+def wrong_value(name: str, value: object, right: str) -> Refused:
+    """The refusal of a field's value; `right` says what it must be."""
+    return Refused(422, "LCH-1803", f"`{name}` is {shown(value)}", fix=f"it must be {right}", field=name)
+
+
+def no_answer(wrong: FoundWrong) -> Refused:
+    """The refusal of a row whose fields are each right and for which an expression still has no value."""
+    why = f": {wrong.why}" if wrong.why else ""
+    return Refused(422, "LCH-1822", f"{wrong.what}{why}", fix="send values it can be computed from, or null")

@@ -1,0 +1,79 @@
+"""A small real service in a process of its own: a linear model over two request columns and one looked-up feature."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from lichen.deploy.answer import Deployed, RowPath
+from lichen.deploy.record import Record
+from lichen.deploy.segment import Heading
+from lichen.deploy.server import listen, serve
+from lichen.deploy.service import Service
+from lichen.ground.clock import SystemClock
+from lichen.ports import Column
+
+REQUEST = (
+    Column("carrier", "VARCHAR"),
+    Column("distance", "DOUBLE"),
+    Column("scheduled_departure", "TIMESTAMP WITH TIME ZONE"),
+    Column("stops", "INTEGER"),
+)
+FEATURES = (Column("carrier.delay_mean_7d", "DOUBLE"), Column("trip.distance", "DOUBLE"), Column("trip.hour", "BIGINT"))
+MEANS = {"UA": 3.5, "AA": -1.25}
+
+
+def look_up(request, at_us):
+    if request["carrier"] == "boom":
+        raise ZeroDivisionError("/secret/path SELECT 1")
+    departure = request["scheduled_departure"]
+    return [MEANS.get(request["carrier"]), request["distance"], departure.hour if departure else None]
+
+
+def encode(values):
+    return [float("nan") if value is None else float(value) for value in values]
+
+
+def score(row):
+    return 1 / (1 + sum(value for value in row if value == value) ** 2)
+
+
+def due(request):
+    departure = request["scheduled_departure"]
+    return None if departure is None else departure - timedelta(hours=1)
+
+
+def deployed(**changes) -> Deployed:
+    given = {
+        "service": "late_arrival",
+        "model": "late_arrival",
+        "model_version": "a1b2c3",
+        "release": 7,
+        "request": REQUEST,
+        "features": FEATURES,
+        "look_up": look_up,
+        "encode": encode,
+        "score": score,
+        "due": due,
+        "tolerance_us": 300_000_000,
+    }
+    return Deployed(**{**given, **changes})
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser()
+    parse.add_argument("folder", type=Path)
+    parse.add_argument("told", type=Path)
+    parse.add_argument("--replay", action="store_true")
+    parse.add_argument("--durable-ms", type=int, default=20)
+    said = parse.parse_args()
+    release = deployed()
+    record = Record(said.folder, Heading.of(release), said.durable_ms)
+    service = Service(RowPath(release, SystemClock()), record, replay=said.replay)
+    serve(service, listen("127.0.0.1", 0), told=said.told, with_parent=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

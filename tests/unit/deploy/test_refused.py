@@ -1,0 +1,20 @@
+from lichen.deploy.refused import Refused, shown, unknown_field, wrong_value
+
+
+def test_an_unknown_field_is_named_with_its_neighbours():
+    refused = unknown_field("distence", ["distance", "carrier"])
+    assert isinstance(refused, Refused)
+    assert str(refused) == "LCH-1802: 'distence' is not a field of this service\n  fix: did you mean `distance`?"
+    assert (refused.status, refused.field) == (422, "distence")
+
+
+def test_a_wrong_value_is_shown_with_what_is_right():
+    refused = wrong_value("distance", "far", "a number")
+    assert str(refused) == "LCH-1803: `distance` is 'far'\n  fix: it must be a number"
+
+
+def test_what_a_client_sent_is_shown_short():
+    assert shown({"a": 1}) == "a JSON object"
+    assert shown([1]) == "a JSON array"
+    assert len(shown("x" * 10_000)) < 70
+    assert "\n" not in shown("a\nb")
