@@ -1,0 +1,1 @@
+"""What comes back: labels to the predictions that wait for them."""

@@ -1,0 +1,59 @@
+"""Time in equal cohorts: predictions asked in the same span are judged together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from lichen.ground.duration import microseconds
+from lichen.monitor.sample import DAY
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(value: int | datetime) -> int:
+    """An instant in microseconds since 1970 UTC.
+
+    >>> instant(datetime(1970, 1, 2, tzinfo=UTC))
+    86400000000
+    """
+    return value if isinstance(value, int) else microseconds(value - _EPOCH)
+
+
+def shown(at: int) -> str:
+    """An instant for people: the date alone where it is midnight.
+
+    >>> shown(86_400_000_000), shown(90_000_000_000)
+    ('1970-01-02', '1970-01-02 01:00')
+    """
+    moment = _EPOCH + timedelta(microseconds=at)
+    return f"{moment:%Y-%m-%d}" if at % DAY == 0 else f"{moment:%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Cohort `i` covers `[origin + i * length, origin + (i + 1) * length)`; the last may still be open.
+
+    All in microseconds. The origin is a first instant of a UTC day.
+    """
+
+    origin: int
+    length: int
+    count: int
+
+    @classmethod
+    def between(cls, first: int, now: int, length: timedelta) -> Self:
+        """The cohorts from the UTC day of `first` up to `now`.
+
+        >>> Cohorts.between(instant(datetime(2013, 1, 1, 7, tzinfo=UTC)), instant(datetime(2013, 1, 9, tzinfo=UTC)),
+        ...     timedelta(days=7)).count
+        2
+        """
+        origin, span = first // DAY * DAY, microseconds(length)
+        return cls(origin, span, max(0, -((origin - now) // span)))
+
+    def bounds(self, index: int) -> tuple[int, int]:
+        """The first instant of a cohort and the first after it."""
+        start = self.origin + index * self.length
+        return start, start + self.length

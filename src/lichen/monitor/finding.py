@@ -1,0 +1,74 @@
+"""What a monitor found, and what it could not judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from lichen.ground.digest import digest
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An observation with its evidence: one monitor, one subject, one cohort.
+
+    `kind` is `metric_drop`, `drift`, `missing` (features that are not there) or `unanswered` (labels that never came). `severity` lies between 0 and 1. `start`,
+    `end` (the cohort) and `found_at` are microseconds since 1970 UTC. `id` is the same whenever the same thing is found
+    again.
+    """
+
+    id: str
+    monitor: str
+    kind: str
+    subject: str
+    start: int
+    end: int
+    severity: float
+    message: str
+    found_at: int
+    evidence: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        monitor: str,
+        kind: str,
+        subject: str,
+        cohort: tuple[int, int],
+        *,
+        severity: float,
+        message: str,
+        found_at: int,
+        evidence: Mapping[str, Any],
+    ) -> Self:
+        """A finding whose `id` says what was found, where, and in which cohort.
+
+        >>> one, other = (
+        ...     Finding.of("m", "drift", "trip.hour", (0, 9), severity=0.2, message="", found_at=at, evidence={})
+        ...     for at in (10, 11)
+        ... )
+        >>> one.id == other.id
+        True
+        """
+        start, end = cohort
+        name = digest({"monitor": monitor, "kind": kind, "subject": subject, "start": start, "end": end})[:16]
+        return cls(name, monitor, kind, subject, start, end, severity, message, found_at, evidence)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as a JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A question about one cohort that its rows could not answer, and why."""
+
+    question: str
+    start: int
+    end: int
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a JSON object."""
+        return asdict(self)
