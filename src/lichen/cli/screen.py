@@ -1,0 +1,298 @@
+"""What a person sees: one line an asset, totals, and last the next command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lichen.cli.command import emit, talk
+
+if TYPE_CHECKING:
+    from lichen.plan import Plan
+    from lichen.ports import Arrow
+    from lichen.project import Project
+    from lichen.run.execute import Outcome, Run, Watcher
+    from lichen.run.inspect import Inspection
+    from lichen.run.release import Release
+    from lichen.run.watching import Asked
+
+WORDS = {
+    "built": "built",
+    "reused": "reused",
+    "same": "came out the same",
+    "held": "HELD by its gate",
+    "dropped": "dropped",
+    "failed": "failed",
+}
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def is_terminal() -> bool:
+    """Whether a person is looking at stderr, where progress is shown."""
+    return sys.stderr.isatty()
+
+
+def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """Rows as aligned text; the places in `right` are set flush right."""
+    rows = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    return [
+        "  ".join(cell.rjust(width) if place in right else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- check
+
+
+def check_facts(project: Project, found: Inspection) -> dict[str, Any]:
+    """What `check` found, for a machine."""
+    return {
+        "assets": [asset.id for asset in project.graph],
+        "columns": {name: {c.name: c.type for c in given} for name, given in found.columns.items()},
+        "features": {name: {c.name: c.type for c in made.features} for name, made in found.features.items()},
+        "errors": [error.as_dict() for error in found.errors],
+    }
+
+
+def show_check(project: Project, found: Inspection) -> None:
+    """Print what `check` found."""
+    for error in found.errors:
+        talk(str(error))
+        talk()
+    kinds = Counter(asset.kind for asset in project.graph)
+    click.echo("  ".join(count(number, kind) for kind, number in kinds.items()))
+    if found.errors:
+        talk(f"{count(len(found.errors), 'error')}: mend what is said above and check again")
+        return
+    click.echo(
+        f"{count(sum(map(len, found.columns.values())), 'column')} and "
+        f"{count(sum(len(made.features) for made in found.features.values()), 'feature')} resolved; nothing is wrong"
+    )
+    _facts_without_time(project)
+    talk("next: lichen plan")
+
+
+def _facts_without_time(project: Project) -> None:
+    static = [name for name, view in project.spec.features.items() if view.static]
+    if static:
+        click.echo(f"taken as known always, for they say `static: true`: {', '.join(static)}")
+
+
+# -------------------------------------------------------------------------------------------------- plan
+
+
+def show_plan(plan: Plan) -> None:
+    """Print a plan: a line a step, with its reason."""
+    if not plan:
+        click.echo(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
+        return
+    rows = [(step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps]
+    for line in columns(rows):
+        click.echo("  " + line)
+    against = f"release {plan.release}" if plan.release else "nothing: there is no release yet"
+    click.echo(f"{count(len(plan.steps), 'step')} against {against}; {len(plan.unchanged)} unchanged")
+    talk("next: lichen run")
+
+
+def _reason(reason: str, where: str | None) -> str:
+    return f"{reason}: {where}" if where else reason
+
+
+# --------------------------------------------------------------------------------------------------- run
+
+
+def watcher() -> Watcher:
+    """Prints a line for each asset as it is done, and on a terminal what is being worked on."""
+    from lichen.run.execute import Watcher
+
+    def begin(step: Any) -> None:
+        if is_terminal():
+            click.echo(f"  {step.stage:<10} {step.asset} ...\r", err=True, nl=False)
+
+    def end(outcome: Outcome) -> None:
+        if is_terminal():
+            click.echo("\x1b[2K\r", err=True, nl=False)
+        click.echo(outcome_line(outcome))
+        sys.stdout.flush()
+
+    return Watcher(begin, end)
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """One asset's line: stage, name, state, rows, seconds, and what there is to say."""
+    rows = "" if outcome.rows is None else count(outcome.rows, "row")
+    said = [WORDS[outcome.state]] if outcome.state != "built" else []
+    if outcome.quarantined:
+        said.append(f"{outcome.quarantined:,} set aside")
+    said += outcome.notes
+    name = outcome.asset.partition(".")[2]
+    return f"  {outcome.stage:<10} {name:<26} {rows:>14} {outcome.seconds:7.2f} s  {'; '.join(said)}".rstrip()
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """What a run did, for a machine."""
+    from dataclasses import asdict
+
+    return {
+        "run": run.id,
+        "nothing": run.nothing,
+        "held": list(run.held),
+        "release": run.release.number if run.release else None,
+        "seconds": run.seconds,
+        "plan": run.plan.as_dict(),
+        "outcomes": [asdict(outcome) for outcome in run.outcomes],
+    }
+
+
+def show_run(run: Run) -> None:
+    """Print the totals of a run and what to type next."""
+    if run.nothing:
+        click.echo(f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since")
+        return
+    states = Counter(outcome.state for outcome in run.outcomes)
+    click.echo(f"{count(len(run.outcomes), 'step')} in {run.seconds:.1f} s: " + ", ".join(f"{n} {WORDS[s]}" for s, n in states.items()))
+    if run.held:
+        click.echo(f"held by its gate: {', '.join(run.held)}; `{run.plan.environment}` stays at release {run.plan.release or 'none'}")
+        talk("next: loosen the gate in models/, or mend what it judges, and run again")
+    elif run.release is not None:
+        click.echo(f"`{run.plan.environment}` is now at release {run.release.number}")
+        talk("next: lichen status")
+
+
+# --------------------------------------------------------------------------------------- replay, monitor
+
+
+def progress(what: str, unit: str) -> Callable[[int, int], None] | None:
+    """A line that counts on a terminal; nothing elsewhere."""
+    if not is_terminal():
+        return None
+
+    def show(done: int, of: int) -> None:
+        click.echo(f"\x1b[2K  {what} {done:,} of {of:,} {unit}\r", err=True, nl=False)
+        if done >= of:
+            click.echo("\x1b[2K\r", err=True, nl=False)
+
+    return show
+
+
+def show_replay(facts: dict[str, Any]) -> None:
+    """Print what a replay did."""
+    click.echo(
+        f"  {'replay':<10} {facts['service']:<26} {count(facts['requests'], 'request'):>16} {facts['seconds']:5.2f} s  "
+        f"{facts['from'][:10]} to {facts['to'][:10]}; p50 {facts['p50_ms']:.2f} ms, p99 {facts['p99_ms']:.2f} ms"
+    )
+    click.echo(
+        f"  {'record':<10} {'predictions_' + facts['service']:<26} {count(facts['recorded'], 'row'):>16}"
+        f" {facts['recorded_seconds']:5.2f} s  each answer with the features it used; release {facts['release']}"
+    )
+    talk("next: lichen monitor")
+
+
+def show_monitor(asked: list[Asked]) -> None:
+    """Print what the monitors found."""
+    for one in asked:
+        watch = one.watch
+        click.echo(f"  {one.monitor}: asked as of {one.at[:16]}, {count(one.labelled, 'label')} of {count(one.predictions, 'prediction')}")
+        for line in cohort_lines(watch):
+            click.echo("    " + line)
+        for finding in one.findings:
+            click.echo(f"  ! {finding['message']}")
+        for note in one.notes:
+            click.echo(f"  note: {note}")
+        if not one.findings:
+            click.echo("  nothing found")
+    talk("next: lichen status")
+
+
+def cohort_lines(watch: dict[str, Any]) -> list[str]:
+    """A line a cohort: how many answers and labels, how good, how many features moved."""
+    rows = [("from", "to", "answers", "labels", "base rate", "ROC AUC", "95 % interval", "moved", "")]
+    for cohort in watch["cohorts"]:
+        scores = cohort["scores"] or {}
+        interval = scores.get("interval")
+        judged = [one for one in watch["drifts"] if one["start"] == cohort["start"]]
+        rows.append(
+            (
+                day(cohort["start"]),
+                day(cohort["end"]),
+                f"{cohort['predictions']:,}",
+                f"{cohort['labelled']:,}",
+                _number(scores.get("base_rate"), "{:.1%}"),
+                _number(scores.get("roc_auc"), "{:.3f}"),
+                f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "",
+                f"{sum(one['drifted'] for one in judged)} of {len(judged)}" if judged else "",
+                "" if cohort["state"] == "mature" else cohort["state"],
+            )
+        )
+    return columns(rows, right=(2, 3, 4, 5, 7))
+
+
+def day(microseconds: int) -> str:
+    """An instant in microseconds since 1970 as a day."""
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+# --------------------------------------------------------------------------------------- query, history
+
+
+def show_rows(rows: Arrow, *, limit: int, as_json: bool) -> None:
+    """Print a query's rows: a table for people, one JSON document for machines."""
+    from arro3.core import RecordBatchReader
+
+    reader = RecordBatchReader.from_arrow(rows)
+    names = reader.schema.names
+    shown: list[list[Any]] = []
+    more = False
+    for batch in reader:
+        shown.extend(map(list, zip(*(column.to_pylist() for column in batch.columns), strict=True)))
+        if limit and not as_json and len(shown) > limit:
+            more = True
+            break
+    if as_json:
+        emit("query", {"columns": names, "rows": shown})
+        return
+    cells = [[_cell(value) for value in row] for row in (shown[:limit] if limit else shown)]
+    for line in columns([names, *cells]):
+        click.echo(line)
+    if more:
+        talk(f"... the first {limit:,} rows; --limit 0 shows all")
+    elif not shown:
+        talk("no rows")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "null"
+    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def show_history(releases: list[Release]) -> None:
+    """Print the releases, newest first."""
+    if not releases:
+        click.echo("no release yet")
+        talk("next: lichen run")
+        return
+    rows = [("release", "at", "by", "commit", "changed")]
+    for release in releases:
+        entered = sorted(asset for asset, since in release.since.items() if since == release.number)
+        shown = ", ".join(entered[:4]) + (f" and {len(entered) - 4} more" if len(entered) > 4 else "")
+        rows.append(
+            (str(release.number), release.at[:19], release.facts.get("user") or "", (release.facts.get("commit") or "")[:8], shown)
+        )
+    for line in columns(rows, right=(0,)):
+        click.echo(line)

@@ -1,0 +1,297 @@
+"""The verbs: each parses its words, calls one method of the project, and prints what it gave."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lichen import __version__
+from lichen.cli.command import FOUND, Verb, emit, guarded, opened, talk
+from lichen.errors import WrongUsage, did_you_mean
+
+NOT_YET = {
+    "lineage": "shows what a column is made of, and what is made of it",
+    "explain": "explains a prediction, a finding, a step or an error code",
+    "promote": "points one environment at another's release",
+    "rollback": "points an environment back at an earlier release",
+    "test": "runs the project's given/expect rows",
+    "predict": "asks a service about the rows of a file",
+    "export": "writes contracts, models, images, manifests, DAGs",
+    "erase": "removes one subject everywhere, with a receipt",
+    "ui": "opens the studio",
+}
+"""Verbs of the design that a later version brings, each with what it will do."""
+
+
+class Verbs(click.Group):
+    """The group of all verbs; a word that is none names those that are near."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """A verb by its name, also one that is not there yet."""
+        found = super().get_command(ctx, name)
+        return found or (_not_yet(name) if name in NOT_YET else None)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """A verb, or a usage error with the nearest ones."""
+        name = args[0]
+        if self.get_command(ctx, name) is None:
+            raise click.UsageError(f"there is no verb `{name}`; {did_you_mean(name, [*self.commands, *NOT_YET])}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _not_yet(name: str) -> click.Command:
+    @guarded
+    def body(rest: tuple[str, ...]) -> int:
+        raise WrongUsage("LCH-1019", f"`{name}` is not there yet", why=f"a later version brings it: it {NOT_YET[name]}", fix="lichen --help lists what works")
+
+    return click.Command(
+        name,
+        callback=body,
+        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
+        help=f"Not there yet: {NOT_YET[name]}.",
+        context_settings={"ignore_unknown_options": True},
+    )
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lichen")
+def lichen() -> None:
+    """Know what your models live on: one graph from source column to served prediction, and back."""
+
+
+def run_command() -> None:
+    """Run the command line."""
+    lichen(prog_name="lichen")
+
+
+def verb(name: str, example: str) -> Any:
+    """Make a function a verb, with the options that every verb has."""
+
+    def make(body: Any) -> click.Command:
+        options = click.option("--json", "as_json", is_flag=True, help="Print facts for a machine, on stdout.")
+        debug = click.option("--debug", is_flag=True, help="Show Lichen's own traceback with an error.")
+        command: click.Command = lichen.command(name, cls=Verb, example=example)(debug(options(guarded(body))))
+        return command
+
+    return make
+
+
+environment_option = click.option("--env", "environment", default="prod", show_default=True, help="The environment.")
+
+
+def instant(text: str | None, what: str) -> datetime | None:
+    """An instant as a person writes it: a day, or a day and a time, in UTC unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUsage(
+            "LCH-1020", f"{what}: `{text}` is no instant", fix="write a day, 2013-12-01, or 2013-12-01T06:00:00+00:00"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@verb("init", "lichen init flights --template flights && cd flights && lichen run")
+@click.argument("folder")
+@click.option("--template", default="starter", show_default=True, help="What to start from: `starter` or `flights`.")
+def init(folder: str, template: str, as_json: bool) -> int:
+    """Make a project whose first run passes."""
+    from lichen.cli.scaffold import scaffold
+
+    made = scaffold(Path(folder), template)
+    if as_json:
+        emit("init", {"folder": folder, "files": made})
+    else:
+        for name in made:
+            click.echo(f"  {folder}/{name}")
+        talk(f"next: cd {folder} && lichen run")
+    return 0
+
+
+@verb("check", "lichen check")
+def check(as_json: bool) -> int:
+    """Look for everything that can be wrong before a run: names, columns, types, contracts, features."""
+    from lichen.cli import screen
+
+    with opened() as project:
+        found = project.check()
+        if as_json:
+            emit("check", screen.check_facts(project, found))
+        else:
+            screen.show_check(project, found)
+        return FOUND if found.errors else 0
+
+
+@verb("plan", "lichen plan --json")
+@environment_option
+def plan(environment: str, as_json: bool) -> int:
+    """Show what a run would change, and why."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        made = project.plan()
+    if as_json:
+        emit("plan", made.as_dict())
+    else:
+        screen.show_plan(made)
+    return 0
+
+
+@verb("run", "lichen run --wait 10m")
+@environment_option
+@click.option("--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`.")
+def run(environment: str, wait: str | None, as_json: bool) -> int:
+    """Make true what the plan says, and move the release."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        done = project.run(wait=_seconds(wait), watcher=None if as_json else screen.watcher())
+        if as_json:
+            emit("run", screen.run_facts(done))
+        else:
+            screen.show_run(done)
+        return FOUND if done.held else 0
+
+
+def _seconds(text: str | None) -> float:
+    from lichen.ground.duration import parse_duration
+
+    if text is None:
+        return 0.0
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise WrongUsage("LCH-1021", f"--wait: {error}") from error
+
+
+@verb("serve", "lichen serve late_arrival --port 8000")
+@click.argument("service", required=False)
+@environment_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on: loopback only, for now.")
+@click.option("--port", default=8000, show_default=True, help="The port; 0 takes a free one.")
+def serve(service: str | None, environment: str, host: str, port: int, as_json: bool) -> int:
+    """Answer requests over HTTP until stopped."""
+    with opened(environment) as project:
+        project.serve(service, host=host, port=port, told=lambda facts: _told(facts, as_json=as_json))
+    return 0
+
+
+def _told(facts: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        emit("serve", facts)
+    else:
+        talk(f"{facts['service']}: release {facts['release']}, model {facts['model_version']}, at {facts['address']}")
+        talk(f"try: curl -s {facts['address']}/predict -H 'content-type: application/json' -d '{facts['example']}'")
+    sys.stdout.flush()
+
+
+@verb("replay", "lichen replay late_arrival --from 2013-12-01")
+@click.argument("service", required=False)
+@environment_option
+@click.option("--from", "start", required=True, help="The instant from which past rows are asked again, such as 2013-12-01.")
+@click.option("--to", "end", default=None, help="The instant before which it ends; all there is, if not said.")
+def replay(service: str | None, environment: str, start: str, end: str | None, as_json: bool) -> int:
+    """Send past rows to a service as live requests; their labels come when they came then."""
+    from lichen.cli import screen
+
+    begin = instant(start, "--from")
+    assert begin is not None
+    with opened(environment) as project:
+        progress = None if as_json else screen.progress("replay", "requests")
+        facts = project.replay(service, start=begin, end=instant(end, "--to"), progress=progress)
+    if as_json:
+        emit("replay", facts)
+    else:
+        screen.show_replay(facts)
+    return 0
+
+
+@verb("monitor", "lichen monitor --at 2014-01-05")
+@click.argument("monitor", required=False)
+@environment_option
+@click.option("--at", default=None, help="Ask as of this instant, with the labels known by then; now, if not said.")
+def monitor(monitor: str | None, environment: str, at: str | None, as_json: bool) -> int:
+    """Ask the standing questions once; exit with 1 if something was found."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        asked = project.monitor(monitor, at=instant(at, "--at"))
+    if as_json:
+        emit("monitor", {"asked": [one.as_dict() for one in asked]})
+    else:
+        screen.show_monitor(asked)
+    return FOUND if any(one.findings for one in asked) else 0
+
+
+@verb("query", 'lichen query "SELECT carrier, count(*) AS flights FROM flight_legs GROUP BY 1 ORDER BY 2 DESC"')
+@click.argument("sql")
+@environment_option
+@click.option("--limit", default=50, show_default=True, help="The most rows shown; 0 shows all.")
+def query(sql: str, environment: str, limit: int, as_json: bool) -> int:
+    """Run a SELECT over the release's sources, tables, predictions and `quarantine`."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        screen.show_rows(project.query(sql), limit=limit, as_json=as_json)
+    return 0
+
+
+@verb("status", "lichen status --json")
+@environment_option
+def status(environment: str, as_json: bool) -> int:
+    """Show what is released, how good it is, what was answered and what was found."""
+    from lichen.cli import report
+
+    with opened(environment) as project:
+        facts = project.status()
+    if as_json:
+        emit("status", facts)
+    else:
+        report.show_status(facts)
+    return 0
+
+
+@verb("history", "lichen history")
+@environment_option
+def history(environment: str, as_json: bool) -> int:
+    """List the releases, newest first: when, by whom, at which commit, what changed."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        releases = project.history()
+    if as_json:
+        emit("history", {"releases": [release.as_dict() for release in releases]})
+    else:
+        screen.show_history(releases)
+    return 0
+
+
+@verb("schema", "lichen schema feature > feature.schema.json")
+@click.argument("kind", required=False)
+@click.option("--write", "folder", default=None, help="Write one file a kind into this folder.")
+def schema(kind: str | None, folder: str | None, as_json: bool) -> int:
+    """Print the JSON Schema of a kind of file, for editors to complete and check by."""
+    from lichen.cli.schemas import schemas, write_schemas
+
+    made = schemas()
+    if kind is not None and kind not in made:
+        raise WrongUsage("LCH-1022", f"there is no kind of file `{kind}`", fix=did_you_mean(kind, made))
+    if folder is not None:
+        for path in write_schemas(Path(folder), {kind: made[kind]} if kind else made):
+            talk(f"wrote {path}")
+    else:
+        emit("schema", {"schemas": {kind: made[kind]} if kind else made}) if as_json else _print_schema(made, kind)
+    return 0
+
+
+def _print_schema(made: dict[str, Any], kind: str | None) -> None:
+    import json
+
+    click.echo(json.dumps(made[kind] if kind else made, indent=2, ensure_ascii=False))
+
+

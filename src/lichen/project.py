@@ -1,0 +1,189 @@
+"""A project: a git directory at one commit, and everything that can be done with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lichen.errors import WrongUsage, did_you_mean
+from lichen.graph.build import Graph, build_graph
+from lichen.plan import Plan, plan
+from lichen.run.commit import head_commit
+from lichen.run.lease import held
+from lichen.run.release import Release, Releases
+from lichen.run.relations import source_token
+from lichen.run.workshop import Workshop, connector_options
+from lichen.spec import ProjectSpec, read_project
+from lichen.spec.reader import find_root
+
+if TYPE_CHECKING:
+    from lichen.ground.clock import Clock
+    from lichen.ports import Arrow
+    from lichen.run.execute import Run, Watcher
+    from lichen.run.inspect import Inspection
+    from lichen.run.watching import Asked
+
+RUN = "run"
+"""The lease that a run holds: one run at a time works on a project's lake."""
+
+
+class Project:
+    """A project, opened at a folder in it; every verb of the command line is a method here.
+
+    >>> from lichen import Project
+    >>> project = Project("examples/flights")  # doctest: +SKIP
+    >>> project.run()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        folder: str | Path = ".",
+        *,
+        environment: str = "prod",
+        variables: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.root = find_root(Path(folder).resolve())
+        self.environment = environment
+        self._variables = os.environ if variables is None else variables
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.root)!r}, environment={self.environment!r})"
+
+    @cached_property
+    def spec(self) -> ProjectSpec:
+        """The project as written."""
+        return read_project(self.root, self._variables, connector_options())
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The project's assets, each after everything it reads."""
+        return build_graph(self.spec)
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """The project's backends, opened when they are first needed."""
+        return Workshop(self.root, self.spec.project, self._clock)
+
+    def close(self) -> None:
+        """Close what the project holds open."""
+        if "workshop" in self.__dict__:
+            self.workshop.__exit__()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    @property
+    def releases(self) -> Releases:
+        """The releases of the project's environments."""
+        return Releases(self.workshop.state)
+
+    def check(self) -> Inspection:
+        """Look at everything that can be known before a run; nothing runs."""
+        from lichen.run.inspect import inspect
+
+        return inspect(self.graph, self.spec, self.workshop)
+
+    def plan(self) -> Plan:
+        """What a run would change, and why."""
+        release = self.releases.current(self.environment)
+        tokens = {
+            asset.id: source_token(asset, self.spec, self.workshop) for asset in self.graph if asset.kind == "source"
+        }
+        files = {name: file.shown for name, file in self.spec.files.items()}
+        return plan(
+            self.graph,
+            self.releases.versions(release),
+            tokens,
+            environment=self.environment,
+            release=release.number if release else None,
+            files=files,
+        )
+
+    def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:
+        """Make true what the plan says; on any failure the release before it stands."""
+        from lichen.run.execute import carry_out
+
+        graph = self.graph
+        with held(self.workshop.state, RUN, wait=wait):
+            return carry_out(self.plan(), graph, self.spec, self.workshop, head_commit(self.root), watcher)
+
+    def query(self, sql: str) -> Arrow:
+        """The rows of a SELECT over the release's sources, tables, predictions and training sets."""
+        from lichen.run.reading import query
+
+        return query(sql, self.releases, self.environment, self.workshop)
+
+    def history(self) -> list[Release]:
+        """The environment's releases, newest first."""
+        return self.releases.history(self.environment)
+
+    def status(self) -> dict[str, Any]:
+        """The facts of the release in force: tables, models, services, predictions, findings, seconds by stage."""
+        from lichen.run.facts import status
+
+        return status(self.releases, self.environment, self.spec.project.name, self.workshop)
+
+    def monitor(self, name: str | None = None, *, at: datetime | None = None) -> list[Asked]:
+        """Ask the monitors' questions as of an instant (now, if not said); what they find is kept."""
+        from lichen.run.watching import ask
+
+        names = [self._one("monitor", name)] if name else [a.name for a in self.graph if a.kind == "monitor"]
+        with held(self.workshop.state, RUN, wait=60.0):
+            return [ask(one, self.graph, self.releases, self.environment, self.workshop, at=at) for one in names]
+
+    def serve(
+        self,
+        name: str | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        told: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
+        """Answer requests until stopped; `told` hears the address once requests can come."""
+        from lichen.run.serving import serve
+
+        self.workshop.prepare_kernels()
+        service = self._one("service", name)
+        serve(service, self.releases, self.environment, self.workshop, host=host, port=port, told=told)
+
+    def replay(
+        self,
+        name: str | None = None,
+        *,
+        start: datetime,
+        end: datetime | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Send past label rows to a service as live requests, let their labels come, and ask its monitors."""
+        from lichen.run.replaying import replay
+
+        with held(self.workshop.state, RUN, wait=60.0):
+            return replay(
+                self._one("service", name),
+                self.releases,
+                self.environment,
+                self.workshop,
+                start=start,
+                end=end,
+                progress=progress,
+            )
+
+    def _one(self, kind: str, name: str | None) -> str:
+        """The name of an asset of a kind; the only one there is, where none is named."""
+        known = [asset.name for asset in self.graph if asset.kind == kind]
+        if name is None and len(known) == 1:
+            return known[0]
+        if name is None:
+            raise WrongUsage("LCH-1016", f"say which {kind} is meant", fix=did_you_mean("", known))
+        if name not in known:
+            raise WrongUsage("LCH-1017", f"there is no {kind} `{name}`", fix=did_you_mean(name, known))
+        return name

@@ -1,0 +1,1 @@
+"""Makes it true: opens the backends, carries out plans, moves releases, keeps the audit."""

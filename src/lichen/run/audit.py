@@ -1,0 +1,29 @@
+"""The audit: a journal in which each entry holds the hash of the one before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lichen.ground.digest import canonical, digest
+from lichen.ports import StateStore
+
+
+def chained(state: StateStore, journal: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with the hash of the newest one before it and its own; append it in the same lease."""
+    last = state.entries(journal, last=1)
+    # The hash is of the entry as the store gives it back: its keys are texts, its instants too.
+    kept = {**json.loads(canonical(entry)), "before": last[0][1]["hash"] if last else ""}
+    return {**kept, "hash": digest(kept)}
+
+
+def broken_at(state: StateStore, journal: str) -> int | None:
+    """The number of the first entry that was changed after it was written, or that follows a missing one; or None."""
+    before = ""
+    for number, entry in state.entries(journal):
+        body = {key: value for key, value in entry.items() if key != "hash"}
+        if entry.get("before") != before or entry.get("hash") != digest(body):
+            return number
+        before = entry["hash"]
+    return None

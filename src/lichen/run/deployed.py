@@ -1,0 +1,159 @@
+"""What a service answers with: a model version, the features it was trained on, and their state for look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lichen.deploy.answer import Deployed
+from lichen.errors import SystemFailed, Where, WrongUsage
+from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
+from lichen.feature.lookup import Lookup
+from lichen.feature.materialize import materialize
+from lichen.feature.request import compile_expression
+from lichen.graph.build import Asset
+from lichen.graph.fingerprint import fingerprint
+from lichen.graph.version import Version, version_name
+from lichen.plan.diff import MEANING, meaning
+from lichen.ports import Column, OnlineStore
+from lichen.run.release import Release
+from lichen.run.workshop import Workshop
+from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
+from lichen.train.artifact import load
+
+
+def recipe(model: Model, project: ProjectSpec, relations: Mapping[str, RelationFacts]) -> dict[str, Any]:
+    """All that a model's features are made of, as a release keeps it: definitions, and what they read."""
+    return {
+        "features": list(model.features),
+        "views": {name: project.features[name].meaning() for name in model.features},
+        "relations": {
+            name: {"columns": [[c.name, c.type] for c in facts.columns], "time": facts.time, "known": facts.known}
+            for name, facts in relations.items()
+        },
+    }
+
+
+def features_of(kept: Mapping[str, Any], workshop: Workshop) -> FeatureSet:
+    """The features that a release's recipe describes, whatever the project's files say by now."""
+    return feature_set(
+        kept["features"],
+        {name: FeatureView.model_validate(spec) for name, spec in kept["views"].items()},
+        {
+            name: RelationFacts(tuple(Column(*column) for column in facts["columns"]), facts["time"], facts["known"])
+            for name, facts in kept["relations"].items()
+        },
+        where=lambda asset, *_, **__: Where(asset),
+        engine=workshop.engine,
+    )
+
+
+def view_keys(features: FeatureSet, versions: Mapping[str, Version]) -> dict[str, str]:
+    """The name under which the online store keeps each view, at the release's version."""
+    return {view.name: f"{view.name}@{versions[f'feature.{view.name}'].version}" for view in features.views}
+
+
+def fill_online(
+    features: FeatureSet,
+    versions: Mapping[str, Version],
+    store: OnlineStore,
+    workshop: Workshop,
+    *,
+    since: int | None = None,
+) -> dict[str, str]:
+    """Materialise the views that the store does not hold at this release's versions; returns their names there."""
+    keys = view_keys(features, versions)
+    for view in features.views:
+        if store.generation(keys[view.name]) is None:
+            source = versions.get(f"table.{view.table}") or versions[f"source.{view.table}"]
+            materialize(view, workshop.relation(source), workshop.engine, store, keys[view.name], since=since)
+    return keys
+
+
+def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Workshop) -> Version:
+    """Make a service ready to answer: its model is there and its features can be looked up."""
+    service = asset.spec
+    assert isinstance(service, Service)
+    trained = versions[f"model.{service.model}"]
+    own = fingerprint(asset)
+    named = {name: versions[name].version for name in asset.inputs}
+    notes: tuple[str, ...] = ()
+    if not trained.facts.get("held"):
+        features = features_of(trained.facts["recipe"], workshop)
+        fill_online(features, versions, workshop.online, workshop)
+        notes = (f"answers with model version {trained.version[:8]}",)
+    return Version(
+        asset=asset.id,
+        version=version_name(own, named),
+        fingerprint=own,
+        inputs=named,
+        facts={
+            MEANING: meaning(asset),
+            "model": service.model,
+            "durable_ms": service.record.durable_ms,
+            "notes": notes,
+        },
+    )
+
+
+def released_service(service: str, release: Release | None, versions: Mapping[str, Version]) -> tuple[Version, Version]:
+    """A service and its model as they are in a release."""
+    answering = versions.get(f"service.{service}")
+    if release is None or answering is None:
+        raise WrongUsage(
+            "LCH-1018", f"no release holds the service `{service}` yet", fix="build one: lichen run"
+        )
+    return answering, versions[f"model.{answering.facts['model']}"]
+
+
+def deployed(
+    service: str, release: Release, versions: Mapping[str, Version], workshop: Workshop, store: OnlineStore, keys: Mapping[str, str]
+) -> Deployed:
+    """The compiled row path of a service in a release."""
+    _, trained = released_service(service, release, versions)
+    features = features_of(trained.facts["recipe"], workshop)
+    preparation, fitted = load(artifact_folder(trained, workshop), trained.facts["artifact"], workshop.learner)
+    lookup = Lookup(features, store, keys)
+    places = {column.name: place for place, column in enumerate(features.features)}
+    kept = [places[name] for name in preparation.names]
+
+    def encode(values: Sequence[Any]) -> Sequence[float]:
+        return preparation.row([values[place] for place in kept])
+
+    due, tolerance = _due(trained.facts.get("prediction_time"), features)
+    return Deployed(
+        service=service,
+        model=trained.asset.partition(".")[2],
+        model_version=trained.version,
+        release=release.number,
+        request=features.request,
+        features=features.features,
+        look_up=lookup.row,
+        encode=encode,
+        score=fitted.compile_row(),
+        due=due,
+        tolerance_us=tolerance,
+        refresh=lookup.refresh,
+    )
+
+
+def _due(kept: Mapping[str, Any] | None, features: FeatureSet) -> tuple[Any, int]:
+    if kept is None:
+        return None, 0
+    when = PredictionTime.model_validate(kept)
+    columns = {column.name: column.type for column in features.request}
+    return compile_expression("prediction_time", when.from_, columns).row, int(when.tolerance.total_seconds() * 1e6)
+
+
+def artifact_folder(trained: Version, workshop: Workshop) -> Path:
+    """The folder of a model version's files."""
+    folder = workshop.home / "artifacts" / trained.facts["artifact"]
+    if not folder.is_dir():
+        raise SystemFailed(
+            "LCH-3904",
+            f"the files of model version {trained.version} are gone",
+            where=Where(folder),
+            fix="put the folder back, or train again: change the model's seed and run",
+        )
+    return folder

@@ -1,0 +1,240 @@
+"""Carries a plan out: makes a version of every asset in it, then moves the environment, once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from lichen.contract.admit import quarantine_table
+from lichen.errors import LichenError
+from lichen.graph.build import Asset, Graph
+from lichen.graph.fingerprint import fingerprint
+from lichen.graph.version import Version, version_name
+from lichen.ground.digest import digest
+from lichen.ground.failpoint import fp
+from lichen.plan import Plan, Step
+from lichen.plan.diff import MEANING, meaning
+from lichen.ports import Put
+from lichen.run.deployed import make_service
+from lichen.run.face import show_face
+from lichen.run.learned import make_model, make_view
+from lichen.run.relations import make_source, make_table, source_token
+from lichen.run.release import VERSIONS, Release, Releases
+from lichen.run.workshop import Workshop
+from lichen.spec import ProjectSpec
+
+RUNS, COLLECTED = "runs", "collected"
+
+State = Literal["built", "reused", "same", "held", "dropped", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one step: its version and rows, how long it took, and what there is to say about it.
+
+    `built` anew; `reused` from an earlier run; `same`, so the released version stays; `held` by its gate.
+    """
+
+    asset: str
+    stage: str
+    state: State
+    seconds: float
+    version: str | None = None
+    rows: int | None = None
+    quarantined: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A plan carried out: its outcomes, and the release it led to (None: nothing was to change, or a gate held)."""
+
+    id: str
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+    release: Release | None
+    seconds: float
+    held: tuple[str, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there was nothing to do."""
+        return not self.plan
+
+
+@dataclass
+class Watcher:
+    """What is told while a run goes on; both default to silence."""
+
+    begin: Callable[[Step], None] = field(default=lambda _: None)
+    end: Callable[[Outcome], None] = field(default=lambda _: None)
+
+
+class Execution:
+    """One run of one plan, under a lease that the caller holds."""
+
+    def __init__(
+        self, plan: Plan, graph: Graph, project: ProjectSpec, workshop: Workshop, commit: str | None, watcher: Watcher
+    ) -> None:
+        self.plan, self.graph, self.project, self.workshop = plan, graph, project, workshop
+        self.commit, self.watcher = commit, watcher
+        self.releases = Releases(workshop.state)
+        self.before = self.releases.current(plan.environment)
+        self.released = self.releases.versions(self.before)
+        self.versions: dict[str, Version] = {}
+        self.outcomes: list[Outcome] = []
+        now = workshop.clock.now()
+        self.started = now.isoformat()
+        self.id = f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+
+    def run(self) -> Run:
+        """Carry the plan out; on any failure the old release stands and the record says why."""
+        begun = self.workshop.clock.seconds()
+        self._record("running")
+        try:
+            for name in self._carried_over():
+                self.versions[name] = self.released[name]
+            for step in self.plan.steps:
+                self._carry_out(step)
+            release = self._release()
+        except LichenError as error:
+            self._record("failed", error=error.as_dict())
+            raise
+        seconds = self.workshop.clock.seconds() - begun
+        held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")
+        self._record("held" if held else "done", seconds=seconds, release=release.number if release else None)
+        return Run(self.id, self.plan, tuple(self.outcomes), release, seconds, held)
+
+    def _carried_over(self) -> list[str]:
+        dropped = {step.asset for step in self.plan.steps}
+        return [name for name in self.released if name not in dropped]
+
+    def _carry_out(self, step: Step) -> None:
+        self.watcher.begin(step)
+        begun = self.workshop.clock.seconds()
+        if step.action == "drop":
+            outcome = Outcome(step.asset, step.stage, "dropped", 0.0)
+        else:
+            asset = self.graph[step.asset]
+            version, state = self._made(asset)
+            self.versions[asset.id] = version
+            seconds = self.workshop.clock.seconds() - begun
+            outcome = _outcome(asset, version, state, seconds)
+        fp("run.step_done")
+        self.outcomes.append(outcome)
+        self._record("running")
+        self.watcher.end(outcome)
+
+    def _made(self, asset: Asset) -> tuple[Version, State]:
+        old = self.released.get(asset.id)
+        state: State
+        if asset.kind == "source":
+            version, state = self._collected(asset, old)
+        else:
+            inputs = {name: self.versions[name] for name in asset.inputs}
+            name = version_name(fingerprint(asset), {key: value.version for key, value in inputs.items()})
+            known = self.releases.version(asset.id, name)
+            if known is not None:
+                version, state = known, "reused"
+            else:
+                version, state = self._make(asset, inputs, old), "built"
+                self.releases.keep(version)
+        if old is not None and version.version == old.version:
+            state = "same"
+        return version, "held" if version.facts.get("held") else state
+
+    def _collected(self, asset: Asset, old: Version | None) -> tuple[Version, State]:
+        """A source's version; one that a run which was cut short had collected already is taken as it is."""
+        token = source_token(asset, self.project, self.workshop)
+        key = digest([asset.id, fingerprint(asset), token, old.version if old else None])
+        known = self.workshop.state.get(COLLECTED, key)
+        if known is not None:
+            version = self.releases.version(asset.id, known["version"])
+            if version is not None:
+                return version, "reused"
+        version = make_source(asset, old, self.project, self.workshop)
+        self.releases.keep(version)
+        self.workshop.state.write(Put(COLLECTED, key, {"version": version.version}))
+        return version, "built"
+
+    def _make(self, asset: Asset, inputs: Mapping[str, Version], old: Version | None) -> Version:
+        if asset.kind == "table":
+            return make_table(asset, inputs, self.project, self.workshop)
+        if asset.kind == "feature":
+            return make_view(asset, inputs)
+        if asset.kind == "model":
+            return make_model(asset, self.graph, self.versions, old, self.project, self.workshop)
+        if asset.kind == "service":
+            return make_service(asset, self.versions, self.workshop)
+        own = fingerprint(asset)
+        named = {name: version.version for name, version in inputs.items()}
+        return Version(asset.id, version_name(own, named), own, named, facts={MEANING: meaning(asset)})
+
+    def _release(self) -> Release | None:
+        if any(outcome.state == "held" for outcome in self.outcomes):
+            return None
+        named = {name: version.version for name, version in self.versions.items()}
+        if self.before is None or named != dict(self.before.versions):
+            facts = {"run": self.id, "commit": self.commit, "user": os.environ.get("USER") or os.environ.get("LOGNAME")}
+            self.before = self.releases.move(
+                self.plan.environment,
+                self.versions.values(),
+                at=self.workshop.clock.now().isoformat(),
+                expected=self.before,
+                facts=facts,
+            )
+        show_face(self.before, self.versions, self.workshop)
+        return self.before
+
+    def _record(self, status: str, **facts: Any) -> None:
+        self.workshop.state.write(
+            Put(
+                RUNS,
+                self.id,
+                {
+                    "id": self.id,
+                    "environment": self.plan.environment,
+                    "status": status,
+                    "started": self.started,
+                    "pid": os.getpid(),
+                    "commit": self.commit,
+                    "plan": self.plan.as_dict(),
+                    "outcomes": [asdict(outcome) for outcome in self.outcomes],
+                    **facts,
+                },
+            )
+        )
+
+
+def carry_out(
+    plan: Plan, graph: Graph, project: ProjectSpec, workshop: Workshop, commit: str | None, watcher: Watcher | None
+) -> Run:
+    """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
+    if plan:
+        workshop.tables.sweep(files_in_use(workshop))
+        return Execution(plan, graph, project, workshop, commit, watcher or Watcher()).run()
+    releases = Releases(workshop.state)
+    release = releases.current(plan.environment)
+    show_face(release, releases.versions(release), workshop)
+    return Run("", plan, (), release, 0.0)
+
+
+def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:
+    """Every file that a version names, by the folder it is in: what a sweep must keep."""
+    found: dict[str, set[str]] = {}
+    for _, stored in workshop.state.scan(VERSIONS):
+        version = Version.from_dict(stored)
+        found.setdefault(version.relation, set()).update(file.path for file in version.files)
+        aside = quarantine_table(version.relation)
+        found.setdefault(aside, set()).update(file.path for file in version.quarantine)
+    return {table: frozenset(paths) for table, paths in found.items()}
+
+
+def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Outcome:
+    notes = [f"{breach['column']}: {breach['reason']}, {breach['rows']:,}" for breach in version.facts.get("breaches", ())]
+    notes += version.facts.get("notes", ())
+    quarantined = version.facts.get("balance", {}).get("quarantined", 0)
+    rows = version.rows if version.columns else None
+    return Outcome(asset.id, asset.stage, state, seconds, version.version, rows, quarantined, tuple(notes))

@@ -1,0 +1,123 @@
+"""The facts of the release in force, gathered for people and machines alike."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from lichen.graph.version import Version
+from lichen.run.release import Releases
+from lichen.run.workshop import Workshop
+
+RUNS, REPLAYS, WATCHES = "runs", "replays", "watches"
+PREDICTIONS = "predictions."
+
+
+def status(releases: Releases, environment: str, project: str, workshop: Workshop) -> dict[str, Any]:
+    """What is released, how good it is, what was answered, what was found, and how long each stage took."""
+    release = releases.current(environment)
+    versions = releases.versions(release)
+    models = {v.asset.partition(".")[2]: model_facts(v) for v in versions.values() if v.asset.startswith("model.")}
+    replays = dict(workshop.state.scan(REPLAYS))
+    watches = dict(workshop.state.scan(WATCHES))
+    run = _last_run(environment, workshop)
+    served = {
+        v.asset.partition(".")[2]: _service_facts(v, versions, replays)
+        for v in versions.values()
+        if v.asset.startswith("service.")
+    }
+    findings = [finding for watch in watches.values() for finding in watch["watch"]["findings"]]
+    return {
+        "project": project,
+        "environment": environment,
+        "release": release.number if release else None,
+        "released_at": release.at if release else None,
+        "tables": {v.relation: table_facts(v) for v in sorted(filter(_has_rows, versions.values()), key=_by_kind)},
+        "model": _first(models),
+        "models": models,
+        "service": _first(served),
+        "services": served,
+        "predictions": sum(v.rows for v in versions.values() if v.asset.startswith(PREDICTIONS)),
+        "labelled": sum(watch["labelled"] for watch in watches.values()),
+        "findings": findings,
+        "watches": watches,
+        "seconds": _seconds(run, replays, watches),
+        "run": {key: run[key] for key in ("id", "status", "started") if key in run} if run else None,
+        "errors": [run["error"]] if run and run.get("error") else [],
+    }
+
+
+def _first(named: Mapping[str, Any]) -> Any:
+    return next(iter(named.values()), None)
+
+
+def _has_rows(version: Version) -> bool:
+    return version.asset.partition(".")[0] in ("source", "table", "predictions")
+
+
+def _by_kind(version: Version) -> int:
+    return ("source", "table", "predictions").index(version.asset.partition(".")[0])
+
+
+def table_facts(version: Version) -> dict[str, Any]:
+    """A table's rows, version, and what was set aside and why."""
+    return {
+        "rows": version.rows,
+        "version": version.version,
+        "quarantined": sum(file.rows for file in version.quarantine),
+        "breaches": list(version.facts.get("breaches", ())),
+    }
+
+
+def model_facts(version: Version) -> dict[str, Any]:
+    """A model's metrics on its test rows beside the baseline's, its rows, gate, and heaviest features."""
+    facts = version.facts
+    return {
+        "name": version.asset.partition(".")[2],
+        "version": version.version,
+        **facts["metrics"],
+        "intervals": facts["intervals"],
+        "baseline": facts["baseline"],
+        "rows_train": facts["rows"]["train"],
+        "rows_early_stop": facts["rows"]["early_stop"],
+        "rows_test": facts["rows"]["test"],
+        "rows_left_out": facts["rows"]["left_out"],
+        "spans": facts["spans"],
+        "gate": facts["gate"],
+        "importances": facts["importances"],
+        "missing": facts["missing"],
+        "card": facts["card"],
+        "held": bool(facts.get("held")),
+    }
+
+
+def _service_facts(version: Version, versions: Mapping[str, Version], replays: Mapping[str, Any]) -> dict[str, Any]:
+    name = version.asset.partition(".")[2]
+    last = replays.get(name) or {}
+    return {
+        "name": name,
+        "model": version.facts["model"],
+        "model_version": versions[f"model.{version.facts['model']}"].version,
+        "requests": last.get("requests", 0),
+        "p50_ms": last.get("p50_ms"),
+        "p99_ms": last.get("p99_ms"),
+        "requests_per_second": last.get("requests_per_second"),
+        "replayed": {"from": last["from"], "to": last["to"]} if last else None,
+    }
+
+
+def _last_run(environment: str, workshop: Workshop) -> Mapping[str, Any] | None:
+    runs = [run for _, run in workshop.state.scan(RUNS) if run["environment"] == environment]
+    return max(runs, key=lambda run: run["started"], default=None)
+
+
+def _seconds(run: Mapping[str, Any] | None, replays: Mapping[str, Any], watches: Mapping[str, Any]) -> dict[str, float]:
+    spent: dict[str, float] = defaultdict(float)
+    for outcome in run["outcomes"] if run else ():
+        spent[outcome["stage"]] += outcome["seconds"]
+    for replayed in replays.values():
+        spent["replay"] += replayed["prepared_seconds"] + replayed["seconds"] + replayed["recorded_seconds"]
+    for watch in watches.values():
+        spent["monitor"] += watch["seconds"]
+    return {stage: round(seconds, 3) for stage, seconds in spent.items()}

@@ -1,0 +1,206 @@
+"""Makes versions of feature views and models: join, train, evaluate, gate, card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from arro3.core import Table as ArrowTable
+
+from lichen.errors import LichenError
+from lichen.evaluate.card import card
+from lichen.evaluate.evaluation import Evaluation, evaluate
+from lichen.evaluate.metrics import METRICS
+from lichen.feature.featureset import FeatureSet
+from lichen.feature.join import join
+from lichen.graph.build import Asset, Graph
+from lichen.graph.fingerprint import fingerprint
+from lichen.graph.version import Version, version_name
+from lichen.ground.failpoint import fp
+from lichen.ground.files import write_durably
+from lichen.ground.quoting import identifier
+from lichen.plan.diff import MEANING, meaning
+from lichen.ports import DataFile, Engine, Relation
+from lichen.run.deployed import artifact_folder, recipe
+from lichen.run.inspect import model_features, relation_facts
+from lichen.run.workshop import Workshop
+from lichen.spec import Model, ProjectSpec
+from lichen.train.artifact import load
+from lichen.train.fit import Trained, score, train
+from lichen.train.split import labelled, split
+
+JOINED = "joined"
+
+
+def make_view(asset: Asset, inputs: Mapping[str, Version]) -> Version:
+    """A feature view's version: what it means over the versions it reads; its rows are made where they are asked for."""
+    own = fingerprint(asset)
+    named = {name: version.version for name, version in inputs.items()}
+    return Version(asset.id, version_name(own, named), own, named, facts={MEANING: meaning(asset)})
+
+
+def make_model(
+    asset: Asset,
+    graph: Graph,
+    versions: Mapping[str, Version],
+    old: Version | None,
+    project: ProjectSpec,
+    workshop: Workshop,
+) -> Version:
+    """Train a model: the label rows joined point in time with its features, learned, judged, described.
+
+    The version's files are its training set. Where the gate holds the model back, the version is kept as `held`.
+    """
+    model = asset.spec
+    assert isinstance(model, Model)
+    workshop.prepare_kernels()
+    relations = _relations(asset, graph, versions)
+    columns = {version.relation: version.columns for version in relations.values()}
+    features = model_features(asset, graph, columns, project, workshop)
+    inputs = {version.relation: workshop.relation(version) for version in relations.values()}
+    joined = ArrowTable.from_arrow(join(features, inputs[model.label.from_], model.label.at, inputs, workshop.engine))
+    fp("feature.joined")
+    own = fingerprint(asset)
+    named = {name: versions[name].version for name in asset.inputs}
+    version = Version(asset.id, version_name(own, named), own, named)
+    version = _with_training_set(version, joined, workshop)
+    trained = _trained(asset, model, features, joined, project, workshop)
+    fp("train.trained")
+    evaluation = evaluate(model, trained, _live_metrics(model, old, workshop.relation(version), workshop))
+    facts = _facts(model, features, trained, evaluation, _missing(features, joined, workshop.engine))
+    facts["recipe"] = recipe(
+        model, project, {v.relation: relation_facts(graph[v.asset], v.columns) for v in relations.values()}
+    )
+    facts["card"] = _write_card(asset, version, model, trained, evaluation, workshop)
+    return version.with_facts(**{MEANING: meaning(asset)}, **facts)
+
+
+def _relations(asset: Asset, graph: Graph, versions: Mapping[str, Version]) -> dict[str, Version]:
+    """The sources and tables that a model's label and views read."""
+    found: dict[str, Version] = {}
+    for name in asset.inputs:
+        reads = (name,) if graph[name].kind in ("source", "table") else graph[name].inputs
+        found.update({relation: versions[relation] for relation in reads})
+    return found
+
+
+def _with_training_set(version: Version, joined: ArrowTable, workshop: Workshop) -> Version:
+    """The version with the joined rows as its files, so that what it learned from can be read again."""
+    select, inputs = f"SELECT * FROM {JOINED}", {JOINED: Relation(arrow=joined)}
+    columns = workshop.engine.describe(select, inputs)
+    folder = workshop.tables.staging(version.relation)
+    files = workshop.engine.sql(select, inputs, folder)
+    adopted: tuple[DataFile, ...] = workshop.tables.adopt(version.relation, folder, files)
+    return Version(version.asset, version.version, version.fingerprint, version.inputs, columns, adopted)
+
+
+def _trained(
+    asset: Asset, model: Model, features: FeatureSet, joined: ArrowTable, project: ProjectSpec, workshop: Workshop
+) -> Trained:
+    try:
+        return train(
+            model,
+            features,
+            joined,
+            workshop.learner(model.learner),
+            workshop.engine,
+            workshop.folder("artifacts"),
+            clock=workshop.clock,
+        )
+    except LichenError as error:
+        if error.where is not None:
+            raise
+        raise type(error)(
+            error.code, error.what, where=project.where(asset.id), why=error.why, fix=error.fix
+        ) from error
+
+
+def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: Workshop) -> dict[str, float] | None:
+    """The released model's metrics on the new test rows; None where there is none, or it reads features they lack."""
+    if old is None or old.facts.get("held") or "artifact" not in old.facts:
+        return None
+    preparation, fitted = load(artifact_folder(old, workshop), old.facts["artifact"], workshop.learner)
+    if not {column.name for column in rows.columns}.issuperset(preparation.names):
+        return None
+    columns = labelled(model, rows, workshop.engine)
+    cuts = split(model, rows, columns, workshop.engine)
+    where = f"({columns.part(cuts.early_stop, cuts.test)}) = 'test'"
+    matrix = preparation.matrix(rows, workshop.engine, where=where, label=columns.label)
+    truth = ArrowTable.from_arrow(matrix.rows).column("_label").to_numpy()
+    scores = score(fitted, matrix)
+    return {name: metric(truth, scores, None) for name, metric in METRICS[model.task].items()}
+
+
+def _missing(features: FeatureSet, joined: ArrowTable, engine: Engine) -> dict[str, float]:
+    """The share of label rows in which each feature is missing."""
+    counts = ", ".join(f"avg(CAST({identifier(c.name)} IS NULL AS DOUBLE)) AS {identifier(c.name)}" for c in features.features)
+    table = ArrowTable.from_arrow(engine.query(f"SELECT {counts} FROM {JOINED}", {JOINED: Relation(arrow=joined)}))
+    return {name: float(table.column(name).to_pylist()[0]) for name in table.schema.names}
+
+
+def _facts(
+    model: Model,
+    features: FeatureSet,
+    trained: Trained,
+    evaluation: Evaluation,
+    missing: Mapping[str, float],
+) -> dict[str, Any]:
+    rows = trained.split.rows
+    return {
+        "held": not evaluation.passed,
+        "artifact": trained.digest,
+        "label": model.label.model_dump(mode="json", by_alias=True),
+        "prediction_time": model.prediction_time.model_dump(mode="json", by_alias=True) if model.prediction_time else None,
+        "metrics": evaluation.values(),
+        "intervals": {name: [one.low, one.high] for name, one in evaluation.metrics.items() if one.low is not None},
+        "baseline": _baseline(evaluation),
+        "rows": {**rows, "left_out": dict(trained.split.left_out)},
+        "spans": _spans(trained),
+        "gate": [verdict.as_dict() for verdict in evaluation.verdicts],
+        "importances": dict(trained.fitted.importances()),
+        "missing": {name: share for name, share in missing.items() if share > 0},
+        "train_seconds": trained.seconds,
+        "notes": _notes(features, missing, evaluation),
+    }
+
+
+def _baseline(evaluation: Evaluation) -> dict[str, Any]:
+    base = evaluation.baseline
+    return {
+        "constant": base.constant,
+        "constant_metrics": dict(base.constant_metrics),
+        "feature": base.feature,
+        "feature_metrics": dict(base.feature_metrics),
+    }
+
+
+def _spans(trained: Trained) -> dict[str, list[int]]:
+    cuts = trained.split
+    return {"early_stop": [cuts.early_stop, cuts.test], "test": [cuts.test, cuts.end]}
+
+
+def _notes(features: FeatureSet, missing: Mapping[str, float], evaluation: Evaluation) -> list[str]:
+    """What a person should hear of at once: how good it is, and entities that are not there."""
+    values = evaluation.values()
+    main = [f"{name.replace('_', ' ')} {values[name]:.3f}" for name in ("roc_auc", "rmse") if name in values]
+    failed = [verdict.why for verdict in evaluation.verdicts if not verdict.passed]
+    unknown = []
+    for view in features.views:
+        if view.static and view.latest:
+            share = min(missing.get(f"{view.name}.{column.name}", 0.0) for column in view.latest)
+            if share >= 0.01:
+                keys = ", ".join(column.name for column in view.entity)
+                unknown.append(f"{share:.1%} of the rows name a {keys} that `{view.table}` lacks")
+    return [*main, *failed, *unknown]
+
+
+def _write_card(
+    asset: Asset, version: Version, model: Model, trained: Trained, evaluation: Evaluation, workshop: Workshop
+) -> str:
+    """Write the model card beside the run's reports; returns its path from the project's folder."""
+    made = card(asset.name, model, trained, evaluation, version=version.version, fingerprint=version.fingerprint)
+    path = workshop.folder("reports") / f"{asset.name}-{version.version}.md"
+    write_durably(path, made.markdown().encode())
+    return path.relative_to(workshop.root).as_posix()
+
+

@@ -1,0 +1,123 @@
+"""Moves recorded answers into the lake, exactly once: rows and the place they were read up to are one version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lichen.deploy.predictions import batches, columns_of
+from lichen.deploy.segment import Position, discard
+from lichen.graph.version import Version, version_name
+from lichen.ground.quoting import identifier
+from lichen.ports import Column, DataFile, Relation
+from lichen.run.face import show_face
+from lichen.run.release import Release, Releases
+from lichen.run.workshop import Workshop
+
+ID = "prediction_id"
+MOST_FILES = 24
+"""With more files than this the table is written anew as one."""
+
+NEW, OLD = "newly_recorded", "already_there"
+
+
+def predictions_asset(service: str) -> str:
+    """The asset that holds a service's recorded answers."""
+    return f"predictions.{service}"
+
+
+def record_folders(service: str, workshop: Workshop) -> list[Path]:
+    """The folders in which a service's answers wait to be moved: of live servers, and of replays."""
+    home = workshop.home / "records" / service
+    return sorted(path for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+
+
+def land_predictions(service: str, releases: Releases, environment: str, workshop: Workshop) -> tuple[Release, int] | None:
+    """Move what a service recorded since the last time into the lake; returns the release and the rows, None for none.
+
+    Of two answers with one id the first counts, so that asking twice is recorded once.
+    """
+    release = releases.current(environment)
+    if release is None:
+        return None
+    versions = releases.versions(release)
+    before = versions.get(predictions_asset(service))
+    after, added = before, 0
+    for folder in record_folders(service, workshop):
+        after, more = _read_folder(service, folder, after, workshop)
+        added += more
+    if after is None or after == before:
+        return None
+    releases.keep(after)
+    versions[after.asset] = after
+    moved = releases.move(
+        environment,
+        versions.values(),
+        at=workshop.clock.now().isoformat(),
+        expected=release,
+        facts={"recorded": {service: added}},
+    )
+    show_face(moved, versions, workshop)
+    for folder in record_folders(service, workshop):
+        if folder.name in after.facts["cursors"]:
+            discard(folder, Position.parse(after.facts["cursors"][folder.name]))
+    return moved, added
+
+
+def _read_folder(service: str, folder: Path, before: Version | None, workshop: Workshop) -> tuple[Version | None, int]:
+    cursors = dict(before.facts["cursors"]) if before else {}
+    start = Position.parse(cursors[folder.name]) if folder.name in cursors else None
+    version, added = before, 0
+    for end, heading, rows in batches(folder, start):
+        cursors[folder.name] = str(end)
+        there = version.rows if version else 0
+        version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, workshop)
+        added += version.rows - there
+    return version, added
+
+
+def _appended(
+    service: str,
+    columns: tuple[Column, ...],
+    rows: Relation,
+    before: Version | None,
+    cursors: dict[str, str],
+    workshop: Workshop,
+) -> Version:
+    asset = predictions_asset(service)
+    table = Version(asset, "", "").relation
+    old = workshop.relation(before) if before else Relation(columns)
+    together = _together(before.columns if before else (), columns)
+    folder = workshop.tables.staging(table)
+    anew = before is not None and (before.columns != together or len(before.files) >= MOST_FILES)
+    fresh = (
+        f"SELECT {_as(together, columns)} FROM ({_first_of_each()}) AS n "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {OLD} AS o WHERE o.{ID} = n.{ID})"
+    )
+    whole = f"SELECT {_as(together, before.columns)} FROM {OLD} UNION ALL " + fresh if anew and before else fresh
+    staged = workshop.engine.sql(whole, {NEW: rows, OLD: old}, folder)
+    added = workshop.tables.adopt(table, folder, staged)
+    files: tuple[DataFile, ...] = added if anew or before is None else (*before.files, *added)
+    content = "".join(file.sha256 for file in files) + str(sorted(cursors.items()))
+    return Version(
+        asset, version_name("predictions", {}, content), "", columns=together, files=files, facts={"cursors": dict(cursors)}
+    )
+
+
+def _first_of_each() -> str:
+    placed = f"SELECT *, row_number() OVER () AS _place FROM {NEW}"
+    return "SELECT * FROM (" + placed + f") QUALIFY row_number() OVER (PARTITION BY {ID} ORDER BY _place) = 1"
+
+
+def _together(old: Iterable[Column], new: Iterable[Column]) -> tuple[Column, ...]:
+    """The columns of both; one that changed its type is kept under the new type."""
+    named = {column.name: column for column in old}
+    named.update({column.name: column for column in new})
+    return tuple(named.values())
+
+
+def _as(wanted: Iterable[Column], there: Iterable[Column]) -> str:
+    present = {column.name for column in there}
+    return ", ".join(
+        f"CAST({identifier(c.name) if c.name in present else 'NULL'} AS {c.type}) AS {identifier(c.name)}" for c in wanted
+    )

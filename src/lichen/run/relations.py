@@ -1,0 +1,199 @@
+"""Makes a version of a source or a table: extract or build, admit, land, and one manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lichen.collect.cursor import check_cursor, newest, resume_from
+from lichen.collect.extract import Extracted, declared_types, extract, located
+from lichen.collect.land import land
+from lichen.collect.staged import staging
+from lichen.contract.admit import Admission, Admitted, merged, quarantine_table
+from lichen.contract.check import check_columns, check_types
+from lichen.contract.fit import check_values
+from lichen.contract.quarantine import SET_ASIDE, gather
+from lichen.errors import LichenError, Where
+from lichen.graph.build import Asset
+from lichen.graph.fingerprint import fingerprint
+from lichen.graph.version import Version, version_name
+from lichen.ground.digest import digest
+from lichen.plan.diff import MEANING, meaning
+from lichen.ports import Column, Connector, DataFile, Relation
+from lichen.run.workshop import Workshop
+from lichen.spec import Contract, ProjectSpec, Source, Table
+from lichen.transform.build import build
+from lichen.transform.instants import check_instants
+
+
+def source_token(asset: Asset, project: ProjectSpec, workshop: Workshop) -> str:
+    """What a source's connector says of its rows as of now."""
+    source = asset.spec
+    assert isinstance(source, Source)
+    try:
+        return workshop.connector(source.connector).token(located(source, project.root))
+    except LichenError as error:
+        raise in_source(error, asset, project) from error
+
+
+def in_source(error: LichenError, asset: Asset, project: ProjectSpec) -> LichenError:
+    """A connector's error, with the place in the source's file that it is about."""
+    if error.where is not None:
+        return error
+    return type(error)(error.code, error.what, where=project.where(asset.id, "path"), why=error.why, fix=error.fix)
+
+
+def check_relation(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec, workshop: Workshop) -> None:
+    """Refuse a contract, a `time` or a `known` that does not fit a source's or table's columns."""
+    contract, key = _contract(asset)
+    where = {name: project.where(asset.id, "contract", "key") for name in contract.key}
+    where.update(column_places(asset, project))
+    check_columns(contract, key, columns, where)
+    check_types(contract, columns, workshop.engine, where)
+    check_values(contract, columns, workshop.engine, where)
+    if isinstance(asset.spec, Source):
+        check_cursor(asset.spec, columns, project.where(asset.id, "cursor"), project.where(asset.id, "lateness"))
+    check_instants(asset, columns, workshop.engine, project)
+
+
+def column_places(asset: Asset, project: ProjectSpec) -> dict[str, Where]:
+    """Where the contract speaks of each column."""
+    contract, _ = _contract(asset)
+    return {name: project.where(asset.id, "contract", "columns", name, key=True) for name in contract.columns}
+
+
+def _contract(asset: Asset) -> tuple[Contract, tuple[str, ...]]:
+    spec = asset.spec
+    assert isinstance(spec, Source | Table)
+    return spec.contract, (spec.grain if isinstance(spec, Table) else ()) or spec.contract.key
+
+
+def _admission(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec) -> Admission:
+    contract, key = _contract(asset)
+    merges = isinstance(asset.spec, Source) and asset.spec.cursor is not None
+    return Admission(asset.name, columns, contract, key, project.where(asset.id, "contract"), merges)
+
+
+def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, workshop: Workshop) -> Version:
+    """Collect a source: read what is new, set aside what breaks the contract, land the rest on what is there.
+
+    Rows, quarantine and cursor are one version, so that they move together or not at all.
+    """
+    source = asset.spec
+    assert isinstance(source, Source)
+    connector = workshop.connector(source.connector)
+    same = previous if previous is not None and previous.fingerprint == fingerprint(asset) else None
+    try:
+        options = located(source, project.root)
+        token = connector.token(options)
+        now = workshop.clock.now().isoformat()
+        read = _read(asset, source, same, options, connector, now, project, workshop)
+    except LichenError as error:
+        raise in_source(error, asset, project) from error
+    with staging(read.staged.folder):
+        check_relation(asset, read.columns, project, workshop)
+    admitted = _admission(asset, read.columns, project).admit(
+        read.staged, workshop.engine, workshop.tables, rejects=read.rejects, rejected=read.rejected
+    )
+    cursor = None
+    if source.cursor:
+        admitted = _land(asset, source, read, admitted, same, workshop)
+        landed = Relation(read.columns, workshop.tables.locations(asset.name, admitted.files))
+        cursor = newest(source, landed, now, workshop.engine)
+    own = fingerprint(asset)
+    return Version(
+        asset=asset.id,
+        version=version_name(own, {}, _content(read.columns, admitted)),
+        fingerprint=own,
+        columns=read.columns,
+        files=admitted.files,
+        quarantine=admitted.quarantine,
+        facts={MEANING: meaning(asset), "token": token, "cursor": cursor, **admitted.facts(asset.id)},
+    )
+
+
+def _content(columns: tuple[Column, ...], admitted: Admitted) -> str:
+    """What a version of a source holds, as one hash; the columns too, for rows there may be none."""
+    kept, aside = ([file.sha256 for file in files] for files in (admitted.files, admitted.quarantine))
+    return digest([[column.name, column.type] for column in columns] + [kept, aside])
+
+
+def _read(
+    asset: Asset,
+    source: Source,
+    same: Version | None,
+    options: Mapping[str, Any],
+    connector: Connector,
+    now: str,
+    project: ProjectSpec,
+    workshop: Workshop,
+) -> Extracted:
+    since = None
+    if same is not None and same.facts.get("cursor"):
+        since = resume_from(str(same.facts["cursor"]), source, same.columns, now, workshop.engine)
+    earlier = _settled(same) if same is not None else ()
+    types = declared_types(source, workshop.engine, column_places(asset, project), earlier)
+    return extract(asset.name, source, options, connector, workshop.engine, workshop.tables, types=types, since=since)
+
+
+def _settled(version: Version) -> tuple[Column, ...]:
+    """The columns whose type a version's rows have settled: a column without a value says nothing of its type."""
+
+    def has_value(column: str) -> bool:
+        nulls = (file.stats.get(column, {}).get("null_count", "") for file in version.files)
+        return any(count != str(file.rows) for count, file in zip(nulls, version.files, strict=True))
+
+    return tuple(column for column in version.columns if has_value(column.name))
+
+
+def _land(
+    asset: Asset, source: Source, read: Extracted, admitted: Admitted, same: Version | None, workshop: Workshop
+) -> Admitted:
+    _, key = _contract(asset)
+    engine, tables = workshop.engine, workshop.tables
+    new = Relation(read.columns, tables.locations(asset.name, admitted.files))
+    old = workshop.relation(same) if same else Relation(read.columns)
+    with staging(tables.staging(asset.name)) as folder:
+        landed = land(read.columns, key, str(source.cursor), new, old, engine, folder)
+        files = tables.adopt(asset.name, folder, landed.files)
+    quarantine, repeated = _gather(asset, admitted, same, workshop)
+    there = same.rows + sum(file.rows for file in same.quarantine) if same else 0
+    return merged(admitted, files, quarantine, deduplicated=landed.deduplicated + repeated, already_there=there)
+
+
+def _gather(
+    asset: Asset, admitted: Admitted, same: Version | None, workshop: Workshop
+) -> tuple[tuple[DataFile, ...], int]:
+    """The rows that this reading and those before it set aside, each once, and how many were met again."""
+    if same is None or not same.quarantine:
+        return admitted.quarantine, 0
+    if not admitted.quarantine:
+        return same.quarantine, 0
+    aside, tables = quarantine_table(asset.name), workshop.tables
+    earlier, later = (
+        Relation(SET_ASIDE, tables.locations(aside, files)) for files in (same.quarantine, admitted.quarantine)
+    )
+    with staging(tables.staging(aside)) as folder:
+        files, repeated = gather(earlier, later, workshop.engine, folder)
+        return tables.adopt(aside, folder, files), repeated
+
+
+def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec, workshop: Workshop) -> Version:
+    """Build a table: run its statement over these versions, set aside what breaks its contract."""
+    relations = {version.relation: workshop.relation(version) for version in inputs.values()}
+    staged = build(asset, relations, workshop.engine, workshop.tables, project)
+    with staging(staged.folder):
+        check_relation(asset, staged.columns, project, workshop)
+    admitted = _admission(asset, staged.columns, project).admit(staged, workshop.engine, workshop.tables)
+    own = fingerprint(asset)
+    named = {name: version.version for name, version in inputs.items()}
+    return Version(
+        asset=asset.id,
+        version=version_name(own, named),
+        fingerprint=own,
+        inputs=named,
+        columns=staged.columns,
+        files=admitted.files,
+        quarantine=admitted.quarantine,
+        facts={MEANING: meaning(asset), **admitted.facts(asset.id)},
+    )

@@ -1,0 +1,130 @@
+"""Releases: one consistent set of versions, and environments, the names that point at one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lichen.errors import SystemFailed
+from lichen.graph.version import Version
+from lichen.ground.failpoint import fp
+from lichen.ports import Append, Conflict, Put, StateStore
+from lichen.run.audit import chained
+
+VERSIONS, RELEASES, ENVIRONMENTS, AUDIT = "versions", "releases", "environments", "audit"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One consistent set of versions, by asset; `since` says in which release each entered."""
+
+    number: int
+    environment: str
+    versions: Mapping[str, str]
+    since: Mapping[str, int]
+    at: str
+    parent: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The release as a JSON object, for the state store."""
+        return {
+            "number": self.number,
+            "environment": self.environment,
+            "versions": dict(self.versions),
+            "since": dict(self.since),
+            "at": self.at,
+            "parent": self.parent,
+            "facts": dict(self.facts),
+        }
+
+
+class Releases:
+    """Reads and moves the releases of a project's environments."""
+
+    def __init__(self, state: StateStore) -> None:
+        self.state = state
+
+    def current(self, environment: str) -> Release | None:
+        """The release an environment points at."""
+        pointer = self.state.get(ENVIRONMENTS, environment)
+        return None if pointer is None else self.numbered(int(pointer["release"]))
+
+    def numbered(self, number: int) -> Release:
+        """One release by its number."""
+        stored = self.state.get(RELEASES, _key(number))
+        if stored is None:
+            raise SystemFailed("LCH-3902", f"release {number} is not in the state store", fix="restore the state store")
+        return Release(**stored)
+
+    def history(self, environment: str | None = None) -> list[Release]:
+        """All releases, newest first; of one environment where it is named."""
+        found = [Release(**stored) for _, stored in self.state.scan(RELEASES)]
+        return [release for release in reversed(found) if environment in (None, release.environment)]
+
+    def version(self, asset: str, name: str) -> Version | None:
+        """A version that was built before, released or not."""
+        stored = self.state.get(VERSIONS, f"{asset}@{name}")
+        return None if stored is None else Version.from_dict(stored)
+
+    def versions(self, release: Release | None) -> dict[str, Version]:
+        """A release's versions, by asset."""
+        found = {}
+        for asset, name in release.versions.items() if release else ():
+            version = self.version(asset, name)
+            if version is None:
+                raise SystemFailed(
+                    "LCH-3903", f"version {name} of `{asset}` is not in the state store", fix="restore the state store"
+                )
+            found[asset] = version
+        return found
+
+    def keep(self, version: Version) -> None:
+        """Record a version as built, in no release yet."""
+        self.state.write(Put(VERSIONS, f"{version.asset}@{version.version}", version.as_dict()))
+        fp("release.version_kept")
+
+    def move(
+        self,
+        environment: str,
+        versions: Iterable[Version],
+        *,
+        at: str,
+        expected: Release | None,
+        facts: Mapping[str, Any],
+        writes: Iterable[Put | Append] = (),
+    ) -> Release:
+        """Point an environment at a new release, in one transaction with its audit entry; all or nothing."""
+        named = {version.asset: version.version for version in versions}
+        numbers = [int(key) for key, _ in self.state.scan(RELEASES)]
+        number = max(numbers, default=0) + 1
+        before = expected.versions if expected else {}
+        since = {
+            asset: expected.since[asset] if expected and before.get(asset) == name else number
+            for asset, name in named.items()
+        }
+        release = Release(number, environment, named, since, at, expected.number if expected else None, dict(facts))
+        entry = chained(self.state, AUDIT, {"act": "release", "at": at, **release.as_dict()})
+        pointer = {"release": expected.number} if expected else None
+        fp("release.before_move")
+        try:
+            self.state.write(
+                Put(RELEASES, _key(number), release.as_dict(), expect=None),
+                Put(ENVIRONMENTS, environment, {"release": number}, expect=pointer),
+                Append(AUDIT, entry),
+                *writes,
+            )
+        except Conflict as conflict:
+            raise SystemFailed(
+                "LCH-3103",
+                f"`{environment}` was moved by another run meanwhile",
+                why=str(conflict),
+                fix="run again: what was built is reused",
+            ) from conflict
+        fp("release.moved")
+        return release
+
+
+def _key(number: int) -> str:
+    return f"{number:08d}"

@@ -1,0 +1,106 @@
+"""The backends of one project, opened when they are first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from lichen.errors import SystemFailed
+from lichen.graph.version import Version
+from lichen.ground import plugins
+from lichen.ground.clock import Clock, SystemClock
+from lichen.ports import GROUPS, Connector, Engine, Learner, OnlineStore, Relation, StateStore, TableStore
+from lichen.spec import ProjectFile
+
+
+def connector_options() -> dict[str, Mapping[str, str]]:
+    """Each installed connector with the keys its sources may have."""
+    return {name: plugins.load(GROUPS["Connector"], name).options for name in plugins.names(GROUPS["Connector"])}
+
+
+class Workshop:
+    """The backends and folders of one project; use it in a `with` block, so that everything is closed."""
+
+    def __init__(self, root: Path, settings: ProjectFile, clock: Clock | None = None) -> None:
+        self.root, self.settings, self.clock = root, settings, clock or SystemClock()
+        self._connectors: dict[str, Connector] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for name in ("state", "online"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
+    @property
+    def home(self) -> Path:
+        """The folder of everything that Lichen keeps for the project."""
+        return self.root / ".lichen"
+
+    def folder(self, name: str) -> Path:
+        """A folder under `.lichen`, made if absent: `artifacts`, `records`, `reports`, `scratch`, `logs`."""
+        found = self.home / name
+        try:
+            found.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SystemFailed(
+                "LCH-3002",
+                f"the folder {found} cannot be made",
+                why=error.strerror,
+                fix="check that you may write there and that the disk has room",
+            ) from error
+        return found
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the SQL."""
+        made: Any = plugins.load(GROUPS["Engine"], self.settings.engine)
+        engine: Engine = made(scratch=self.folder("scratch"), memory=self.settings.memory)
+        return engine
+
+    @cached_property
+    def tables(self) -> TableStore:
+        """What keeps the tables' files."""
+        store: TableStore = plugins.load(GROUPS["TableStore"], "delta")(self.root / self.settings.lake)
+        return store
+
+    @cached_property
+    def state(self) -> StateStore:
+        """What keeps the truth."""
+        self.folder("")
+        store: StateStore = plugins.load(GROUPS["StateStore"], "sqlite")(self.root / self.settings.state)
+        return store
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        """What keeps features for look-up."""
+        self.folder("")
+        return self.open_online(self.root / self.settings.online)
+
+    def open_online(self, path: Path) -> OnlineStore:
+        """An online store of its own, at another place."""
+        store: OnlineStore = plugins.load(GROUPS["OnlineStore"], "sqlite")(path)
+        return store
+
+    def connector(self, name: str) -> Connector:
+        """What brings a source's rows in."""
+        if name not in self._connectors:
+            self._connectors[name] = plugins.load(GROUPS["Connector"], name)()
+        return self._connectors[name]
+
+    def learner(self, name: str) -> Learner:
+        """What learns."""
+        learner: Learner = plugins.load(GROUPS["Learner"], name)()
+        return learner
+
+    def relation(self, version: Version) -> Relation:
+        """A version's rows, for an engine to read."""
+        return Relation(version.columns, self.tables.locations(version.relation, version.files))
+
+    def prepare_kernels(self) -> None:
+        """Keep compiled kernels in the project's own cache folder unless the user chose one."""
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(self.folder("cache")))
