@@ -74,9 +74,9 @@ class Extract:
     """What one reading of a source gave.
 
     `rows` is a stream of the source's columns followed by `_row` (BIGINT: the record's number in its file, from
-    1, a header not counted) and `_file` (VARCHAR). `rejects` is called once `rows` has been read to its end and gives the
-    records that could not be read: `_file`, `_row`, `column` (or null), `reason`, `raw`. Every record is in
-    exactly one of the two.
+    1, a header not counted) and `_file` (VARCHAR). `rejects` is called once `rows` has been read to its end and
+    gives the records that could not be read: `_file`, `_row`, `column` (or null), `reason`, `raw`. Every record is
+    in exactly one of the two.
     """
 
     rows: Arrow
@@ -171,9 +171,7 @@ class TableStore(Protocol):
         """Where an engine reads these files; raises `SystemFailed` where one is missing."""
         ...
 
-    def publish(
-        self, table: str, columns: Sequence[Column], files: Sequence[DataFile], release: int
-    ) -> None:
+    def publish(self, table: str, columns: Sequence[Column], files: Sequence[DataFile], release: int) -> None:
         """Make the table's outside face exactly these files, as release `release`; repeating it does nothing."""
         ...
 
@@ -302,8 +300,8 @@ class Matrix:
     """What a learner learns from or predicts for: named columns without nulls.
 
     `rows` holds a DOUBLE column for each name in `numeric` (NaN is missing) and an INTEGER column for each name in
-    `categories` (the value's place in its list, -1 is missing or unseen), in the order of `names`, then, for training, `_label`
-    (DOUBLE; the class's place for classification).
+    `categories` (the value's place in its list, -1 is missing or unseen), in the order of `names`, then, for
+    training, `_label` (DOUBLE; the class's place for classification).
     """
 
     rows: Arrow

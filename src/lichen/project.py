@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from lichen.errors import WrongUsage, did_you_mean
 from lichen.graph.build import Graph, build_graph
 from lichen.plan import Plan, plan
 from lichen.run.commit import head_commit
 from lichen.run.lease import held
-from lichen.run.release import Release, Releases
 from lichen.run.relations import source_token
+from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
@@ -75,7 +75,7 @@ class Project:
         if "workshop" in self.__dict__:
             self.workshop.__exit__()
 
-    def __enter__(self) -> Project:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:

@@ -51,11 +51,11 @@ class DuckDBEngine:
             with translated(inputs, select):
                 _register(session, inputs)
                 statement = _one_select(session, select)
-                _describe(session, statement)
+                schema = _schema(session, statement)
         except BaseException:
             session.close()
             raise
-        return Stream(lambda: _answer(session, statement, inputs))
+        return Stream(schema, lambda: _batches(session, statement, inputs))
 
     def sql(self, select: str, inputs: Mapping[str, Relation], into: Path) -> tuple[DataFile, ...]:
         """Write the statement's rows as one Parquet file in the folder `into`, in the statement's order."""
@@ -107,24 +107,24 @@ class DuckDBEngine:
         return session
 
 
-def _answer(
-    session: duckdb.DuckDBPyConnection, statement: str, inputs: Mapping[str, Relation]
-) -> tuple[Any, Iterator[Any]]:
-    """The Arrow schema of the statement's rows, and their batches, each computed when it is asked for."""
+def _schema(session: duckdb.DuckDBPyConnection, statement: str) -> Any:
+    from arro3.core import RecordBatchReader
+
+    return RecordBatchReader.from_stream(session.sql(sql("FROM (\n", statement, "\n) LIMIT 0"))).schema
+
+
+def _batches(session: duckdb.DuckDBPyConnection, statement: str, inputs: Mapping[str, Relation]) -> Iterator[Any]:
+    """The batches of the statement's rows, each computed when it is asked for."""
     from arro3.core import RecordBatchReader
 
     with translated(inputs, statement):
         reader = stoppable(session, lambda: RecordBatchReader.from_stream(session.sql(statement)))
-
-    def batches() -> Iterator[Any]:
-        while True:
-            with translated(inputs, statement):
-                batch = stoppable(session, lambda: next(reader, None))
-            if batch is None:
-                return
-            yield batch
-
-    return reader.schema, batches()
+    while True:
+        with translated(inputs, statement):
+            batch = stoppable(session, lambda: next(reader, None))
+        if batch is None:
+            return
+        yield batch
 
 
 def _register(session: duckdb.DuckDBPyConnection, inputs: Mapping[str, Relation]) -> None:

@@ -57,11 +57,14 @@ def open_library(path: Path) -> ctypes.CDLL:
         raise cannot_load(str(failure)) from failure
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_char_p)
-def _to_log(message: bytes) -> None:
+def _log(message: bytes) -> None:
     text = message.decode("utf-8", "replace").strip()
     if text:
         log.debug(text)
+
+
+# Held for as long as the process runs: the library calls it whenever it has something to say.
+_to_log = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(_log)
 
 
 @contextmanager
@@ -175,7 +178,7 @@ class Trees:
         arguments: tuple[Any, ...] = (fast, values, ctypes.byref(written), ctypes.byref(score))
 
         def predict_row(row: Sequence[float]) -> float:
-            values[:] = row
+            values[:] = row  # type: ignore[call-overload]  # any sequence will do, and a copy would cost 1 us
             if call(*arguments) != 0:
                 _checked(-1)
             return score.value

@@ -23,6 +23,7 @@ PACKED = frozenset([".gz", ".zip", ".zst"])
 RATIO = 100
 _INSTALLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "sftp": "paramiko"}
 _CHUNK = 1 << 20
+_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Place:
     system: Any = None
 
     def facts(self) -> str:
-        """Its name, size and time of change."""
+        """Its name, size and time of change, as they are now."""
         if self.system is None:
             with _readable(self.path):
                 found = Path(self.path).stat()
@@ -70,7 +71,8 @@ def _local(path: str, shown: str | None = None) -> list[Place]:
     if not any(mark in path for mark in "*?[") or Path(path).exists():
         _demand(Path(path))
         return [Place(shown or path, path)]
-    found = sorted(entry for entry in glob.glob(path, recursive=True) if Path(entry).is_file())
+    # Not Path.glob: it follows no absolute pattern and leaves hidden files in.
+    found = sorted(entry for entry in glob.iglob(path, recursive=True) if Path(entry).is_file())
     if not found:
         raise _nothing(path)
     return [Place(entry, entry) for entry in found]
@@ -138,24 +140,27 @@ def _remote(path: str, scheme: str) -> list[Place]:
 
 
 @contextmanager
-def unpacked(place: Place, scratch: Path) -> Iterator[list[tuple[str, Path]]]:
-    """The place's files on this machine, unpacked, each with its name; what was made in `scratch` is removed after."""
-    folder = scratch / "unpacked"
+def unpacked(place: Place, folder: Path, most: int | None = None) -> Iterator[list[tuple[str, Path]]]:
+    """The place's files on this machine, unpacked, each with its name; what was made in `folder` is removed after.
+
+    With `most`, of a file that has to be copied or unpacked only so many bytes, and only the first of an archive.
+    """
     folder.mkdir()
     try:
         with _readable(place.path):
             local = Path(place.path)
             if place.system is not None:
                 local = folder / PurePosixPath(place.path).name
-                with place.system.open(place.path, "rb") as source, open(local, "wb") as target:
-                    shutil.copyfileobj(source, target, _CHUNK)
-            members = _members(place.name, local, folder)
+                plain = local.suffix.lower() not in PACKED
+                with place.system.open(place.path, "rb") as source:
+                    _write(_chunks(source, most if plain else None), local)
+            members = _members(place.name, local, folder, most)
         yield members
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _members(name: str, local: Path, folder: Path) -> list[tuple[str, Path]]:
+def _members(name: str, local: Path, folder: Path, most: int | None) -> list[tuple[str, Path]]:
     suffix = local.suffix.lower()
     if suffix not in PACKED:
         open(local, "rb").close()
@@ -167,12 +172,12 @@ def _members(name: str, local: Path, folder: Path) -> list[tuple[str, Path]]:
         return [(name, local)]
     try:
         if suffix == ".zip":
-            return _unzip(name, local, folder)
+            return _unzip(name, local, folder, most)
         target = folder / f"0{Path(local.stem).suffix}"
         with _opened(local, suffix) as source:
-            _copy(source, target, local.stat().st_size, name)
+            _write(_within_ratio(_chunks(source, most), local.stat().st_size, name), target)
         return [(name, target)]
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as broken:
+    except (*_BROKEN, *_zstd_errors(suffix)) as broken:
         raise FoundWrong(
             "LCH-2204", f"`{name}` is not a whole {suffix[1:]} file", why=str(broken), fix="fetch or write it anew"
         ) from None
@@ -191,24 +196,37 @@ def _opened(local: Path, suffix: str) -> IO[bytes]:
     return opened
 
 
-def _unzip(name: str, local: Path, folder: Path) -> list[tuple[str, Path]]:
+def _zstd_errors(suffix: str) -> tuple[type[Exception], ...]:
+    if suffix != ".zst" or importlib.util.find_spec("zstandard") is None:
+        return ()
+    import zstandard
+
+    return (zstandard.ZstdError,)
+
+
+def _unzip(name: str, local: Path, folder: Path, most: int | None) -> list[tuple[str, Path]]:
     members = []
     with zipfile.ZipFile(local) as archive:
         listed = [entry for entry in archive.infolist() if not entry.is_dir()]
-        for number, entry in enumerate(listed):
-            parts = PurePosixPath(entry.filename.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
-                raise _unsafe(name, f"its member `{entry.filename}` would land outside")
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise _unsafe(name, f"its member `{entry.filename}` is a link")
+        for entry in listed:
+            _demand_safe(name, entry)
+        for number, entry in enumerate(listed[:1] if most else listed):
             # Members are written under numbers: a name from an archive never becomes a path.
-            target = folder / f"{number}{parts.suffix}"
+            target = folder / f"{number}{PurePosixPath(entry.filename).suffix}"
             with archive.open(entry) as source:
-                _copy(source, target, entry.compress_size, name)
+                _write(_within_ratio(_chunks(source, most), entry.compress_size, name), target)
             members.append((name if len(listed) == 1 else f"{name}/{entry.filename}", target))
     if not members:
         raise FoundWrong("LCH-2204", f"`{name}` holds no file", fix="fetch or write it anew")
     return members
+
+
+def _demand_safe(name: str, entry: zipfile.ZipInfo) -> None:
+    parts = PurePosixPath(entry.filename.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+        raise _unsafe(name, f"its member `{entry.filename}` would land outside")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise _unsafe(name, f"its member `{entry.filename}` is a link")
 
 
 def _unsafe(name: str, why: str) -> FoundWrong:
@@ -217,11 +235,23 @@ def _unsafe(name: str, why: str) -> FoundWrong:
     )
 
 
-def _copy(source: IO[bytes], target: Path, packed: int, name: str) -> None:
-    most, written = RATIO * max(packed, 1), 0
+def _chunks(source: IO[bytes], most: int | None) -> Iterator[bytes]:
+    left = most
+    while chunk := source.read(_CHUNK if left is None else min(_CHUNK, left)):
+        yield chunk
+        if left is not None:
+            left -= len(chunk)
+
+
+def _within_ratio(chunks: Iterator[bytes], packed: int, name: str) -> Iterator[bytes]:
+    most, seen = RATIO * max(packed, 1), 0
+    for chunk in chunks:
+        seen += len(chunk)
+        if seen > most:
+            raise _unsafe(name, f"it grows to more than {RATIO} times its size")
+        yield chunk
+
+
+def _write(chunks: Iterator[bytes], target: Path) -> None:
     with open(target, "wb") as out:
-        while chunk := source.read(_CHUNK):
-            written += len(chunk)
-            if written > most:
-                raise _unsafe(name, f"it grows to more than {RATIO} times its size")
-            out.write(chunk)
+        out.writelines(chunks)

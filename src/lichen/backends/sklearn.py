@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +27,15 @@ from lichen.backends.learning import (
     write,
     write_columns,
 )
+from lichen.backends.skops_file import MODEL, pack, read_model, unpack
 from lichen.ground.clock import SystemClock
-from lichen.ground.files import system_failures
 from lichen.ports import Arrow, Matrix
 
-MODEL = "model.skops"
 _LARGEST = float(np.finfo(np.float32).max)
-_SCHEMA = "schema.json"
-_ADDRESS = re.compile(r'("__id__": |"file": ")(\d+)')
 
 # All that a file may hold beyond skops's own list of harmless types.
-_TRUSTED = {"logistic": ("numpy.dtype",), "forest": ("sklearn.tree._tree.Tree",)}
+_IN_LOGISTIC = ("numpy.dtype",)
+_IN_FOREST = ("sklearn.tree._tree.Tree",)
 
 _LOGISTIC = {
     "C": Parameter("The inverse of how much the coefficients are drawn to zero.", 1.0, low=1e-9, high=1e9),
@@ -59,50 +54,6 @@ _FOREST = {
 }
 _STEPS = 20
 _TREES = 10
-
-
-def _pack(model: Any) -> bytes:
-    """A model as a skops file; equal models give equal bytes."""
-    from skops.io import dumps
-
-    # skops names objects by their address in memory, and files by the time: both are replaced by plain numbers.
-    places: dict[str, str] = {}
-    packed, plain = zipfile.ZipFile(io.BytesIO(dumps(model))), io.BytesIO()
-
-    def numbered(found: re.Match[str]) -> str:
-        return found[1] + places.setdefault(found[2], str(len(places)))
-
-    text = _ADDRESS.sub(numbered, packed.read(_SCHEMA).decode())
-    arrays = {places[Path(name).stem] + Path(name).suffix: name for name in packed.namelist() if name != _SCHEMA}
-    with zipfile.ZipFile(plain, "w") as archive:
-        for name in sorted(arrays):
-            archive.writestr(zipfile.ZipInfo(name), packed.read(arrays[name]))
-        archive.writestr(zipfile.ZipInfo(_SCHEMA), text)
-    return plain.getvalue()
-
-
-def _unpack(content: bytes, path: Path, learner: str) -> Any:
-    """The model in a skops file that holds nothing but types of the learner's trusted list."""
-    from skops.io import get_untrusted_types, loads
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise corrupt(path, "it is compressed, and no model of ours is")
-        strange = sorted(set(get_untrusted_types(data=content)) - set(_TRUSTED[learner]))
-        if strange:
-            raise corrupt(path, f"it holds types that `{learner}` never writes: {', '.join(strange[:5])}")
-        return loads(content, trusted=list(_TRUSTED[learner]))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as failure:
-        raise corrupt(path, str(failure)) from failure
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ImportError, EOFError, OSError) as failure:
-        raise corrupt(path, f"skops cannot read it: {type(failure).__name__}: {failure}") from failure
-
-
-def _read(folder: Path) -> bytes:
-    path = folder / MODEL
-    with system_failures("read the model", path):
-        return path.read_bytes()
 
 
 # ----------------------------------------------------------------------------------------------- logistic
@@ -209,7 +160,7 @@ class LogisticLearner:
         rows = read(train)
         expect_learnable("logistic", task, self.tasks, rows)
         columns, model = _pipeline(train, rows, settings)
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         # With one thread sums are added in one order, whatever the machine.
         with threadpool_limits(limits=1):
@@ -218,13 +169,13 @@ class LogisticLearner:
         from sklearn.pipeline import Pipeline
 
         pipeline = Pipeline([("columns", columns), ("model", model)])
-        return LogisticFitted(_pack(pipeline), pipeline, train.names, train.categories)
+        return LogisticFitted(pack(pipeline), pipeline, train.names, train.categories)
 
     def load(self, folder: Path) -> LogisticFitted:
         """Read a skops file that holds nothing but types of the trusted list."""
         columns = read_columns(folder)
-        content = _read(folder)
-        pipeline = _unpack(content, folder / MODEL, "logistic")
+        content = read_model(folder)
+        pipeline = unpack(content, folder / MODEL, _IN_LOGISTIC)
         try:
             return LogisticFitted(content, pipeline, columns.names, columns.categories)
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as failure:
@@ -413,15 +364,15 @@ class ForestLearner:
             forest.fit(values, rows.labels)
             if seconds is not None and clock.seconds() - started >= seconds:
                 break
-        return ForestFitted(_pack(forest), forest, task, train.names, train.categories)
+        return ForestFitted(pack(forest), forest, task, train.names, train.categories)
 
     def load(self, folder: Path) -> ForestFitted:
         """Read a skops file that holds nothing but types of the trusted list."""
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         columns = read_columns(folder)
-        content = _read(folder)
-        forest = _unpack(content, folder / MODEL, "forest")
+        content = read_model(folder)
+        forest = unpack(content, folder / MODEL, _IN_FOREST)
         wanted = RandomForestClassifier if columns.task == "classification" else RandomForestRegressor
         if not isinstance(forest, wanted) or forest.n_features_in_ != len(columns.names):
             raise corrupt(folder / MODEL, f"it is not a forest for {columns.task} of {len(columns.names)} columns")

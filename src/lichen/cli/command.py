@@ -33,7 +33,7 @@ class Verb(click.Command):
         super().__init__(*args, **kwargs)
         self.example = example
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """Write the example."""
         if self.example:
             with formatter.section("Example"):
@@ -72,7 +72,11 @@ def guarded(body: Callable[..., int | None]) -> Callable[..., NoReturn]:
             code = _show(_from_system(error), as_json=as_json, debug=debug)
         except MemoryError:
             code = _show(
-                SystemFailed("LCH-3005", "the machine is out of memory", fix="set `memory:` in lichen.yaml, or use a larger machine"),
+                SystemFailed(
+                    "LCH-3005",
+                    "the machine is out of memory",
+                    fix="set `memory:` in lichen.yaml, or use a larger machine",
+                ),
                 as_json=as_json,
                 debug=debug,
             )
@@ -92,16 +96,22 @@ def _from_system(error: OSError) -> LichenError:
         return SystemFailed("LCH-3006", "nobody reads the output any more")
     place = f" at {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SystemFailed("LCH-3001", f"the disk is full{place}", why=error.strerror, fix="make room and run again: nothing was lost")
+        return SystemFailed(
+            "LCH-3001", f"the disk is full{place}", why=error.strerror, fix="make room and run again: nothing was lost"
+        )
     return SystemFailed(
-        "LCH-3002", f"the system refused{place}: {error.strerror or error}", fix="mend that and run again: nothing was lost"
+        "LCH-3002",
+        f"the system refused{place}: {error.strerror or error}",
+        fix="mend that and run again: nothing was lost",
     )
 
 
 def _defect(error: Exception) -> LichenError:
     """An error that no room foresaw: its traceback goes to a file, and the person is told where."""
     text = "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile("w", prefix="lichen-defect-", suffix=".log", delete=False, encoding="utf-8") as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="lichen-defect-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
         log.write(text)
     told = SystemFailed(
         "LCH-3999",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Any
 
 import click
@@ -21,7 +20,8 @@ def show_status(facts: dict[str, Any]) -> None:
         _show_errors(facts)
         talk("next: lichen run")
         return
-    title = f"{facts['project']}, `{facts['environment']}`, release {facts['release']} of {facts['released_at'][:16].replace('T', ' ')}"
+    at = facts["released_at"][:16].replace("T", " ")
+    title = f"{facts['project']}, `{facts['environment']}`, release {facts['release']} of {at}"
     click.echo(title)
     click.echo("=" * len(title))
     _show_errors(facts)
@@ -51,7 +51,9 @@ def _show_tables(facts: dict[str, Any]) -> None:
     _heading("What was built")
     rows = []
     for name, table in facts["tables"].items():
-        said = [f"{breach['column']}: {breach['reason']} ({count(breach['rows'], 'row')})" for breach in table["breaches"]]
+        said = [
+            f"{breach['column']}: {breach['reason']} ({count(breach['rows'], 'row')})" for breach in table["breaches"]
+        ]
         aside = f"{table['quarantined']:,} set aside: " if table["quarantined"] else ""
         rows.append((name, f"{table['rows']:,} rows", aside + "; ".join(said)))
     for line in columns(rows, right=(1,)):
@@ -61,10 +63,9 @@ def _show_tables(facts: dict[str, Any]) -> None:
 def _show_model(model: dict[str, Any]) -> None:
     _heading(f"How good the model is: {model['name']} ({model['version'][:8]})")
     spans, base = model["spans"], model["baseline"]
-    click.echo(
-        f"  trained on {count(model['rows_train'], 'row')} from before {day(spans['early_stop'][0])}, stopped early on "
-        f"{model['rows_early_stop']:,} from before {day(spans['test'][0])}, judged on {model['rows_test']:,} from before {day(spans['test'][1])}"
-    )
+    click.echo(f"  trained on {count(model['rows_train'], 'row')} from before {day(spans['early_stop'][0])}")
+    click.echo(f"  stopped early on {model['rows_early_stop']:,} from before {day(spans['test'][0])}")
+    click.echo(f"  judged on {model['rows_test']:,} from before {day(spans['test'][1])}")
     left = ", ".join(f"{rows:,} {why.replace('_', ' ')}" for why, rows in model["rows_left_out"].items() if rows)
     if left:
         click.echo(f"  left out: {left}")
@@ -95,7 +96,9 @@ def _show_importances(model: dict[str, Any]) -> None:
         return
     top = heaviest[0][1] or 1.0
     click.echo("  what weighs most in it:")
-    for line in columns([(f"  {name}", f"{share:6.1%}", "█" * max(1, round(BAR * share / top))) for name, share in heaviest]):
+    for line in columns(
+        [(f"  {name}", f"{share:6.1%}", "█" * max(1, round(BAR * share / top))) for name, share in heaviest]
+    ):
         click.echo("  " + line)
     lacking = sorted(((share, name) for name, share in model["missing"].items() if share >= 0.05), reverse=True)[:4]
     if lacking:
@@ -108,10 +111,12 @@ def _show_service(service: dict[str, Any], facts: dict[str, Any]) -> None:
     _heading(f"What was asked: {service['name']}")
     span = service["replayed"]
     click.echo(
-        f"  {count(service['requests'], 'request')} over HTTP, as if it were {span['from'][:10]} to {span['to'][:10]}: "
-        f"p50 {service['p50_ms']:.2f} ms, p99 {service['p99_ms']:.2f} ms, {service['requests_per_second']:,.0f} a second"
+        f"  {count(service['requests'], 'request')} over HTTP, as if it were {span['from'][:10]} to {span['to'][:10]}"
     )
-    click.echo(f"  {count(facts['predictions'], 'prediction')} recorded with the features they used; {facts['labelled']:,} have their label")
+    rate = f"{service['requests_per_second']:,.0f} a second"
+    click.echo(f"  answered in {service['p50_ms']:.2f} ms (p50) and {service['p99_ms']:.2f} ms (p99), {rate}")
+    click.echo(f"  {count(facts['predictions'], 'prediction')} recorded, each with the features it used")
+    click.echo(f"  {facts['labelled']:,} have their label")
 
 
 def _show_watch(watch: dict[str, Any]) -> None:
@@ -139,4 +144,4 @@ def _show_next(facts: dict[str, Any]) -> None:
         talk(f"next: lichen serve {service}    or ask past rows again: lichen replay {service} --from <day>")
     else:
         service = next(iter(facts["services"]))
-        talk(f"next: lichen serve {service}    lichen query \"SELECT * FROM quarantine\"    lichen history")
+        talk(f'next: lichen serve {service}    lichen query "FROM quarantine"    lichen history')

@@ -43,6 +43,10 @@ def scaffold(folder: Path, template: str) -> list[str]:
         settings.write_text(text.replace(f"name: {template}", f"name: {name}", 1), encoding="utf-8")
     except OSError as error:
         raise SystemFailed(
-            "LCH-3002", "the project cannot be written", where=Where(folder), why=error.strerror, fix="check the folder above it"
+            "LCH-3002",
+            "the project cannot be written",
+            where=Where(folder),
+            why=error.strerror,
+            fix="check the folder above it",
         ) from error
     return made

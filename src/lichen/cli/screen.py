@@ -47,7 +47,10 @@ def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list
     rows = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     return [
-        "  ".join(cell.rjust(width) if place in right else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
 
@@ -158,12 +161,18 @@ def run_facts(run: Run) -> dict[str, Any]:
 def show_run(run: Run) -> None:
     """Print the totals of a run and what to type next."""
     if run.nothing:
-        click.echo(f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since")
+        click.echo(
+            f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since"
+        )
         return
     states = Counter(outcome.state for outcome in run.outcomes)
-    click.echo(f"{count(len(run.outcomes), 'step')} in {run.seconds:.1f} s: " + ", ".join(f"{n} {WORDS[s]}" for s, n in states.items()))
+    click.echo(
+        f"{count(len(run.outcomes), 'step')} in {run.seconds:.1f} s: "
+        + ", ".join(f"{n} {WORDS[s]}" for s, n in states.items())
+    )
     if run.held:
-        click.echo(f"held by its gate: {', '.join(run.held)}; `{run.plan.environment}` stays at release {run.plan.release or 'none'}")
+        stays = f"stays at release {run.plan.release}" if run.plan.release else "has no release yet"
+        click.echo(f"held by its gate: {', '.join(run.held)}; `{run.plan.environment}` {stays}")
         talk("next: loosen the gate in models/, or mend what it judges, and run again")
     elif run.release is not None:
         click.echo(f"`{run.plan.environment}` is now at release {run.release.number}")
@@ -203,7 +212,8 @@ def show_monitor(asked: list[Asked]) -> None:
     """Print what the monitors found."""
     for one in asked:
         watch = one.watch
-        click.echo(f"  {one.monitor}: asked as of {one.at[:16]}, {count(one.labelled, 'label')} of {count(one.predictions, 'prediction')}")
+        answered = f"{count(one.labelled, 'label')} of {count(one.predictions, 'prediction')}"
+        click.echo(f"  {one.monitor}: asked as of {one.at[:16]}, {answered}")
         for line in cohort_lines(watch):
             click.echo("    " + line)
         for finding in one.findings:
@@ -292,7 +302,13 @@ def show_history(releases: list[Release]) -> None:
         entered = sorted(asset for asset, since in release.since.items() if since == release.number)
         shown = ", ".join(entered[:4]) + (f" and {len(entered) - 4} more" if len(entered) > 4 else "")
         rows.append(
-            (str(release.number), release.at[:19], release.facts.get("user") or "", (release.facts.get("commit") or "")[:8], shown)
+            (
+                str(release.number),
+                release.at[:19],
+                release.facts.get("user") or "",
+                (release.facts.get("commit") or "")[:8],
+                shown,
+            )
         )
     for line in columns(rows, right=(0,)):
         click.echo(line)

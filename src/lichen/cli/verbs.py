@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ class Verbs(click.Group):
         found = super().get_command(ctx, name)
         return found or (_not_yet(name) if name in NOT_YET else None)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """A verb, or a usage error with the nearest ones."""
         name = args[0]
         if self.get_command(ctx, name) is None:
@@ -45,8 +48,13 @@ class Verbs(click.Group):
 
 def _not_yet(name: str) -> click.Command:
     @guarded
-    def body(rest: tuple[str, ...]) -> int:
-        raise WrongUsage("LCH-1019", f"`{name}` is not there yet", why=f"a later version brings it: it {NOT_YET[name]}", fix="lichen --help lists what works")
+    def body(rest: tuple[str, ...]) -> int:  # noqa: ARG001 - whatever is said, the answer is the same
+        raise WrongUsage(
+            "LCH-1019",
+            f"`{name}` is not there yet",
+            why=f"a later version brings it: it {NOT_YET[name]}",
+            fix="lichen --help lists what works",
+        )
 
     return click.Command(
         name,
@@ -68,10 +76,10 @@ def run_command() -> None:
     lichen(prog_name="lichen")
 
 
-def verb(name: str, example: str) -> Any:
+def verb(name: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
     """Make a function a verb, with the options that every verb has."""
 
-    def make(body: Any) -> click.Command:
+    def make(body: Callable[..., int]) -> click.Command:
         options = click.option("--json", "as_json", is_flag=True, help="Print facts for a machine, on stdout.")
         debug = click.option("--debug", is_flag=True, help="Show Lichen's own traceback with an error.")
         command: click.Command = lichen.command(name, cls=Verb, example=example)(debug(options(guarded(body))))
@@ -172,7 +180,9 @@ def _seconds(text: str | None) -> float:
 @verb("serve", "lichen serve late_arrival --port 8000")
 @click.argument("service", required=False)
 @environment_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on: loopback only, for now.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on: loopback only, for now."
+)
 @click.option("--port", default=8000, show_default=True, help="The port; 0 takes a free one.")
 def serve(service: str | None, environment: str, host: str, port: int, as_json: bool) -> int:
     """Answer requests over HTTP until stopped."""
@@ -193,7 +203,9 @@ def _told(facts: dict[str, Any], *, as_json: bool) -> None:
 @verb("replay", "lichen replay late_arrival --from 2013-12-01")
 @click.argument("service", required=False)
 @environment_option
-@click.option("--from", "start", required=True, help="The instant from which past rows are asked again, such as 2013-12-01.")
+@click.option(
+    "--from", "start", required=True, help="The instant from which past rows are asked again, such as 2013-12-01."
+)
 @click.option("--to", "end", default=None, help="The instant before which it ends; all there is, if not said.")
 def replay(service: str | None, environment: str, start: str, end: str | None, as_json: bool) -> int:
     """Send past rows to a service as live requests; their labels come when they came then."""
@@ -293,5 +305,3 @@ def _print_schema(made: dict[str, Any], kind: str | None) -> None:
     import json
 
     click.echo(json.dumps(made[kind] if kind else made, indent=2, ensure_ascii=False))
-
-

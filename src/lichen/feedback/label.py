@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from lichen.ground.quoting import identifier
-from lichen.spec import Label
+from lichen.ground.duration import microseconds
+from lichen.ground.quoting import identifier, identifiers, sql
+from lichen.spec import Model
 
 PREDICTIONS, LABELS = "predictions", "labels"
 REQUEST = "request."
+APART = timedelta(days=1)
+"""How far a label row may be from its prediction where the model does not say when it is to be asked."""
 
 
-def labelled(label: Label, request: Sequence[str], features: Sequence[str]) -> str:
+def labelled(model: Model, request: Sequence[str], features: Sequence[str]) -> str:
     """SQL for the predictions with the columns `label` and `known` (null where no label came).
 
-    A label row belongs to a prediction whose request said the same in every column; of several such rows the one asked for
-    nearest in time. It reads the relations `predictions` and `labels`.
+    A label row belongs to a prediction whose request said the same in every column, if it was asked for within
+    `prediction_time.tolerance` of it (a day, where the model has none); of several the nearest in time. The statement
+    reads the relations `predictions` and `labels`.
     """
-    same = " AND ".join(f"p.{identifier(REQUEST + name)} IS NOT DISTINCT FROM l.{identifier(name)}" for name in request)
-    kept = ", ".join(f"p.{identifier(name)}" for name in ("prediction_id", "at", "score", *features))
+    label = model.label
+    apart = model.prediction_time.tolerance if model.prediction_time else APART
     value, at, known = (identifier(name) for name in (label.value, label.at, label.known))
-    distance = f"abs(epoch_us(l.{at}) - epoch_us(p.at))"
-    joined = (
-        f"SELECT {kept}, CAST(l.{value} AS DOUBLE) AS label, l.{known} AS known, "
-        f"row_number() OVER (PARTITION BY p.prediction_id ORDER BY {distance} NULLS LAST) AS _nearest "
-        f"FROM {PREDICTIONS} AS p LEFT JOIN {LABELS} AS l ON {same}"
-    )
-    return "SELECT * EXCLUDE (_nearest) FROM (" + joined + ") WHERE _nearest = 1"
+    distance = f"abs(epoch_us(l.{at}) - epoch_us(p.{identifier('at')}))"
+    same = [f"p.{identifier(REQUEST + name)} IS NOT DISTINCT FROM l.{identifier(name)}" for name in request]
+    kept = ["prediction_id", "at", "score", *features]
+    joined = sql(
+        "SELECT", ", ".join(f"p.{identifier(name)}" for name in kept),
+        f", CAST(l.{value} AS DOUBLE) AS label, l.{known} AS known,",
+        f"row_number() OVER (PARTITION BY p.prediction_id ORDER BY {distance} NULLS LAST) AS _nearest",
+        "FROM", PREDICTIONS, "AS p LEFT JOIN", LABELS, "AS l ON",
+        " AND ".join([*same, f"{distance} <= {microseconds(apart)}"]),
+    )  # fmt: skip
+    return sql("SELECT", identifiers([*kept, "label", "known"]), "FROM (", joined, ") WHERE _nearest = 1")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import traverse_scope
 
 from lichen.errors import FoundWrong, Where
@@ -124,7 +125,8 @@ def _not_sql(error: ParseError, where_line: Callable[[int, int], Where]) -> Foun
 def _tables(tree: exp.Query) -> dict[str, exp.Table]:
     """Relations from outside the statement, which no CTE in their scope defines, each where it is first read."""
     found: dict[str, exp.Table] = {}
-    for scope in traverse_scope(tree):
+    # DuckDB's names are the same in small and capital letters, quoted or not.
+    for scope in traverse_scope(normalize_identifiers(tree.copy(), dialect=DIALECT)):
         for source in scope.sources.values():
             if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
                 name = source.name.lower()

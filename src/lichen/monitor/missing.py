@@ -18,7 +18,7 @@ LEAST_ROWS = 200
 class Missing:
     """The share of a cohort's rows in which a feature is missing.
 
-    `usual` is the share over the whole reference, `most` the greatest in any span of the reference as long as the cohort.
+    `usual` is the share over the whole reference, `most` the greatest in any of its spans as long as the cohort.
     """
 
     feature: str

@@ -38,8 +38,9 @@ def recorded(feature: str) -> str:
 class Sample:
     """Rows of features, each with an instant.
 
-    With `before` (microseconds) only the rows from before that instant are read. `rows` is read several times, so a relation of Arrow must be one that can be (a table, not a stream). `at` is the
-    column of instants; `column` gives the column that holds a feature. `name` is what errors call these rows.
+    `rows` is read several times, so a relation of Arrow must be one that can be (a table, not a stream). `at` is the
+    column of instants; `column` gives the column that holds a feature. With `before` (microseconds) only the rows from
+    before that instant are read. `name` is what errors call these rows.
     """
 
     name: str

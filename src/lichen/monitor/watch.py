@@ -205,8 +205,8 @@ def _absent(
             severity=carried * (worst.share - worst.usual),
             message=(
                 f"`{view}` ({named}{more}) is missing in {worst.share:.1%} of {worst.rows:,} predictions of "
-                f"{_span(worst)}, {worst.usual:.1%} is usual and {worst.most:.1%} was the most; it carries {carried:.1%} of "
-                f"the model's importance."
+                f"{_span(worst)}; {worst.usual:.1%} is usual and {worst.most:.1%} was the most. It carries "
+                f"{carried:.1%} of the model's importance."
             ),
             found_at=now,
             evidence={

@@ -54,11 +54,11 @@ def _step(
         return Step(asset.id, asset.stage, "build", f"{changed} changed", file)
     if asset.kind == "source" and old.facts.get("token") != tokens.get(asset.id):
         return Step(asset.id, asset.stage, "refresh", "what it reads changed")
+    if set(old.inputs) != set(asset.inputs):
+        return Step(asset.id, asset.stage, "build", "what it reads by that name is another asset")
     moved = [name for name in asset.inputs if name in stepped]
     if moved:
         return Step(asset.id, asset.stage, "refresh", f"{', '.join(moved)} may change")
-    if set(old.inputs) != set(asset.inputs):
-        return Step(asset.id, asset.stage, "build", "what it reads by that name is another asset")
     return None
 
 

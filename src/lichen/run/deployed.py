@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from lichen.deploy.answer import Deployed
+from lichen.deploy.answer import Deployed, to_us
 from lichen.errors import SystemFailed, Where, WrongUsage
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.lookup import Lookup
@@ -21,6 +22,9 @@ from lichen.run.release import Release
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
 from lichen.train.artifact import load
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""How far the clocks of the machines that build and serve may be apart."""
 
 
 def recipe(model: Model, project: ProjectSpec, relations: Mapping[str, RelationFacts]) -> dict[str, Any]:
@@ -71,6 +75,11 @@ def fill_online(
     return keys
 
 
+def live_since(workshop: Workshop) -> int:
+    """The instant from which a live service may ask, in microseconds: now, less what clocks may differ by."""
+    return to_us(workshop.clock.now() - CLOCKS_DIFFER)
+
+
 def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Workshop) -> Version:
     """Make a service ready to answer: its model is there and its features can be looked up."""
     service = asset.spec
@@ -81,7 +90,7 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
     notes: tuple[str, ...] = ()
     if not trained.facts.get("held"):
         features = features_of(trained.facts["recipe"], workshop)
-        fill_online(features, versions, workshop.online, workshop)
+        fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
         notes = (f"answers with model version {trained.version[:8]}",)
     return Version(
         asset=asset.id,
@@ -101,14 +110,17 @@ def released_service(service: str, release: Release | None, versions: Mapping[st
     """A service and its model as they are in a release."""
     answering = versions.get(f"service.{service}")
     if release is None or answering is None:
-        raise WrongUsage(
-            "LCH-1018", f"no release holds the service `{service}` yet", fix="build one: lichen run"
-        )
+        raise WrongUsage("LCH-1018", f"no release holds the service `{service}` yet", fix="build one: lichen run")
     return answering, versions[f"model.{answering.facts['model']}"]
 
 
 def deployed(
-    service: str, release: Release, versions: Mapping[str, Version], workshop: Workshop, store: OnlineStore, keys: Mapping[str, str]
+    service: str,
+    release: Release,
+    versions: Mapping[str, Version],
+    workshop: Workshop,
+    store: OnlineStore,
+    keys: Mapping[str, str],
 ) -> Deployed:
     """The compiled row path of a service in a release."""
     _, trained = released_service(service, release, versions)
@@ -148,7 +160,7 @@ def _due(kept: Mapping[str, Any] | None, features: FeatureSet) -> tuple[Any, int
 
 def artifact_folder(trained: Version, workshop: Workshop) -> Path:
     """The folder of a model version's files."""
-    folder = workshop.home / "artifacts" / trained.facts["artifact"]
+    folder: Path = workshop.home / "artifacts" / str(trained.facts["artifact"])
     if not folder.is_dir():
         raise SystemFailed(
             "LCH-3904",

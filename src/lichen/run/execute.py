@@ -233,7 +233,9 @@ def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:
 
 
 def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Outcome:
-    notes = [f"{breach['column']}: {breach['reason']}, {breach['rows']:,}" for breach in version.facts.get("breaches", ())]
+    notes = [
+        f"{breach['column']}: {breach['reason']}, {breach['rows']:,}" for breach in version.facts.get("breaches", ())
+    ]
     notes += version.facts.get("notes", ())
     quarantined = version.facts.get("balance", {}).get("quarantined", 0)
     rows = version.rows if version.columns else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.collect.extract import declared_types, located
-from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
+from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate
+from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.graph.build import Asset, Graph
 from lichen.ground import plugins
 from lichen.ports import GROUPS, Column

@@ -18,7 +18,7 @@ from lichen.graph.fingerprint import fingerprint
 from lichen.graph.version import Version, version_name
 from lichen.ground.failpoint import fp
 from lichen.ground.files import write_durably
-from lichen.ground.quoting import identifier
+from lichen.ground.quoting import identifier, sql
 from lichen.plan.diff import MEANING, meaning
 from lichen.ports import DataFile, Engine, Relation
 from lichen.run.deployed import artifact_folder, recipe
@@ -33,7 +33,7 @@ JOINED = "joined"
 
 
 def make_view(asset: Asset, inputs: Mapping[str, Version]) -> Version:
-    """A feature view's version: what it means over the versions it reads; its rows are made where they are asked for."""
+    """A feature view's version: what it means over the versions it reads; its values are made where they are asked."""
     own = fingerprint(asset)
     named = {name: version.version for name, version in inputs.items()}
     return Version(asset.id, version_name(own, named), own, named, facts={MEANING: meaning(asset)})
@@ -86,7 +86,7 @@ def _relations(asset: Asset, graph: Graph, versions: Mapping[str, Version]) -> d
 
 def _with_training_set(version: Version, joined: ArrowTable, workshop: Workshop) -> Version:
     """The version with the joined rows as its files, so that what it learned from can be read again."""
-    select, inputs = f"SELECT * FROM {JOINED}", {JOINED: Relation(arrow=joined)}
+    select, inputs = sql("SELECT * FROM", JOINED), {JOINED: Relation(arrow=joined)}
     columns = workshop.engine.describe(select, inputs)
     folder = workshop.tables.staging(version.relation)
     files = workshop.engine.sql(select, inputs, folder)
@@ -133,8 +133,10 @@ def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: W
 
 def _missing(features: FeatureSet, joined: ArrowTable, engine: Engine) -> dict[str, float]:
     """The share of label rows in which each feature is missing."""
-    counts = ", ".join(f"avg(CAST({identifier(c.name)} IS NULL AS DOUBLE)) AS {identifier(c.name)}" for c in features.features)
-    table = ArrowTable.from_arrow(engine.query(f"SELECT {counts} FROM {JOINED}", {JOINED: Relation(arrow=joined)}))
+    counts = ", ".join(
+        f"avg(CAST({identifier(c.name)} IS NULL AS DOUBLE)) AS {identifier(c.name)}" for c in features.features
+    )
+    table = ArrowTable.from_arrow(engine.query(sql("SELECT", counts, "FROM", JOINED), {JOINED: Relation(arrow=joined)}))
     return {name: float(table.column(name).to_pylist()[0]) for name in table.schema.names}
 
 
@@ -150,7 +152,9 @@ def _facts(
         "held": not evaluation.passed,
         "artifact": trained.digest,
         "label": model.label.model_dump(mode="json", by_alias=True),
-        "prediction_time": model.prediction_time.model_dump(mode="json", by_alias=True) if model.prediction_time else None,
+        "prediction_time": model.prediction_time.model_dump(mode="json", by_alias=True)
+        if model.prediction_time
+        else None,
         "metrics": evaluation.values(),
         "intervals": {name: [one.low, one.high] for name, one in evaluation.metrics.items() if one.low is not None},
         "baseline": _baseline(evaluation),
@@ -202,5 +206,3 @@ def _write_card(
     path = workshop.folder("reports") / f"{asset.name}-{version.version}.md"
     write_durably(path, made.markdown().encode())
     return path.relative_to(workshop.root).as_posix()
-
-

@@ -8,7 +8,7 @@ from pathlib import Path
 from lichen.deploy.predictions import batches, columns_of
 from lichen.deploy.segment import Position, discard
 from lichen.graph.version import Version, version_name
-from lichen.ground.quoting import identifier
+from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, DataFile, Relation
 from lichen.run.face import show_face
 from lichen.run.release import Release, Releases
@@ -32,7 +32,9 @@ def record_folders(service: str, workshop: Workshop) -> list[Path]:
     return sorted(path for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
 
 
-def land_predictions(service: str, releases: Releases, environment: str, workshop: Workshop) -> tuple[Release, int] | None:
+def land_predictions(
+    service: str, releases: Releases, environment: str, workshop: Workshop
+) -> tuple[Release, int] | None:
     """Move what a service recorded since the last time into the lake; returns the release and the rows, None for none.
 
     Of two answers with one id the first counts, so that asking twice is recorded once.
@@ -90,23 +92,29 @@ def _appended(
     together = _together(before.columns if before else (), columns)
     folder = workshop.tables.staging(table)
     anew = before is not None and (before.columns != together or len(before.files) >= MOST_FILES)
-    fresh = (
-        f"SELECT {_as(together, columns)} FROM ({_first_of_each()}) AS n "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {OLD} AS o WHERE o.{ID} = n.{ID})"
-    )
-    whole = f"SELECT {_as(together, before.columns)} FROM {OLD} UNION ALL " + fresh if anew and before else fresh
-    staged = workshop.engine.sql(whole, {NEW: rows, OLD: old}, folder)
+    select = _unseen(_as(together, columns))
+    if before is not None and anew:
+        select = sql("SELECT", _as(together, before.columns), "FROM", OLD, "UNION ALL", select)
+    staged = workshop.engine.sql(select, {NEW: rows, OLD: old}, folder)
     added = workshop.tables.adopt(table, folder, staged)
     files: tuple[DataFile, ...] = added if anew or before is None else (*before.files, *added)
     content = "".join(file.sha256 for file in files) + str(sorted(cursors.items()))
     return Version(
-        asset, version_name("predictions", {}, content), "", columns=together, files=files, facts={"cursors": dict(cursors)}
+        asset,
+        version_name("predictions", {}, content),
+        "",
+        columns=together,
+        files=files,
+        facts={"cursors": dict(cursors)},
     )
 
 
-def _first_of_each() -> str:
-    placed = f"SELECT *, row_number() OVER () AS _place FROM {NEW}"
-    return "SELECT * FROM (" + placed + f") QUALIFY row_number() OVER (PARTITION BY {ID} ORDER BY _place) = 1"
+def _unseen(columns: str) -> str:
+    """SQL for the newly recorded answers whose id is not there yet, the first of each id."""
+    placed = sql("SELECT *, row_number() OVER () AS _place FROM", NEW)
+    first = sql("SELECT * FROM (", placed, f") QUALIFY row_number() OVER (PARTITION BY {ID} ORDER BY _place) = 1")
+    there = sql("SELECT 1 FROM", OLD, f"AS o WHERE o.{ID} = n.{ID}")
+    return sql("SELECT", columns, "FROM (", first, ") AS n WHERE NOT EXISTS (", there, ")")
 
 
 def _together(old: Iterable[Column], new: Iterable[Column]) -> tuple[Column, ...]:
@@ -119,5 +127,6 @@ def _together(old: Iterable[Column], new: Iterable[Column]) -> tuple[Column, ...
 def _as(wanted: Iterable[Column], there: Iterable[Column]) -> str:
     present = {column.name for column in there}
     return ", ".join(
-        f"CAST({identifier(c.name) if c.name in present else 'NULL'} AS {c.type}) AS {identifier(c.name)}" for c in wanted
+        f"CAST({identifier(c.name) if c.name in present else 'NULL'} AS {c.type}) AS {identifier(c.name)}"
+        for c in wanted
     )

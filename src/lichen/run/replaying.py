@@ -15,7 +15,7 @@ from lichen.deploy.child import Child
 from lichen.deploy.replay import asked
 from lichen.deploy.replay import replay as drive
 from lichen.errors import FoundWrong
-from lichen.ground.quoting import identifier, identifiers, literal
+from lichen.ground.quoting import identifier, identifiers, literal, sql
 from lichen.ports import Put
 from lichen.run.deployed import features_of, fill_online, released_service
 from lichen.run.recorded import land_predictions
@@ -54,7 +54,7 @@ def replay(
     if total == 0:
         raise FoundWrong(
             "LCH-2602",
-            f"`{label.from_}` has no rows asked for between {start.isoformat()} and {end.isoformat() if end else 'its end'}",
+            f"`{label.from_}` has no rows asked for from {start.isoformat()} on" + (f" before {end}" if end else ""),
             fix=f"its rows are asked for from {first} to {last}: choose a span in it",
         )
     folder = workshop.folder("scratch") / f"replay-{service}"
@@ -108,10 +108,9 @@ def _between(label: Label, start: datetime, end: datetime | None) -> str:
 def _span(label: Label, rows: Any, start: datetime, end: datetime | None, workshop: Workshop) -> tuple[int, str, str]:
     at = identifier(label.at)
     within = f"FILTER ({_between(label, start, end)})"
-    select = (
-        f"SELECT count(*) {within}, CAST(min({at}) {within} AS VARCHAR), CAST(max({at}) {within} AS VARCHAR), "
-        f"CAST(min({at}) AS VARCHAR), CAST(max({at}) AS VARCHAR) FROM {ROWS}"
-    )
+    wanted = [f"count(*) {within}"]
+    wanted += [f"CAST({which}({at}) {span} AS VARCHAR)" for span in (within, "") for which in ("min", "max")]
+    select = sql("SELECT", ", ".join(wanted), "FROM", ROWS)
     batch = next(iter(RecordBatchReader.from_arrow(workshop.engine.query(select, {ROWS: rows}))))
     total, first, last, earliest, latest = (column.to_pylist()[0] for column in batch.columns)
     return int(total), str(first if total else earliest), str(last if total else latest)
@@ -121,10 +120,9 @@ def _rows(
     label: Label, names: list[str], rows: Any, start: datetime, end: datetime | None, workshop: Workshop
 ) -> Iterator[dict[str, Any]]:
     wanted = list(dict.fromkeys([label.at, *names]))
-    select = f"SELECT {identifiers(wanted)} FROM {ROWS} WHERE {_between(label, start, end)} ORDER BY {identifier(label.at)}"
+    between = _between(label, start, end)
+    select = sql("SELECT", identifiers(wanted), "FROM", ROWS, "WHERE", between, "ORDER BY", identifier(label.at))
     for batch in RecordBatchReader.from_arrow(workshop.engine.query(select, {ROWS: rows})):
         lists = [column.to_pylist() for column in batch.columns]
         for values in zip(*lists, strict=True):
             yield dict(zip(wanted, values, strict=True))
-
-

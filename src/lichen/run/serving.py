@@ -15,7 +15,7 @@ from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
 from lichen.deploy.service import Service as App
 from lichen.ground.clock import SystemClock
-from lichen.run.deployed import deployed, features_of, fill_online, released_service, view_keys
+from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service, view_keys
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectFile
@@ -24,7 +24,9 @@ LIVE = "live"
 """The record folder of live answers; each replay has one of its own."""
 
 
-def app(service: str, releases: Releases, environment: str, workshop: Workshop, *, record: str, online: Path | None) -> App:
+def app(
+    service: str, releases: Releases, environment: str, workshop: Workshop, *, record: str, online: Path | None
+) -> App:
     """The HTTP application of a service in the release in force; `online` is a store of its own, for a replay."""
     release = releases.current(environment)
     versions = releases.versions(release)
@@ -33,7 +35,7 @@ def app(service: str, releases: Releases, environment: str, workshop: Workshop, 
     features = features_of(trained.facts["recipe"], workshop)
     if online is None:
         store = workshop.online
-        keys = fill_online(features, versions, store, workshop)
+        keys = fill_online(features, versions, store, workshop, since=live_since(workshop))
     else:
         store, keys = workshop.open_online(online), view_keys(features, versions)
     compiled = deployed(service, release, versions, workshop, store, keys)
@@ -70,7 +72,9 @@ def serve(
     serve_app(made, listening)
 
 
-def child_command(service: str, environment: str, workshop: Workshop, *, record: str, online: Path, told: Path) -> list[str]:
+def child_command(
+    service: str, environment: str, workshop: Workshop, *, record: str, online: Path, told: Path
+) -> list[str]:
     """The command that serves a replay in a process of its own."""
     words = {
         "root": str(workshop.root),

@@ -78,7 +78,7 @@ def ask(
         raise FoundWrong(
             "LCH-2601",
             f"`{monitor.watch}` has no recorded predictions, so there is nothing to ask `{name}` about",
-            fix=f"let it answer: lichen serve {monitor.watch}, or ask past rows again: lichen replay {monitor.watch} --from ...",
+            fix=f"let it answer (lichen serve {monitor.watch}), or ask past rows again: lichen replay --from ...",
         )
     now = at or workshop.clock.now()
     label_version = versions[_relation_asset(graph, model.label.from_)]
@@ -93,7 +93,15 @@ def ask(
         before = facts["spans"]["test"][0]
         reference = Sample("training rows", workshop.relation(trained), model.label.at, before=before)
         found = watch(
-            name, monitor, released, predictions, reference, workshop.engine, now=now, wait=model.label.wait, seed=model.seed
+            name,
+            monitor,
+            released,
+            predictions,
+            reference,
+            workshop.engine,
+            now=now,
+            wait=model.label.wait,
+            seed=model.seed,
         ).as_dict()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -125,7 +133,7 @@ def _with_labels(answered: Version, labels: Version, model: Model, folder: Any, 
     request = [name.removeprefix(REQUEST) for name in names if name.startswith(REQUEST)]
     features = [name for name in names if name.startswith("feature.")]
     known = {column.name for column in labels.columns}
-    select = labelled(model.label, [name for name in request if name in known], features)
+    select = labelled(model, [name for name in request if name in known], features)
     inputs = {PREDICTIONS: workshop.relation(answered), LABELS: workshop.relation(labels)}
     columns = workshop.engine.describe(select, inputs)
     files = workshop.engine.sql(select, inputs, folder)
@@ -137,13 +145,14 @@ def _notes(found: dict[str, Any], test: list[int]) -> tuple[str, ...]:
     inside = [cohort for cohort in found["cohorts"] if cohort["start"] < test[1] and cohort["end"] > test[0]]
     if not inside:
         return ()
-    return (
-        f"{len(inside)} of {len(found['cohorts'])} cohorts lie within {shown(test[0])} to {shown(test[1])}, the span on which the "
-        "gate judged this model: their labels helped to choose it, so this is a rehearsal and not new evidence",
-    )
+    span = f"{shown(test[0])} to {shown(test[1])}"
+    known = "their labels helped to choose this model, so this is a rehearsal and not new evidence"
+    return (f"{len(inside)} of {len(found['cohorts'])} cohorts lie within {span}, the gate's test: {known}",)
 
 
-def _add_newest_row(finding: dict[str, Any], trained: Version, versions: dict[str, Version], workshop: Workshop) -> None:
+def _add_newest_row(
+    finding: dict[str, Any], trained: Version, versions: dict[str, Version], workshop: Workshop
+) -> None:
     """Say how new the newest row is of the table whose features are missing."""
     recipe = trained.facts["recipe"]
     table = recipe["views"].get(finding["subject"], {}).get("from")

@@ -32,7 +32,7 @@ def matrix(rows: int, seed: int, task: str = "classification", *, labels: bool =
     code = random.integers(-1, 12, rows).astype(np.int32)
     rare = np.where(random.random(rows) < 0.98, -1, 2).astype(np.int32)
     signal = number + np.nan_to_num(odd / 1e6, nan=0.5) + np.where(code % 3 == 0, 1.0, -0.5) + random.normal(size=rows)
-    label = signal if task == "regression" else (signal > 0).astype(np.float64)
+    label: NDArray[np.float64] = signal if task == "regression" else (signal > 0).astype(np.float64)
     return build([number, odd, other, code, rare], label if labels else None)
 
 
@@ -151,7 +151,7 @@ class LearnerSuite(ABC):
 
     def test_a_column_without_any_value_is_learned_from_as_nothing(self) -> None:
         table = Table.from_arrow(matrix(1000, 1).rows)
-        columns = [np.asarray(table.column(name).to_pylist()) for name in NAMES]
+        columns: list[NDArray[Any]] = [np.asarray(table.column(name).to_pylist()) for name in NAMES]
         columns[2], columns[4] = np.full(1000, np.nan), np.full(1000, -1)
         columns[3:] = [column.astype(np.int32) for column in columns[3:]]
         given = build(columns, np.asarray(table.column("_label").to_pylist()))
@@ -173,31 +173,24 @@ class LearnerSuite(ABC):
         fitted = self.make().fit(task, matrix(1000, 1, task), None, self.quick, seed=0, seconds=None)
         assert len(scored(fitted, matrix(50, 3, task))) == 50
 
-    def test_every_parameter_has_a_line_of_help(self) -> None:
-        assert all(line.strip().endswith(".") for line in self.make().params.values())
-
-    def test_an_unknown_parameter_is_refused_with_what_was_meant(self) -> None:
+    def test_parameters_are_helped_with_and_unknown_ones_and_tasks_refused(self) -> None:
+        learner = self.make()
+        assert all(line.strip().endswith(".") for line in learner.params.values())
         with pytest.raises(FoundWrong, match="no_such_parameter_"):
-            self.make().fit("classification", matrix(50, 1), None, {"no_such_parameter_": 1}, seed=0, seconds=None)
-
-    def test_an_unknown_task_is_refused(self) -> None:
+            learner.fit("classification", matrix(50, 1), None, {"no_such_parameter_": 1}, seed=0, seconds=None)
         with pytest.raises(FoundWrong, match="clustering"):
-            self.make().fit("clustering", matrix(50, 1), None, self.quick, seed=0, seconds=None)
+            learner.fit("clustering", matrix(50, 1), None, self.quick, seed=0, seconds=None)
 
-    def test_no_training_rows_are_refused(self, task: str) -> None:
-        empty = build([np.empty(0)] * 3 + [np.empty(0, np.int32)] * 2, np.empty(0))
-        with pytest.raises(FoundWrong, match="no labelled row"):
-            self.fit(task, train=empty)
-
-    def test_one_class_is_refused(self) -> None:
-        columns = [np.zeros(50)] * 3 + [np.zeros(50, np.int32)] * 2
-        with pytest.raises(FoundWrong, match="every training label is 1"):
-            self.fit(train=build(columns, np.ones(50)))
-
-    def test_three_classes_are_refused(self) -> None:
-        columns = [np.zeros(60)] * 3 + [np.zeros(60, np.int32)] * 2
-        with pytest.raises(FoundWrong, match="not two classes"):
-            self.fit(train=build(columns, np.arange(60) % 3.0))
+    def test_rows_that_nothing_can_be_learned_from_are_refused(self) -> None:
+        refused: dict[str, NDArray[np.float64]] = {
+            "no labelled row": np.empty(0),
+            "every training label is 1": np.ones(60),
+            "not two classes": np.arange(60, dtype=np.float64) % 3,
+        }
+        for said, label in refused.items():
+            codes = np.zeros(len(label), np.int32)
+            with pytest.raises(FoundWrong, match=said):
+                self.fit(train=build([np.zeros(len(label))] * 3 + [codes] * 2, label))
 
     def test_rows_of_other_columns_are_refused(self) -> None:
         given = matrix(10, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lichen.errors import FoundWrong, LichenError
 from lichen.graph.build import Asset
-from lichen.ground.quoting import sql
+from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
 from lichen.spec import ProjectSpec, Source, Table
 
@@ -34,8 +34,11 @@ def _check_instant(
     try:
         found = engine.describe(sql("SELECT (", text, "\n) AS instant FROM rows"), {"rows": Relation(columns)})
     except LichenError as error:
+        fix = error.fix
+        if text in {column.name for column in columns}:
+            fix = f"`{text}` is a word of SQL too: write it as a name, {key}: '{identifier(text)}'"
         raise type(error)(
-            "LCH-2233", f"`{key}: {text}` cannot be computed: {error.what}", where=where, why=error.why, fix=error.fix
+            "LCH-2233", f"`{key}: {text}` cannot be computed: {error.what}", where=where, why=error.why, fix=fix
         ) from error
     if found[0].type != INSTANT:
         raise FoundWrong(

@@ -89,9 +89,6 @@ def test_sql_sees_neither_files_nor_python_variables(engine: DuckDBEngine, tmp_p
             engine.describe(select, {})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="open: a COPY of 9e9 rows was not stopped; the cause is not found"
-)
 def test_ctrl_c_stops_a_statement(tmp_path: Path) -> None:
     code = (
         "import pathlib, sys\nfrom lichen.backends.duckdb import DuckDBEngine\n"

@@ -111,7 +111,7 @@ def test_a_file_with_a_type_of_its_own_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemFailed) as refusal:
         LogisticLearner().load(tmp_path)
     assert refusal.value.why is not None
-    assert refusal.value.why.startswith("it holds types that `logistic` never writes: pathlib")
+    assert refusal.value.why.startswith("it holds types that its learner never writes: pathlib")
 
 
 def test_a_compressed_file_is_refused(tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def microsecond(moment: datetime) -> int:
 
 @cache
 def session() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"TimeZone": "UTC"})
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    return con
 
 
 def relation(columns: str, rows: Any) -> Relation:

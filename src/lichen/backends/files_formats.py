@@ -1,0 +1,162 @@
+"""One file's records as SQL: what a CSV, a JSON-lines and a Parquet file have in common for who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lichen.backends.files_options import Options
+from lichen.backends.records import LONGEST, Layout, Records
+from lichen.errors import FoundWrong
+from lichen.ground.quoting import identifier, literal, sql
+
+SAMPLE = 20_480
+BESIDES = ("_row", "_file")
+Run = Callable[[str], list[tuple[Any, ...]]]
+_LINES = Layout(None, None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The records of one file: `sql` gives `_row`, the cells `c0`, `c1`, ... and what `raw` and `malformed` need.
+
+    `types` are the columns' names with the type each comes in. `divide` puts the records that DuckDB cannot read apart, into a
+    second source and the SQL of the rejects; it is there for text, where DuckDB stops at the first such record.
+    """
+
+    name: str
+    sql: str
+    types: Mapping[str, str]
+    raw: str
+    malformed: str = "false"
+    sniffed: bool = True
+    divide: Callable[[Path], tuple[Source, str]] | None = None
+
+    def __post_init__(self) -> None:
+        seen = {name.casefold() for name in BESIDES}
+        for name in self.types:
+            if name.casefold() in seen:
+                raise FoundWrong("LCH-2211", f"`{self.name}` has a second column `{name}`", fix="rename it in the file")
+            seen.add(name.casefold())
+
+
+def csv_source(name: str, path: Path, layout: Layout, options: Options, types: Sequence[str]) -> Source:
+    """Every cell of a CSV file is text."""
+    names = Records(path, layout).names()
+    if not names:
+        raise FoundWrong("LCH-2210", f"`{name}` has no header", fix="write one, or say `header: false`")
+    if not layout.header:
+        names = list(types) if len(types) == len(names) else [f"column{at}" for at in range(len(names))]
+    names = [text or f"column{at}" for at, text in enumerate(names)]
+    twice = [text for at, text in enumerate(names) if text in names[:at]]
+    if twice:
+        raise FoundWrong("LCH-2211", f"`{name}` has a second column `{twice[0]}`", fix="rename it in the file")
+    cells = [f"c{at}" for at in range(len(names))]
+    fields = ", ".join(f"coalesce({cell}, '')" for cell in cells)
+    raw = f"concat_ws({literal(layout.delimiter)}, {fields})"
+    known = dict.fromkeys(names, "VARCHAR")
+
+    def divide(folder: Path) -> tuple[Source, str]:
+        good, bad = folder / "good", folder / "bad"
+        Records(path, layout).divide(len(names), good, bad)
+        clean = Layout(layout.delimiter, layout.quote)
+        scan = read_csv(good, ["_row", *cells], clean, options.null, ours=True)
+        return Source(name, sql("SELECT * FROM", scan), known, raw), _rejected(name, bad)
+
+    return Source(name, _numbered(read_csv(path, cells, layout, options.null)), known, raw, divide=divide)
+
+
+def json_source(name: str, path: Path, types: Sequence[str], run: Run) -> Source:
+    """Every line is an object, and every value its text; the keys are those of the first records and those demanded."""
+    lines = _lines(path)
+    keys = run(_keys_of(lines))
+    # A key that is demanded is a column though no object of the sample has it: JSON leaves out what is null.
+    names = list(dict.fromkeys([*(key for (key,) in keys), *types]))
+    if not names:
+        raise FoundWrong("LCH-2212", f"`{name}` holds no JSON object", fix="write one JSON object a line")
+    known = dict.fromkeys(names, "VARCHAR")
+
+    def divide(folder: Path) -> tuple[Source, str]:
+        good, bad = folder / "good", folder / "bad"
+        Records(path, _LINES).divide(1, good, bad)
+        scan = read_csv(good, ["_row", "line"], Layout(chr(31), None), (), ours=True)
+        apart = _objects(_not_blank(sql("SELECT * FROM", scan)), names)
+        return Source(name, apart, known, "line", "_malformed"), _rejected(name, bad)
+
+    return Source(name, _objects(lines, names), known, "line", "_malformed", divide=divide)
+
+
+def parquet_source(name: str, path: Path, run: Run) -> Source:
+    """The columns come in their own types."""
+    import duckdb
+
+    scan = f"read_parquet({literal(str(path))})"
+    try:
+        described = run(sql("DESCRIBE FROM", scan))
+    except duckdb.Error as broken:
+        raise FoundWrong(
+            "LCH-2213",
+            f"`{name}` is not a whole Parquet file",
+            why=str(broken).split("\n")[0],
+            fix="fetch or write it anew",
+        ) from None
+    types = {column: kind for column, kind, *_ in described}
+    fields = ", ".join(f"{identifier(column)} := c{at}" for at, column in enumerate(types))
+    cells = ", ".join(f"{identifier(column)} AS c{at}" for at, column in enumerate(types))
+    numbered = sql("SELECT row_number() OVER () AS _row,", cells, "FROM", scan)
+    return Source(name, numbered, types, f"CAST(to_json(struct_pack({fields})) AS VARCHAR)", sniffed=False)
+
+
+def read_csv(path: Path, names: Sequence[str], layout: Layout, null: Sequence[str], *, ours: bool = False) -> str:
+    """A scan in which every cell is text and a malformed record is an error; `ours` is a file that Records wrote."""
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    quote = literal(layout.quote or "")
+    # Left to itself DuckDB takes a carriage return inside a field for the file's line end; our own files have one kind.
+    ends = f", new_line = {literal(chr(92) + 'n')}" if ours else ""
+    nulls = f"nullstr = [{', '.join(map(literal, null))}]"
+    if not null:
+        nulls = f"force_not_null = [{', '.join(map(literal, names))}]"
+    return (
+        f"read_csv({literal(str(path))}, columns = {{{columns}}}, auto_detect = false,"
+        f" header = {literal(layout.header)}, delim = {literal(layout.delimiter or '')}, quote = {quote},"
+        f" escape = {quote}, skip = {layout.skip}, {nulls}, max_line_size = {LONGEST}{ends})"
+    )
+
+
+def _numbered(scan: str) -> str:
+    return sql("SELECT row_number() OVER () AS _row, * FROM", scan)
+
+
+def _rejected(name: str, bad: Path) -> str:
+    scan = read_csv(bad, ["_row", "column", "reason", "raw"], Layout(",", '"'), ("",), ours=True)
+    cells = "CAST(_row AS BIGINT) AS _row, \"column\", reason, coalesce(raw, '') AS raw"
+    return sql("SELECT", literal(name), "AS _file,", cells, "FROM", scan)
+
+
+def _lines(path: Path) -> str:
+    return _not_blank(_numbered(read_csv(path, ["line"], _LINES, ())))
+
+
+def _not_blank(lines: str) -> str:
+    return sql("SELECT * FROM (", lines, ") WHERE trim(line, ' \t') <> ''")
+
+
+def _keys_of(lines: str) -> str:
+    is_object = "json_valid(line) THEN CASE WHEN json_type(line) = 'OBJECT' THEN json_keys(line) END"
+    sample = sql("SELECT _row, CASE WHEN", is_object, "END AS keys FROM (", lines, f"LIMIT {SAMPLE})")
+    each = sql("SELECT unnest(keys) AS key, generate_subscripts(keys, 1) AS nth, _row FROM (", sample, ")")
+    return sql("SELECT key FROM (", each, ") GROUP BY key ORDER BY min(_row), min(nth), key")
+
+
+def _objects(lines: str, names: Sequence[str]) -> str:
+    shape = literal("{" + ", ".join(f'{_json_text(name)}: "VARCHAR"' for name in names) + "}")
+    parsed = f"json_type(line) = 'OBJECT' THEN from_json(line, {shape}) END"
+    objects = sql("SELECT *, CASE WHEN json_valid(line) THEN CASE WHEN", parsed, "END AS _o FROM (", lines, ")")
+    cells = ", ".join(f"struct_extract(_o, {literal(name)}) AS c{at}" for at, name in enumerate(names))
+    return sql("SELECT _row, line, _o IS NULL AS _malformed,", cells, "FROM (", objects, ")")
+
+
+def _json_text(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

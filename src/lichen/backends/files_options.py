@@ -1,0 +1,97 @@
+"""What a `files` source's YAML says, checked."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lichen.backends.casting import Notation
+from lichen.backends.places import PACKED
+from lichen.backends.records import Layout
+from lichen.errors import FoundWrong, did_you_mean
+
+HELP = {
+    "path": "The file: a path, a glob, `package://name/inner/path` inside an installed package, or an fsspec URL.",
+    "format": "What the file holds: csv, tsv, json (an object a line) or parquet; by default what its suffix says.",
+    "delimiter": "What stands between two fields; by default a comma, in tsv a tab.",
+    "quote": "What stands around a field that holds a delimiter or a line end; by default a double quote.",
+    "header": "Whether the first record holds the columns' names; by default true.",
+    "skip": "How many lines to pass over before the header or the first record; by default 0.",
+    "null": "The text, or a list of texts, that means null besides the empty one.",
+    "decimal": "The mark before a number's decimals; by default a point.",
+    "encoding": "What the text is written in, by Python's name for it; by default utf-8.",
+    "date_format": "How dates are written, with strptime's marks; by default 2013-12-31.",
+    "timestamp_format": "How instants are written, with strptime's marks; by default 2013-12-31 23:59:59.",
+}
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".parquet": "parquet",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """A source's options; `null` holds the empty text too."""
+
+    path: str
+    format: str | None
+    layout: Layout
+    null: tuple[str, ...]
+    encoding: str
+    notation: Notation
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Options:
+        """The options, or `FoundWrong` with what is wrong about them."""
+        for key in given:
+            if key not in HELP:
+                raise FoundWrong("LCH-2206", f"`files` has no option `{key}`", fix=did_you_mean(key, HELP))
+        if not given.get("path"):
+            raise FoundWrong(
+                "LCH-2206", "a `files` source needs `path`", fix="add `path:` with a file, a glob or a URL"
+            )
+        kind, encoding = given.get("format"), str(given.get("encoding", "utf-8"))
+        if kind is not None and kind not in _FORMATS.values():
+            raise FoundWrong("LCH-2207", f"`{kind}` is no format", fix=did_you_mean(str(kind), set(_FORMATS.values())))
+        try:
+            encoding = codecs.lookup(encoding).name
+        except LookupError:
+            raise FoundWrong(
+                "LCH-2215", f"`{encoding}` is no encoding", fix="name one that Python knows, such as utf-8 or latin-1"
+            ) from None
+        null = given.get("null", ())
+        return cls(
+            path=str(given["path"]),
+            format=kind,
+            layout=Layout(
+                given.get("delimiter"), given.get("quote", '"'), given.get("header", True), given.get("skip", 0)
+            ),
+            null=tuple(dict.fromkeys(["", *([null] if isinstance(null, str) else map(str, null))])),
+            encoding=encoding,
+            notation=Notation(given.get("decimal", "."), given.get("date_format"), given.get("timestamp_format")),
+        )
+
+    def format_of(self, name: str) -> str:
+        """The format of a file of this name."""
+        if self.format is not None:
+            return self.format
+        suffixes = [suffix.lower() for suffix in Path(name).suffixes if suffix.lower() not in PACKED]
+        found = _FORMATS.get(suffixes[-1]) if suffixes else None
+        if found is None:
+            raise FoundWrong(
+                "LCH-2207",
+                f"what `{name}` holds cannot be told from its name",
+                fix="add `format:` csv, tsv, json or parquet",
+            )
+        return found
+
+    def layout_of(self, kind: str) -> Layout:
+        """How a text file of this format is cut into fields."""
+        return replace(self.layout, delimiter=self.layout.delimiter or {"csv": ",", "tsv": "\t"}[kind])

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from lichen.errors import FoundWrong, Where
+from lichen.evaluate.gate import check_gate, judge
+from lichen.spec import GateRule
+
+
+def rule(**limits: float) -> GateRule:
+    return GateRule.model_validate(limits)
+
+
+def test_limits_hold_or_fail_with_a_reason() -> None:
+    rules = {"roc_auc": rule(min=0.65), "calibration_error": rule(max=0.05)}
+    verdicts = judge(rules, {"roc_auc": 0.6412, "calibration_error": 0.05}, None)
+    assert [(one.metric, one.rule, one.passed) for one in verdicts] == [
+        ("roc_auc", "min", False),
+        ("calibration_error", "max", True),
+    ]
+    assert verdicts[0].why == "roc_auc is 0.6412, wanted at least 0.65"
+    assert verdicts[1].why == "calibration_error is 0.0500, wanted at most 0.05"
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "live", "passed"),
+    [
+        ("roc_auc", 0.70, 0.702, True),
+        ("roc_auc", 0.69, 0.702, False),
+        ("brier", 0.13, 0.128, True),
+        ("brier", 0.14, 0.128, False),
+        ("brier", 0.10, 0.128, True),
+    ],
+)
+def test_a_model_is_compared_with_the_released_one(metric: str, value: float, live: float, passed: bool) -> None:
+    (verdict,) = judge({metric: rule(no_worse_than_live=0.0021)}, {metric: value}, {metric: live})
+    assert verdict.passed is passed
+    assert f"the released model's {live:.4f}" in verdict.why
+
+
+def test_without_a_released_model_there_is_nothing_to_be_worse_than() -> None:
+    (verdict,) = judge({"roc_auc": rule(no_worse_than_live=0)}, {"roc_auc": 0.7}, None)
+    assert verdict.passed
+    assert verdict.why == "no released model to compare with"
+
+
+def test_what_could_not_be_measured_passes_nothing() -> None:
+    rules = {"roc_auc": rule(min=0.1, max=0.9, no_worse_than_live=0.1)}
+    for live in (None, {"roc_auc": 0.7}):
+        assert not any(one.passed for one in judge(rules, {"roc_auc": float("nan")}, live))
+    assert judge(rules, {"roc_auc": float("nan")}, None)[0].why == "roc_auc could not be measured on the test rows"
+
+
+def test_an_unknown_metric_is_refused_with_the_tasks_own() -> None:
+    with pytest.raises(FoundWrong) as refusal:
+        check_gate("regression", ["rsme"], Where("models/m.yaml", 9, 3))
+    assert str(refusal.value) == (
+        "LCH-2960: the gate names `rsme`, which is no metric of regression\n  at models/m.yaml:9:3\n"
+        "  why: the metrics of regression are rmse, mae, r2\n  fix: did you mean `rmse`?"
+    )
+    with pytest.raises(FoundWrong) as refusal:
+        judge({"roc_acu": rule(min=0.5)}, {"roc_auc": 0.7, "brier": 0.1}, None)
+    assert str(refusal.value) == (
+        "LCH-2961: the gate names `roc_acu`, which was not measured\n  why: measured were roc_auc, brier\n"
+        "  fix: did you mean `roc_auc`?"
+    )
+    check_gate("classification", ["roc_auc", "average_precision", "brier", "log_loss", "calibration_error"])

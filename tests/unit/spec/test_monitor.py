@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lichen.spec import Monitor
+
+
+def test_a_monitor_comes_back_from_its_meaning() -> None:
+    monitor = Monitor.model_validate(
+        {"watch": "s", "every": "7d", "ask": {"roc_auc": {"drop": 0.03}, "drift": {"severity": 0.01}}}
+    )
+    assert Monitor.model_validate(monitor.meaning()) == monitor
+
+
+@pytest.mark.parametrize("ask", [{"roc_auc": {"drop": 0}}, {"drift": {"severity": 0}}, {"drift": {"false_alarms": 1}}])
+def test_thresholds_that_no_answer_could_be_beyond(ask: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=r"greater than 0|less than 1"):
+        Monitor.model_validate({"watch": "s", "every": "7d", "ask": ask})

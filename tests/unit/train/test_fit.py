@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from arro3.core import Table
+
+from lichen.backends.lightgbm import LightGBMLearner
+from lichen.backends.sklearn import ForestLearner, LogisticLearner
+from lichen.errors import FoundWrong
+from lichen.ports import Engine
+from lichen.train.artifact import load
+from lichen.train.fit import Trained, compiled, score, train
+
+from .conftest import CLOCK, feature_set, model, rows
+
+LEARNERS = {"lightgbm": LightGBMLearner, "logistic": LogisticLearner, "forest": ForestLearner}
+
+
+def learn(
+    engine: Engine, folder: Path, learner: str = "lightgbm", wrap: str = "FROM rows", **changes: object
+) -> Trained:
+    params = {"lightgbm": {"num_iterations": 20, "min_data_in_leaf": 5}, "forest": {"n_estimators": 10}}
+    asked = model(learner=learner, **{"params": params.get(learner, {}), **changes})
+    return train(asked, feature_set(), rows(2400, wrap), LEARNERS[learner](), engine, folder, clock=CLOCK)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_kept_model_answers_rows_as_training_scored_them(engine: Engine, tmp_path: Path, learner: str) -> None:
+    trained = learn(engine, tmp_path / "artifacts", learner)
+    preparation, fitted = load(trained.folder, trained.digest, lambda name: LEARNERS[name]())
+    assert preparation == trained.preparation
+    answer = compiled(preparation, fitted)
+    test = Table.from_arrow(rows(2400, "SELECT * FROM rows WHERE i >= 1920 AND late IS NOT NULL ORDER BY i"))
+    values = zip(*(test.column(name).to_pylist() for name in preparation.names), strict=True)
+    assert [answer(row) for row in values] == trained.test.score.tolist()
+    assert test.column("late").to_pylist() == trained.test.label.tolist()
+    assert np.array_equal(score(fitted, trained.parts["test"]), trained.test.score)
+
+
+def test_the_same_rows_give_the_same_artifact_and_nothing_else(engine: Engine, tmp_path: Path) -> None:
+    first = learn(engine, tmp_path / "artifacts")
+    second = learn(engine, tmp_path / "artifacts")
+    assert first.digest == second.digest == learn(engine, tmp_path / "elsewhere").digest
+    assert [path.name for path in (tmp_path / "artifacts").iterdir()] == [first.digest]
+    drawn = {"bagging_fraction": 0.5, "bagging_freq": 1}
+    assert learn(engine, tmp_path / "artifacts", seed=1, params=drawn).digest != first.digest
+
+
+def test_each_part_holds_the_rows_that_the_split_counted(engine: Engine, tmp_path: Path) -> None:
+    trained = learn(engine, tmp_path / "artifacts")
+    held = {part: Table.from_arrow(matrix.rows).num_rows for part, matrix in trained.parts.items()}
+    assert held == trained.split.rows
+
+
+def test_excluded_features_are_not_read_and_slices_need_not_be_features(engine: Engine, tmp_path: Path) -> None:
+    trained = learn(engine, tmp_path / "artifacts", exclude=["v.carrier"], slices=["v.carrier", "i"])
+    assert "v.carrier" not in trained.preparation.names
+    assert trained.test.slices["i"][:3] == [1920, 1921, 1922]
+
+
+def test_regression_learns_numbers(engine: Engine, tmp_path: Path) -> None:
+    label = {"from": "labels", "value": "delay", "at": "at", "known": "known"}
+    trained = learn(engine, tmp_path / "artifacts", task="regression", label=label)
+    assert np.corrcoef(trained.test.label, trained.test.score)[0, 1] > 0.7
+
+
+def test_a_column_that_the_rows_lack_is_named(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(FoundWrong) as refusal:
+        learn(engine, tmp_path / "artifacts", wrap='SELECT * RENAME ("v.n" AS "v.nn") FROM rows')
+    assert str(refusal.value) == (
+        "LCH-2930: the training rows have no column `v.n`\n  why: the model's `features` names it\n"
+        "  fix: did you mean `v.nn` or `v.x`?"
+    )
+    with pytest.raises(FoundWrong, match="no column `carier`"):
+        learn(engine, tmp_path / "artifacts", slices=["carier"])
+
+
+def test_a_refused_training_leaves_nothing_behind(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(FoundWrong, match="every training label is 0"):
+        learn(engine, tmp_path / "artifacts", wrap="SELECT * REPLACE (false AS late) FROM rows")
+    assert list((tmp_path / "artifacts").iterdir()) == []
+

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from arro3.core import Table
+
+from lichen.errors import FoundWrong
+from lichen.ports import Engine, Relation
+from lichen.train.split import labelled, split
+
+from .conftest import model
+
+Held = Callable[..., Relation]
+
+
+def instant(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def test_the_parts_are_whole_days_and_the_newest_day_is_in_the_test(engine: Engine, held: Held) -> None:
+    rows = held()
+    made = split(model(), rows, labelled(model(), rows, engine), engine)
+    assert made.end == instant("2013-04-11")
+    assert made.test == instant("2013-03-22")
+    assert made.early_stop == instant("2013-03-12")
+    assert sum(made.rows.values()) + sum(made.left_out.values()) == 2400
+
+
+def test_a_late_label_neither_trains_nor_stops(engine: Engine, held: Held) -> None:
+    rows = held()
+    made = split(model(), rows, labelled(model(), rows, engine), engine)
+    # Labels are known three hours after `at`, strictly before the cut: of each part's last day three rows are too late.
+    assert made.left_out == {"no_label": 60, "no_time": 0, "train_known_late": 3, "early_stop_known_late": 3}
+    assert made.rows["test"] == 20 * 24 - 12
+
+
+def test_no_row_in_training_was_known_at_the_cut(engine: Engine, held: Held) -> None:
+    rows = held()
+    columns = labelled(model(), rows, engine)
+    made = split(model(), rows, columns, engine)
+    found = Table.from_arrow(
+        engine.query(
+            f"SELECT {columns.part(made.early_stop, made.test)} AS part, max({columns.known}) AS known "
+            "FROM rows GROUP BY part",
+            {"rows": rows},
+        )
+    )
+    latest = dict(zip(found.column("part").to_pylist(), found.column("known").to_pylist(), strict=True))
+    assert latest["train"] < made.early_stop
+    assert latest["early_stop"] < made.test
+
+
+def test_spans_of_hours_go_by_whole_hours(engine: Engine, held: Held) -> None:
+    rows = held(100, "SELECT * FROM rows WHERE i <= 97")
+    short = model(validate={"by": "time", "early_stop": "12h", "test": "6h"})
+    made = split(short, rows, labelled(short, rows, engine), engine)
+    assert (made.end - made.test, made.test - made.early_stop) == (6 * 3_600_000_000, 12 * 3_600_000_000)
+    assert made.end == instant("2013-01-05T02:00:00")
+
+
+def test_rows_without_a_time_are_counted(engine: Engine, held: Held) -> None:
+    rows = held(2400, "SELECT * REPLACE (CASE WHEN i % 100 = 0 THEN NULL ELSE known END AS known) FROM rows")
+    made = split(model(), rows, labelled(model(), rows, engine), engine)
+    assert made.left_out["no_time"] == 24
+
+
+def test_labels_of_zero_and_one_are_two_classes(engine: Engine, held: Held) -> None:
+    rows = held(2400, "SELECT * REPLACE (late::INTEGER AS late) FROM rows")
+    assert split(model(), rows, labelled(model(), rows, engine), engine).rows["test"] == 468
+
+
+def test_labels_that_are_not_finite_are_no_labels(engine: Engine, held: Held) -> None:
+    numbers = model(task="regression", label={"from": "labels", "value": "delay", "at": "at", "known": "known"})
+    rows = held(2400, "SELECT * REPLACE (CASE WHEN i % 100 = 0 THEN 'nan'::DOUBLE ELSE delay END AS delay) FROM rows")
+    assert split(numbers, rows, labelled(numbers, rows, engine), engine).left_out["no_label"] == 24
+
+
+@pytest.mark.parametrize(
+    ("task", "wrap", "said"),
+    [
+        (
+            "regression",
+            "FROM rows",
+            ("LCH-2901: the label `late` is BOOLEAN, and regression learns numbers\n"
+            "  fix: make `late` a number in the label table, or set `task: classification`"),
+        ),
+        (
+            "classification",
+            "SELECT * REPLACE (late::VARCHAR AS late) FROM rows",
+            ("LCH-2902: the label `late` is VARCHAR, and classification learns true or false\n"
+            "  fix: compute a boolean in the label table, as in `late = 'yes' AS late`"),
+        ),
+        (
+            "classification",
+            "SELECT * REPLACE ((i % 4)::INTEGER AS late) FROM rows",
+            ("LCH-2903: the label `late` has values other than 0 and 1\n"
+            "  why: classification learns two classes; there are also: 2, 3\n"
+            "  fix: make the label a boolean, or set `task: regression`"),
+        ),
+        (
+            "classification",
+            "SELECT * REPLACE (NULL::BOOLEAN AS late) FROM rows",
+            ("LCH-2904: no row of `labels` has a label and its times\n"
+            "  why: `late`, `at` or `known` is null in every row\n"
+            "  fix: look at the label table and at the sources it reads"),
+        ),
+        (
+            "classification",
+            "FROM rows WHERE i < 30 * 24",
+            ("LCH-2906: the split leaves no rows for `train`\n"
+            "  why: the labelled rows of `labels` reach over 30.0 days; left out: 18 rows without a label, "
+            "3 rows of early stopping whose label was not known by the start of the test\n"
+            "  fix: shorten `validate.test` and `validate.early_stop`, or collect a longer span"),
+        ),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(engine: Engine, held: Held, task: str, wrap: str, said: str) -> None:
+    rows = held(2400, wrap)
+    asked = model(task=task)
+    with pytest.raises(FoundWrong) as refusal:
+        split(asked, rows, labelled(asked, rows, engine), engine)
+    assert str(refusal.value) == said
