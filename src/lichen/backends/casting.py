@@ -60,25 +60,29 @@ def fault(expression: str, value: str, source: str, target: str, notation: Notat
 
 @dataclass(frozen=True)
 class Casts:
-    """The casts of one file's cells `c0`, `c1`, ... to the columns' types, as the SQL of `v0`, `v1`, ..."""
+    """The casts of one file's cells to the columns' types, as SQL: the value of the first column is `v0`.
+
+    `cells` names each column's cell in the file, and `sources` the type it comes in.
+    """
 
     columns: tuple[Column, ...]
+    cells: tuple[str, ...]
     sources: tuple[str, ...]
     notation: Notation
 
     def values(self) -> str:
         """The cast cells, each under its name."""
-        pairs = zip(self.columns, self.sources, strict=True)
+        each = zip(self.columns, self.cells, self.sources, strict=True)
         return ", ".join(
-            f"{cast(f'c{at}', source, column.type, self.notation)} AS v{at}"
-            for at, (column, source) in enumerate(pairs)
+            f"{cast(cell, source, column.type, self.notation)} AS v{at}"
+            for at, (column, cell, source) in enumerate(each)
         )
 
     def faults(self) -> dict[int, str]:
         """For each column that can have one, by its place, the SQL that is true of a faulty cell."""
         found = {}
-        for at, (column, source) in enumerate(zip(self.columns, self.sources, strict=True)):
-            wrong = fault(f"c{at}", f"v{at}", source, column.type, self.notation)
+        for at, (column, cell, source) in enumerate(zip(self.columns, self.cells, self.sources, strict=True)):
+            wrong = fault(cell, f"v{at}", source, column.type, self.notation)
             if wrong is not None:
                 found[at] = wrong
         return found
@@ -87,16 +91,17 @@ class Casts:
         """The SQL that is true of a record with a faulty cell.
 
         A whole number's text is looked at closely only in records where one holds a mark (`12.0`, `1e3`): one look
-        at all of them together costs a fifth of one at each. The terms are added up, for DuckDB computes a long OR by halves.
+        at all of them together costs a fifth of one at each. The terms are added up, for DuckDB computes a long OR by
+        halves and takes longer.
         """
         close = self.faults()
         if not close:
             return "false"
         whole = [at for at in close if self.sources[at] == "VARCHAR" and self.columns[at].type in _INTEGERS]
-        quick = close | {at: f"(c{at} IS NOT NULL AND v{at} IS NULL)" for at in whole}
+        quick = close | {at: f"({self.cells[at]} IS NOT NULL AND v{at} IS NULL)" for at in whole}
         if not whole:
             return _any(close.values())
-        together = f"concat({', '.join(f'c{at}' for at in whole)})"
+        together = f"concat({', '.join(self.cells[at] for at in whole)})"
         marked = " OR ".join(f"contains({together}, {literal(mark)})" for mark in (self.notation.decimal, "e", "E"))
         return f"CASE WHEN {marked} THEN {_any(close.values())} ELSE {_any(quick.values())} END"
 
@@ -109,12 +114,12 @@ class Casts:
         told = []
         for at, wrong in self.faults().items():
             before, after = literal(f"{self.columns[at].name}: `"), literal(f"` is not {self.columns[at].type}")
-            told.append(f"CASE WHEN {wrong} THEN {before} || CAST(c{at} AS VARCHAR) || {after} END")
+            told.append(f"CASE WHEN {wrong} THEN {before} || CAST({self.cells[at]} AS VARCHAR) || {after} END")
         return told
 
 
 def _any(terms: Iterable[str]) -> str:
-    return "(" + " + ".join(f"CAST({term} AS TINYINT)" for term in terms) + ") > 0"
+    return "coalesce(" + " + ".join(f"CAST({term} AS TINYINT)" for term in terms) + ", 1) > 0"
 
 
 def _inexact_text(number: str, text: str, value: str, target: str, notation: Notation) -> str | None:

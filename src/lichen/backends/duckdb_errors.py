@@ -37,6 +37,11 @@ def translated(inputs: Mapping[str, Relation], select: str, target: Path | None 
         raise in_our_words(str(error), tuple(inputs), select, target) from error
 
 
+def kind_of(error: Exception) -> str:
+    """The first words of DuckDB's message, which tell the kind: `Invalid Input`, `Out of Memory`."""
+    return _CARRIED.sub("", str(error)).partition(" Error: ")[0]
+
+
 def in_our_words(message: str, names: Sequence[str], select: str, target: Path | None = None) -> LichenError:
     """The error for one of DuckDB's messages, whose first words tell its kind."""
     message = _CARRIED.sub("", message)

@@ -35,7 +35,7 @@ class FilesConnector:
         """The records of all files, file by file; every record that cannot be read is among the rejects."""
         reading = Reading(Options.of(options), types, since)
         try:
-            return Extract(Stream(reading.schema(), reading.batches), reading.rejects)
+            return Extract(Stream(reading.schema, reading.batches), reading.rejects)
         except BaseException:
             reading.close()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,20 @@ _LINES = Layout(None, None)
 class Source:
     """The records of one file: `sql` gives `_row`, the cells `c0`, `c1`, ... and what `raw` and `malformed` need.
 
-    `types` are the columns' names with the type each comes in. `divide` puts the records that DuckDB cannot read apart, into a
-    second source and the SQL of the rejects; it is there for text, where DuckDB stops at the first such record.
+    `types` are the columns' names with the type each comes in; `sample` gives the first records alone, without
+    those that DuckDB cannot read. `divide` puts the latter apart: it gives a source without them and the SQL of the
+    rejects. It is there for text, where DuckDB stops at the first such record. `sniffed`: the types are still to be found in the text;
+    `same_for_all`: the columns are all the file has, and those of the first file.
     """
 
     name: str
     sql: str
+    sample: str
     types: Mapping[str, str]
     raw: str
     malformed: str = "false"
     sniffed: bool = True
+    same_for_all: bool = True
     divide: Callable[[Path], tuple[Source, str]] | None = None
 
     def __post_init__(self) -> None:
@@ -63,15 +67,17 @@ def csv_source(name: str, path: Path, layout: Layout, options: Options, types: S
         Records(path, layout).divide(len(names), good, bad)
         clean = Layout(layout.delimiter, layout.quote)
         scan = read_csv(good, ["_row", *cells], clean, options.null, ours=True)
-        return Source(name, sql("SELECT * FROM", scan), known, raw), _rejected(name, bad)
+        return replace(source, sql=sql("SELECT * FROM", scan), divide=None), _rejected(name, bad)
 
-    return Source(name, _numbered(read_csv(path, cells, layout, options.null)), known, raw, divide=divide)
+    sample = _first(read_csv(path, cells, layout, options.null, lenient=True))
+    source = Source(name, _numbered(read_csv(path, cells, layout, options.null)), sample, known, raw, divide=divide)
+    return source
 
 
 def json_source(name: str, path: Path, types: Sequence[str], run: Run) -> Source:
     """Every line is an object, and every value its text; the keys are those of the first records and those demanded."""
-    lines = _lines(path)
-    keys = run(_keys_of(lines))
+    sample = _first(read_csv(path, ["line"], _LINES, (), lenient=True))
+    keys = run(_keys_of(sample))
     # A key that is demanded is a column though no object of the sample has it: JSON leaves out what is null.
     names = list(dict.fromkeys([*(key for (key,) in keys), *types]))
     if not names:
@@ -83,9 +89,13 @@ def json_source(name: str, path: Path, types: Sequence[str], run: Run) -> Source
         Records(path, _LINES).divide(1, good, bad)
         scan = read_csv(good, ["_row", "line"], Layout(chr(31), None), (), ours=True)
         apart = _objects(_not_blank(sql("SELECT * FROM", scan)), names)
-        return Source(name, apart, known, "line", "_malformed"), _rejected(name, bad)
+        return replace(source, sql=apart, divide=None), _rejected(name, bad)
 
-    return Source(name, _objects(lines, names), known, "line", "_malformed", divide=divide)
+    whole = _objects(_not_blank(_numbered(read_csv(path, ["line"], _LINES, ()))), names)
+    source = Source(
+        name, whole, _objects(sample, names), known, "line", "_malformed", same_for_all=False, divide=divide
+    )
+    return source
 
 
 def parquet_source(name: str, path: Path, run: Run) -> Source:
@@ -106,14 +116,19 @@ def parquet_source(name: str, path: Path, run: Run) -> Source:
     fields = ", ".join(f"{identifier(column)} := c{at}" for at, column in enumerate(types))
     cells = ", ".join(f"{identifier(column)} AS c{at}" for at, column in enumerate(types))
     numbered = sql("SELECT row_number() OVER () AS _row,", cells, "FROM", scan)
-    return Source(name, numbered, types, f"CAST(to_json(struct_pack({fields})) AS VARCHAR)", sniffed=False)
+    return Source(name, numbered, numbered, types, f"CAST(to_json(struct_pack({fields})) AS VARCHAR)", sniffed=False)
 
 
-def read_csv(path: Path, names: Sequence[str], layout: Layout, null: Sequence[str], *, ours: bool = False) -> str:
-    """A scan in which every cell is text and a malformed record is an error; `ours` is a file that Records wrote."""
+def read_csv(
+    path: Path, names: Sequence[str], layout: Layout, null: Sequence[str], *, lenient: bool = False, ours: bool = False
+) -> str:
+    """A scan in which every cell is text and a malformed record is an error, or passed over by a lenient one.
+
+    `ours` is a file that Records wrote.
+    """
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     quote = literal(layout.quote or "")
-    # Left to itself DuckDB takes a carriage return inside a field for the file's line end; our own files have one kind.
+    # Left to itself DuckDB takes a carriage return in a field for the file's line end; our own files have one kind.
     ends = f", new_line = {literal(chr(92) + 'n')}" if ours else ""
     nulls = f"nullstr = [{', '.join(map(literal, null))}]"
     if not null:
@@ -121,7 +136,8 @@ def read_csv(path: Path, names: Sequence[str], layout: Layout, null: Sequence[st
     return (
         f"read_csv({literal(str(path))}, columns = {{{columns}}}, auto_detect = false,"
         f" header = {literal(layout.header)}, delim = {literal(layout.delimiter or '')}, quote = {quote},"
-        f" escape = {quote}, skip = {layout.skip}, {nulls}, max_line_size = {LONGEST}{ends})"
+        f" escape = {quote}, skip = {layout.skip}, {nulls}, max_line_size = {LONGEST},"
+        f" ignore_errors = {literal(lenient)}{ends})"
     )
 
 
@@ -135,18 +151,18 @@ def _rejected(name: str, bad: Path) -> str:
     return sql("SELECT", literal(name), "AS _file,", cells, "FROM", scan)
 
 
-def _lines(path: Path) -> str:
-    return _not_blank(_numbered(read_csv(path, ["line"], _LINES, ())))
+def _first(scan: str) -> str:
+    return sql("SELECT row_number() OVER () AS _row, * FROM", scan, f"LIMIT {SAMPLE}")
 
 
 def _not_blank(lines: str) -> str:
     return sql("SELECT * FROM (", lines, ") WHERE trim(line, ' \t') <> ''")
 
 
-def _keys_of(lines: str) -> str:
+def _keys_of(sample: str) -> str:
     is_object = "json_valid(line) THEN CASE WHEN json_type(line) = 'OBJECT' THEN json_keys(line) END"
-    sample = sql("SELECT _row, CASE WHEN", is_object, "END AS keys FROM (", lines, f"LIMIT {SAMPLE})")
-    each = sql("SELECT unnest(keys) AS key, generate_subscripts(keys, 1) AS nth, _row FROM (", sample, ")")
+    keys = sql("SELECT _row, CASE WHEN", is_object, "END AS keys FROM (", sample, ")")
+    each = sql("SELECT unnest(keys) AS key, generate_subscripts(keys, 1) AS nth, _row FROM (", keys, ")")
     return sql("SELECT key FROM (", each, ") GROUP BY key ORDER BY min(_row), min(nth), key")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import gzip
 import importlib.util
 import shutil
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from lichen.errors import FoundWrong, SystemFailed, Where, did_you_mean
@@ -23,7 +22,14 @@ PACKED = frozenset([".gz", ".zip", ".zst"])
 RATIO = 100
 _INSTALLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "sftp": "paramiko"}
 _CHUNK = 1 << 20
-_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
+_BROKEN: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,19 @@ def _local(path: str, shown: str | None = None) -> list[Place]:
     if not any(mark in path for mark in "*?[") or Path(path).exists():
         _demand(Path(path))
         return [Place(shown or path, path)]
-    # Not Path.glob: it follows no absolute pattern and leaves hidden files in.
-    found = sorted(entry for entry in glob.iglob(path, recursive=True) if Path(entry).is_file())
+    found = sorted(str(entry) for entry in _matching(path) if entry.is_file())
     if not found:
         raise _nothing(path)
     return [Place(entry, entry) for entry in found]
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    """What a glob matches; names that start with a dot are left out, as a shell does."""
+    whole = Path(pattern)
+    anchor = Path(whole.anchor)
+    for entry in anchor.glob(str(whole.relative_to(anchor))):
+        if not any(part.startswith(".") and part not in whole.parts for part in entry.parts):
+            yield entry
 
 
 def _demand(path: Path) -> None:
@@ -177,7 +191,7 @@ def _members(name: str, local: Path, folder: Path, most: int | None) -> list[tup
         with _opened(local, suffix) as source:
             _write(_within_ratio(_chunks(source, most), local.stat().st_size, name), target)
         return [(name, target)]
-    except (*_BROKEN, *_zstd_errors(suffix)) as broken:
+    except _broken(suffix) as broken:
         raise FoundWrong(
             "LCH-2204", f"`{name}` is not a whole {suffix[1:]} file", why=str(broken), fix="fetch or write it anew"
         ) from None
@@ -185,7 +199,7 @@ def _members(name: str, local: Path, folder: Path, most: int | None) -> list[tup
 
 def _opened(local: Path, suffix: str) -> IO[bytes]:
     if suffix == ".gz":
-        return gzip.open(local, "rb")
+        return cast("IO[bytes]", gzip.open(local, "rb"))
     try:
         import zstandard
     except ImportError:
@@ -196,12 +210,13 @@ def _opened(local: Path, suffix: str) -> IO[bytes]:
     return opened
 
 
-def _zstd_errors(suffix: str) -> tuple[type[Exception], ...]:
+def _broken(suffix: str) -> tuple[type[Exception], ...]:
+    """What reading a packed file that is not whole raises."""
     if suffix != ".zst" or importlib.util.find_spec("zstandard") is None:
-        return ()
+        return _BROKEN
     import zstandard
 
-    return (zstandard.ZstdError,)
+    return (*_BROKEN, zstandard.ZstdError)
 
 
 def _unzip(name: str, local: Path, folder: Path, most: int | None) -> list[tuple[str, Path]]:

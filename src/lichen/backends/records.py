@@ -95,8 +95,8 @@ class Records:
             return f"byte {raw[fault.start]:#04x} is not UTF-8; `encoding` says what the file is written in"
         fields = self._fields(raw)
         found = len(fields)
-        if found == width + 1 and fields[-1] in (b"", (self._layout.quote or "").encode() * 2):
-            return None  # a delimiter at the line's end: DuckDB lets it pass, and nothing is lost
+        if found > width and all(field in (b"", (self._layout.quote or "").encode() * 2) for field in fields[width:]):
+            return None  # delimiters at the line's end: DuckDB lets them pass, and nothing is lost
         return None if found == width else f"{found} fields where {width} are expected"
 
     def _fields(self, raw: bytes) -> list[bytes]:

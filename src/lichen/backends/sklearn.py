@@ -159,7 +159,7 @@ class LogisticLearner:
         settings = settle("logistic", _LOGISTIC, params)
         rows = read(train)
         expect_learnable("logistic", task, self.tasks, rows)
-        columns, model = _pipeline(train, rows, settings)
+        columns, model = _steps(train, rows, settings)
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         # With one thread sums are added in one order, whatever the machine.
@@ -187,7 +187,7 @@ def _finite(values: Floats) -> Floats:
     return values
 
 
-def _pipeline(train: Matrix, rows: Rows, settings: Mapping[str, Any]) -> tuple[Any, Any]:
+def _steps(train: Matrix, rows: Rows, settings: Mapping[str, Any]) -> tuple[Any, Any]:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import MissingIndicator, SimpleImputer
     from sklearn.linear_model import LogisticRegression

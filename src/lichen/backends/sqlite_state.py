@@ -11,6 +11,7 @@ from typing import Any
 
 from lichen.backends.sqlite_file import SqliteFile
 from lichen.ground.clock import Clock, SystemClock
+from lichen.ground.digest import canonical
 from lichen.ground.duration import microseconds
 from lichen.ports import Append, Conflict, Expect, Put
 
@@ -109,8 +110,9 @@ def _text(connection: sqlite3.Connection, collection: str, key: str) -> str | No
 
 def _put(connection: sqlite3.Connection, put: Put, text: str) -> None:
     if not isinstance(put.expect, Expect):
-        expected = None if put.expect is None else _json(put.expect)
-        if _text(connection, put.collection, put.key) != expected:
+        there = _text(connection, put.collection, put.key)
+        expected = None if put.expect is None else canonical(put.expect)
+        if (None if there is None else canonical(_object(there))) != expected:
             state = "is there already" if put.expect is None else "is not what this write expected"
             raise Conflict(f"`{put.key}` in `{put.collection}` {state}")
     connection.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (put.collection, put.key, text))
@@ -124,7 +126,8 @@ def _append(connection: sqlite3.Connection, journal: str, text: str) -> int:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    # Keys keep their order: to some of those who keep values here it means something.
+    return json.dumps(dict(value), separators=(",", ":"), allow_nan=False)
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import math
 import os
 import sys
 import tempfile
@@ -43,7 +44,16 @@ class Verb(click.Command):
 
 def emit(verb: str, facts: dict[str, Any]) -> None:
     """Print facts for a machine, on stdout."""
-    click.echo(json.dumps({"lichen": SHAPE, "verb": verb, **facts}, default=str, ensure_ascii=False))
+    click.echo(json.dumps(_finite({"lichen": SHAPE, "verb": verb, **facts}), default=str, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    """The same value with null for numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def talk(line: str = "") -> None:
@@ -73,7 +83,7 @@ def guarded(body: Callable[..., int | None]) -> Callable[..., NoReturn]:
         except MemoryError:
             code = _show(
                 SystemFailed(
-                    "LCH-3005",
+                    "LCH-3997",
                     "the machine is out of memory",
                     fix="set `memory:` in lichen.yaml, or use a larger machine",
                 ),
@@ -93,7 +103,7 @@ def guarded(body: Callable[..., int | None]) -> Callable[..., NoReturn]:
 def _from_system(error: OSError) -> LichenError:
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SystemFailed("LCH-3006", "nobody reads the output any more")
+        return SystemFailed("LCH-3998", "nobody reads the output any more")
     place = f" at {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SystemFailed(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lichen.cli.command import talk
-from lichen.cli.screen import cohort_lines, columns, count, day
+from lichen.cli.document import Document, Grid, Mark
+from lichen.cli.screen import cohort_rows, count, day
+from lichen.ground.files import write_durably
+
+if TYPE_CHECKING:
+    from lichen.project import Project
 
 BAR = 24
 METRICS = ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "rmse", "mae", "r2")
@@ -17,131 +22,130 @@ def show_status(facts: dict[str, Any]) -> None:
     """Print the report: what was built, how good the model is, what was answered and found, what to type next."""
     if facts["release"] is None:
         click.echo(f"{facts['project']}: `{facts['environment']}` has no release yet")
-        _show_errors(facts)
-        talk("next: lichen run")
-        return
+        for error in facts["errors"]:
+            click.echo(f"! the last run failed: {error['code']}: {error['what']}")
+    else:
+        click.echo(status_document(facts).as_text())
+        click.echo()
+    talk(f"next: {_next(facts)}")
+
+
+def leave_pages(project: Project, run: str) -> list[str]:
+    """Leave the report of a run as one page and one Markdown file; returns their paths from the project's folder."""
+    facts = project.status()
+    if facts["release"] is None:
+        return []
+    document, folder = status_document(facts), project.workshop.folder("reports")
+    made = {f"run-{run}.html": document.as_html(), f"run-{run}.md": document.as_markdown()}
+    for name, text in made.items():
+        write_durably(folder / name, text.encode())
+    return [(folder / name).relative_to(project.root).as_posix() for name in made]
+
+
+def status_document(facts: dict[str, Any]) -> Document:
+    """The report as a document."""
     at = facts["released_at"][:16].replace("T", " ")
-    title = f"{facts['project']}, `{facts['environment']}`, release {facts['release']} of {at}"
-    click.echo(title)
-    click.echo("=" * len(title))
-    _show_errors(facts)
-    _show_tables(facts)
+    made = Document(f"{facts['project']}, `{facts['environment']}`, release {facts['release']} of {at}")
+    if facts["errors"]:
+        made.section("", *(Mark(f"the last run failed: {e['code']}: {e['what']}") for e in facts["errors"]))
+    _add_tables(made, facts["tables"])
     for model in facts["models"].values():
-        _show_model(model)
+        _add_model(made, model)
     for service in facts["services"].values():
-        _show_service(service, facts)
+        _add_service(made, service, facts)
     for watch in facts["watches"].values():
-        _show_watch(watch)
-    _show_seconds(facts["seconds"])
-    _show_next(facts)
+        _add_watch(made, watch)
+    _add_seconds(made, facts["seconds"])
+    return made
 
 
-def _heading(text: str) -> None:
-    click.echo()
-    click.echo(text)
-    click.echo("-" * len(text))
-
-
-def _show_errors(facts: dict[str, Any]) -> None:
-    for error in facts["errors"]:
-        click.echo(f"! the last run failed: {error['code']}: {error['what']}")
-
-
-def _show_tables(facts: dict[str, Any]) -> None:
-    _heading("What was built")
+def _add_tables(made: Document, tables: dict[str, Any]) -> None:
     rows = []
-    for name, table in facts["tables"].items():
-        said = [
-            f"{breach['column']}: {breach['reason']} ({count(breach['rows'], 'row')})" for breach in table["breaches"]
-        ]
+    for name, table in tables.items():
+        said = "; ".join(f"{b['column']}: {b['reason']} ({count(b['rows'], 'row')})" for b in table["breaches"])
         aside = f"{table['quarantined']:,} set aside: " if table["quarantined"] else ""
-        rows.append((name, f"{table['rows']:,} rows", aside + "; ".join(said)))
-    for line in columns(rows, right=(1,)):
-        click.echo("  " + line)
+        rows.append((name, f"{table['rows']:,} rows", aside + said))
+    made.section("What was built", Grid(("", "", ""), rows, frozenset({1})))
 
 
-def _show_model(model: dict[str, Any]) -> None:
-    _heading(f"How good the model is: {model['name']} ({model['version'][:8]})")
+def _add_model(made: Document, model: dict[str, Any]) -> None:
     spans, base = model["spans"], model["baseline"]
-    click.echo(f"  trained on {count(model['rows_train'], 'row')} from before {day(spans['early_stop'][0])}")
-    click.echo(f"  stopped early on {model['rows_early_stop']:,} from before {day(spans['test'][0])}")
-    click.echo(f"  judged on {model['rows_test']:,} from before {day(spans['test'][1])}")
+    section = made.section(f"How good the model is: {model['name']} ({model['version'][:8]})")
+    parts = (
+        ("trained on", model["rows_train"], spans["early_stop"][0]),
+        ("stopped early on", model["rows_early_stop"], spans["test"][0]),
+        ("judged on", model["rows_test"], spans["test"][1]),
+    )
+    section.parts += [f"{what} {count(rows, 'row')} from before {day(end)}" for what, rows, end in parts]
     left = ", ".join(f"{rows:,} {why.replace('_', ' ')}" for why, rows in model["rows_left_out"].items() if rows)
     if left:
-        click.echo(f"  left out: {left}")
-    rows = [("", "model", "95 % interval", "best feature alone", "base rate")]
+        section.parts.append(f"left out: {left}")
+    rows = []
     for name in METRICS:
-        if name in model:
+        if model.get(name) is not None:
             interval = model["intervals"].get(name)
-            rows.append(
-                (
-                    name.replace("_", " "),
-                    f"{model[name]:.4f}",
-                    f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "",
-                    f"{base['feature_metrics'][name]:.4f}",
-                    f"{base['constant_metrics'][name]:.4f}",
-                )
-            )
-    for line in columns(rows, right=(1, 3, 4)):
-        click.echo("  " + line)
-    click.echo(f"  base rate: {base['constant']:.4f} for every row; best feature alone: {base['feature']}")
+            said = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
+            feature, constant = (_number(base[key].get(name)) for key in ("feature_metrics", "constant_metrics"))
+            rows.append((name.replace("_", " "), f"{model[name]:.4f}", said, feature, constant))
+    head = ("", "model", "95 % interval", "best feature alone", "base rate")
+    section.parts.append(Grid(head, rows, frozenset({1, 3, 4})))
+    section.parts.append(f"base rate: {base['constant']:.4f} for every row; best feature alone: {base['feature']}")
     for verdict in model["gate"]:
-        click.echo(f"  gate {'passed' if verdict['passed'] else 'FAILED'}: {verdict['why']}")
-    _show_importances(model)
+        said = f"gate {'passed' if verdict['passed'] else 'FAILED'}: {verdict['why']}"
+        section.parts.append(said if verdict["passed"] else Mark(said))
+    _add_importances(section.parts, model)
+    section.parts.append(f"model card: {model['card']}")
 
 
-def _show_importances(model: dict[str, Any]) -> None:
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _add_importances(parts: list[str | Mark | Grid], model: dict[str, Any]) -> None:
     heaviest = sorted(model["importances"].items(), key=lambda item: -item[1])[:8]
-    if not heaviest:
-        return
-    top = heaviest[0][1] or 1.0
-    click.echo("  what weighs most in it:")
-    for line in columns(
-        [(f"  {name}", f"{share:6.1%}", "█" * max(1, round(BAR * share / top))) for name, share in heaviest]
-    ):
-        click.echo("  " + line)
+    if heaviest:
+        top = heaviest[0][1] or 1.0
+        bars = [(name, f"{share:.1%}", "█" * max(1, round(BAR * share / top))) for name, share in heaviest]
+        parts += ["what weighs most in it:", Grid(("", "", ""), bars, frozenset({1}))]
     lacking = sorted(((share, name) for name, share in model["missing"].items() if share >= 0.05), reverse=True)[:4]
     if lacking:
-        click.echo("  often missing: " + ", ".join(f"{name} {share:.1%}" for share, name in lacking))
+        parts.append("often missing: " + ", ".join(f"{name} {share:.1%}" for share, name in lacking))
 
 
-def _show_service(service: dict[str, Any], facts: dict[str, Any]) -> None:
+def _add_service(made: Document, service: dict[str, Any], facts: dict[str, Any]) -> None:
     if not service["requests"]:
         return
-    _heading(f"What was asked: {service['name']}")
-    span = service["replayed"]
-    click.echo(
-        f"  {count(service['requests'], 'request')} over HTTP, as if it were {span['from'][:10]} to {span['to'][:10]}"
+    span, rate = service["replayed"], f"{service['requests_per_second']:,.0f} a second"
+    made.section(
+        f"What was asked: {service['name']}",
+        f"{count(service['requests'], 'request')} over HTTP, as if it were {span['from'][:10]} to {span['to'][:10]}",
+        f"answered in {service['p50_ms']:.2f} ms (p50) and {service['p99_ms']:.2f} ms (p99), {rate}",
+        f"{count(facts['predictions'], 'prediction')} recorded, each with the features it used",
+        f"{facts['labelled']:,} have their label, which came when it came then",
     )
-    rate = f"{service['requests_per_second']:,.0f} a second"
-    click.echo(f"  answered in {service['p50_ms']:.2f} ms (p50) and {service['p99_ms']:.2f} ms (p99), {rate}")
-    click.echo(f"  {count(facts['predictions'], 'prediction')} recorded, each with the features it used")
-    click.echo(f"  {facts['labelled']:,} have their label")
 
 
-def _show_watch(watch: dict[str, Any]) -> None:
-    _heading(f"What the monitor found: {watch['monitor']}, as of {watch['at'][:10]}")
-    for line in cohort_lines(watch["watch"]):
-        click.echo("  " + line)
-    for finding in watch["watch"]["findings"]:
-        click.echo(f"  ! {finding['message']}")
-    for note in watch["notes"]:
-        click.echo(f"  note: {note}")
+def _add_watch(made: Document, watch: dict[str, Any]) -> None:
+    section = made.section(f"What the monitor found: {watch['monitor']}, as of {watch['at'][:10]}")
+    head, *rows = cohort_rows(watch["watch"])
+    section.parts.append(Grid(head, rows, frozenset({2, 3, 4, 5, 7})))
+    section.parts += [Mark(finding["message"]) for finding in watch["watch"]["findings"]]
     if not watch["watch"]["findings"]:
-        click.echo("  nothing found")
+        section.parts.append("nothing found")
+    section.parts += [f"note: {note}" for note in watch["notes"]]
 
 
-def _show_seconds(seconds: dict[str, float]) -> None:
-    click.echo()
-    click.echo("seconds: " + ", ".join(f"{stage} {spent:.1f}" for stage, spent in seconds.items()))
+def _add_seconds(made: Document, seconds: dict[str, float]) -> None:
+    spent = ", ".join(f"{stage} {taken:.1f}" for stage, taken in seconds.items())
+    made.section("", f"seconds: {spent}; together {sum(seconds.values()):.1f}")
 
 
-def _show_next(facts: dict[str, Any]) -> None:
-    if not facts["services"]:
-        talk('next: lichen query "SELECT ..."')
-    elif not facts["predictions"]:
-        service = next(iter(facts["services"]))
-        talk(f"next: lichen serve {service}    or ask past rows again: lichen replay {service} --from <day>")
-    else:
-        service = next(iter(facts["services"]))
-        talk(f'next: lichen serve {service}    lichen query "FROM quarantine"    lichen history')
+def _next(facts: dict[str, Any]) -> str:
+    if facts["release"] is None:
+        return "lichen run"
+    service = next(iter(facts["services"]), None)
+    if service is None:
+        return 'lichen query "FROM quarantine"'
+    if not facts["predictions"]:
+        return f"lichen serve {service}, or ask past rows again: lichen replay {service} --from <day>"
+    return f'lichen serve {service}    lichen query "FROM quarantine"    lichen history'

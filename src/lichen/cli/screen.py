@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lichen.cli.command import emit, talk
+from lichen.cli.document import WIDTH, aligned
 
 if TYPE_CHECKING:
     from lichen.plan import Plan
@@ -40,19 +42,6 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def is_terminal() -> bool:
     """Whether a person is looking at stderr, where progress is shown."""
     return sys.stderr.isatty()
-
-
-def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
-    """Rows as aligned text; the places in `right` are set flush right."""
-    rows = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
-    return [
-        "  ".join(
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 # ------------------------------------------------------------------------------------------------- check
@@ -101,7 +90,7 @@ def show_plan(plan: Plan) -> None:
         click.echo(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
         return
     rows = [(step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps]
-    for line in columns(rows):
+    for line in aligned(rows):
         click.echo("  " + line)
     against = f"release {plan.release}" if plan.release else "nothing: there is no release yet"
     click.echo(f"{count(len(plan.steps), 'step')} against {against}; {len(plan.unchanged)} unchanged")
@@ -158,7 +147,7 @@ def run_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def show_run(run: Run) -> None:
+def show_run(run: Run, pages: Sequence[str] = ()) -> None:
     """Print the totals of a run and what to type next."""
     if run.nothing:
         click.echo(
@@ -176,6 +165,8 @@ def show_run(run: Run) -> None:
         talk("next: loosen the gate in models/, or mend what it judges, and run again")
     elif run.release is not None:
         click.echo(f"`{run.plan.environment}` is now at release {run.release.number}")
+        if pages:
+            click.echo(f"to hand round: {' and '.join(pages)}")
         talk("next: lichen status")
 
 
@@ -214,20 +205,22 @@ def show_monitor(asked: list[Asked]) -> None:
         watch = one.watch
         answered = f"{count(one.labelled, 'label')} of {count(one.predictions, 'prediction')}"
         click.echo(f"  {one.monitor}: asked as of {one.at[:16]}, {answered}")
-        for line in cohort_lines(watch):
+        for line in aligned(cohort_rows(watch), numbers=(2, 3, 4, 5, 7)):
             click.echo("    " + line)
         for finding in one.findings:
-            click.echo(f"  ! {finding['message']}")
+            click.echo(textwrap.fill(finding["message"], WIDTH, initial_indent="  ! ", subsequent_indent="    "))
         for note in one.notes:
-            click.echo(f"  note: {note}")
+            click.echo(textwrap.fill(note, WIDTH, initial_indent="  note: ", subsequent_indent="    "))
         if not one.findings:
             click.echo("  nothing found")
     talk("next: lichen status")
 
 
-def cohort_lines(watch: dict[str, Any]) -> list[str]:
-    """A line a cohort: how many answers and labels, how good, how many features moved."""
-    rows = [("from", "to", "answers", "labels", "base rate", "ROC AUC", "95 % interval", "moved", "")]
+def cohort_rows(watch: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A head, and a row a cohort: how many answers and labels, how good, how many features moved."""
+    rows: list[tuple[str, ...]] = [
+        ("from", "to", "answers", "labels", "base rate", "ROC AUC", "95 % interval", "moved", "")
+    ]
     for cohort in watch["cohorts"]:
         scores = cohort["scores"] or {}
         interval = scores.get("interval")
@@ -245,7 +238,7 @@ def cohort_lines(watch: dict[str, Any]) -> list[str]:
                 "" if cohort["state"] == "mature" else cohort["state"],
             )
         )
-    return columns(rows, right=(2, 3, 4, 5, 7))
+    return rows
 
 
 def day(microseconds: int) -> str:
@@ -277,7 +270,7 @@ def show_rows(rows: Arrow, *, limit: int, as_json: bool) -> None:
         emit("query", {"columns": names, "rows": shown})
         return
     cells = [[_cell(value) for value in row] for row in (shown[:limit] if limit else shown)]
-    for line in columns([names, *cells]):
+    for line in aligned([names, *cells]):
         click.echo(line)
     if more:
         talk(f"... the first {limit:,} rows; --limit 0 shows all")
@@ -297,7 +290,7 @@ def show_history(releases: list[Release]) -> None:
         click.echo("no release yet")
         talk("next: lichen run")
         return
-    rows = [("release", "at", "by", "commit", "changed")]
+    rows: list[Sequence[str]] = [("release", "at", "by", "commit", "changed")]
     for release in releases:
         entered = sorted(asset for asset, since in release.since.items() if since == release.number)
         shown = ", ".join(entered[:4]) + (f" and {len(entered) - 4} more" if len(entered) > 4 else "")
@@ -310,5 +303,5 @@ def show_history(releases: list[Release]) -> None:
                 shown,
             )
         )
-    for line in columns(rows, right=(0,)):
+    for line in aligned(rows, numbers=(0,)):
         click.echo(line)

@@ -109,15 +109,16 @@ def instant(text: str | None, what: str) -> datetime | None:
 @click.option("--template", default="starter", show_default=True, help="What to start from: `starter` or `flights`.")
 def init(folder: str, template: str, as_json: bool) -> int:
     """Make a project whose first run passes."""
-    from lichen.cli.scaffold import scaffold
+    from lichen.cli.scaffold import missing_extra, scaffold
 
-    made = scaffold(Path(folder), template)
+    made, extra = scaffold(Path(folder), template), missing_extra(template)
     if as_json:
-        emit("init", {"folder": folder, "files": made})
+        emit("init", {"folder": folder, "files": made, "missing_extra": extra})
     else:
         for name in made:
             click.echo(f"  {folder}/{name}")
-        talk(f"next: cd {folder} && lichen run")
+        install = f"pip install 'lichen[{extra}]' && " if extra else ""
+        talk(f"next: {install}cd {folder} && lichen run")
     return 0
 
 
@@ -155,14 +156,15 @@ def plan(environment: str, as_json: bool) -> int:
 @click.option("--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`.")
 def run(environment: str, wait: str | None, as_json: bool) -> int:
     """Make true what the plan says, and move the release."""
-    from lichen.cli import screen
+    from lichen.cli import report, screen
 
     with opened(environment) as project:
         done = project.run(wait=_seconds(wait), watcher=None if as_json else screen.watcher())
+        pages = [] if done.nothing else report.leave_pages(project, done.id)
         if as_json:
-            emit("run", screen.run_facts(done))
+            emit("run", {**screen.run_facts(done), "pages": pages})
         else:
-            screen.show_run(done)
+            screen.show_run(done, pages)
         return FOUND if done.held else 0
 
 

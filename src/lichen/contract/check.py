@@ -148,7 +148,8 @@ def judge(promised: Sequence[Promise], rows: Relation, engine: Engine) -> list[B
     if not promised:
         return []
     plain = [promise for promise in promised if not promise.repeats]
-    counts = ["count(*)", *(f"count(*) FILTER ({promise.broken})" for promise in plain)]
+    # Two promises may count the same thing: each count has a name of its own.
+    counts = ["count(*)", *(f"count(*) FILTER ({one.broken}) AS count_{place}" for place, one in enumerate(plain))]
     total, *broken = _first_row(sql("SELECT", ", ".join(counts), "FROM", ROWS), rows, engine)
     found = dict(zip(plain, broken, strict=True))
     for promise in promised:

@@ -133,7 +133,10 @@ def gather(earlier: Relation, later: Relation, engine: Engine, into: Path) -> tu
     A reading that starts before the cursor meets the same bad rows again.
     """
     names = identifiers(column.name for column in SET_ASIDE)
-    both = sql("SELECT", names, "FROM", EARLIER, "UNION ALL SELECT", names, "FROM", LATER)
+    # With a row of nulls that is never there every column may be null, and equal rows make equal files.
+    nulls = ", ".join(f"CAST(NULL AS {column.type})" for column in SET_ASIDE)
+    never = sql("SELECT", nulls, "FROM range(0)")
+    both = sql("SELECT", names, "FROM", EARLIER, "UNION ALL SELECT", names, "FROM", LATER, "UNION ALL", never)
     inputs = {EARLIER: earlier, LATER: later}
     files = engine.sql(sql("SELECT DISTINCT", names, "FROM (", both, ") ORDER BY", names), inputs, into)
     counts = sql("SELECT count(*) - 1 AS more FROM (", both, ") GROUP BY", names)

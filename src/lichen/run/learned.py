@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from lichen.ground.failpoint import fp
 from lichen.ground.files import write_durably
 from lichen.ground.quoting import identifier, sql
 from lichen.plan.diff import MEANING, meaning
-from lichen.ports import DataFile, Engine, Relation
+from lichen.ports import Arrow, DataFile, Engine, Relation
 from lichen.run.deployed import artifact_folder, recipe
 from lichen.run.inspect import model_features, relation_facts
 from lichen.run.workshop import Workshop
@@ -58,16 +59,17 @@ def make_model(
     columns = {version.relation: version.columns for version in relations.values()}
     features = model_features(asset, graph, columns, project, workshop)
     inputs = {version.relation: workshop.relation(version) for version in relations.values()}
-    joined = ArrowTable.from_arrow(join(features, inputs[model.label.from_], model.label.at, inputs, workshop.engine))
-    fp("feature.joined")
     own = fingerprint(asset)
     named = {name: versions[name].version for name in asset.inputs}
-    version = Version(asset.id, version_name(own, named), own, named)
-    version = _with_training_set(version, joined, workshop)
-    trained = _trained(asset, model, features, joined, project, workshop)
+    joined = join(features, inputs[model.label.from_], model.label.at, inputs, workshop.engine)
+    version = _with_training_set(Version(asset.id, version_name(own, named), own, named), joined, workshop)
+    del joined  # the largest thing of a run: from here on it is read from its files
+    fp("feature.joined")
+    rows = workshop.relation(version)
+    trained = _trained(asset, model, features, rows, project, workshop)
     fp("train.trained")
-    evaluation = evaluate(model, trained, _live_metrics(model, old, workshop.relation(version), workshop))
-    facts = _facts(model, features, trained, evaluation, _missing(features, joined, workshop.engine))
+    evaluation = evaluate(model, trained, _live_metrics(model, old, rows, workshop))
+    facts = _facts(model, features, trained, evaluation, _missing(features, rows, workshop.engine))
     facts["recipe"] = recipe(
         model, project, {v.relation: relation_facts(graph[v.asset], v.columns) for v in relations.values()}
     )
@@ -84,9 +86,9 @@ def _relations(asset: Asset, graph: Graph, versions: Mapping[str, Version]) -> d
     return found
 
 
-def _with_training_set(version: Version, joined: ArrowTable, workshop: Workshop) -> Version:
+def _with_training_set(version: Version, joined: Arrow, workshop: Workshop) -> Version:
     """The version with the joined rows as its files, so that what it learned from can be read again."""
-    select, inputs = sql("SELECT * FROM", JOINED), {JOINED: Relation(arrow=joined)}
+    select, inputs = sql("SELECT * FROM", JOINED), {JOINED: Relation(arrow=ArrowTable.from_arrow(joined))}
     columns = workshop.engine.describe(select, inputs)
     folder = workshop.tables.staging(version.relation)
     files = workshop.engine.sql(select, inputs, folder)
@@ -95,13 +97,13 @@ def _with_training_set(version: Version, joined: ArrowTable, workshop: Workshop)
 
 
 def _trained(
-    asset: Asset, model: Model, features: FeatureSet, joined: ArrowTable, project: ProjectSpec, workshop: Workshop
+    asset: Asset, model: Model, features: FeatureSet, rows: Relation, project: ProjectSpec, workshop: Workshop
 ) -> Trained:
     try:
         return train(
             model,
             features,
-            joined,
+            rows,
             workshop.learner(model.learner),
             workshop.engine,
             workshop.folder("artifacts"),
@@ -131,12 +133,12 @@ def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: W
     return {name: metric(truth, scores, None) for name, metric in METRICS[model.task].items()}
 
 
-def _missing(features: FeatureSet, joined: ArrowTable, engine: Engine) -> dict[str, float]:
+def _missing(features: FeatureSet, rows: Relation, engine: Engine) -> dict[str, float]:
     """The share of label rows in which each feature is missing."""
     counts = ", ".join(
         f"avg(CAST({identifier(c.name)} IS NULL AS DOUBLE)) AS {identifier(c.name)}" for c in features.features
     )
-    table = ArrowTable.from_arrow(engine.query(sql("SELECT", counts, "FROM", JOINED), {JOINED: Relation(arrow=joined)}))
+    table = ArrowTable.from_arrow(engine.query(sql("SELECT", counts, "FROM", JOINED), {JOINED: rows}))
     return {name: float(table.column(name).to_pylist()[0]) for name in table.schema.names}
 
 
@@ -155,12 +157,12 @@ def _facts(
         "prediction_time": model.prediction_time.model_dump(mode="json", by_alias=True)
         if model.prediction_time
         else None,
-        "metrics": evaluation.values(),
+        "metrics": _finite(evaluation.values()),
         "intervals": {name: [one.low, one.high] for name, one in evaluation.metrics.items() if one.low is not None},
         "baseline": _baseline(evaluation),
         "rows": {**rows, "left_out": dict(trained.split.left_out)},
         "spans": _spans(trained),
-        "gate": [verdict.as_dict() for verdict in evaluation.verdicts],
+        "gate": [{**one.as_dict(), "value": _finite({"": one.value})[""]} for one in evaluation.verdicts],
         "importances": dict(trained.fitted.importances()),
         "missing": {name: share for name, share in missing.items() if share > 0},
         "train_seconds": trained.seconds,
@@ -172,10 +174,15 @@ def _baseline(evaluation: Evaluation) -> dict[str, Any]:
     base = evaluation.baseline
     return {
         "constant": base.constant,
-        "constant_metrics": dict(base.constant_metrics),
+        "constant_metrics": _finite(base.constant_metrics),
         "feature": base.feature,
-        "feature_metrics": dict(base.feature_metrics),
+        "feature_metrics": _finite(base.feature_metrics),
     }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """The metrics, null where one could not be measured: a record holds no NaN."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def _spans(trained: Trained) -> dict[str, list[int]]:

@@ -85,7 +85,7 @@ def _take(state: StateStore, resource: str, owner: str, wait: float) -> None:
         elif time.monotonic() >= deadline:
             host, pid, *_ = holder.split(":")
             raise SystemFailed(
-                "LCH-3104",
+                "LCH-3912",
                 f"another run works on this: process {pid} on {host}",
                 why=f"it holds {resource}",
                 fix="wait until it is done, or let this one wait for it: --wait 10m "

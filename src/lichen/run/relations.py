@@ -165,14 +165,11 @@ def _gather(
     asset: Asset, admitted: Admitted, same: Version | None, workshop: Workshop
 ) -> tuple[tuple[DataFile, ...], int]:
     """The rows that this reading and those before it set aside, each once, and how many were met again."""
-    if same is None or not same.quarantine:
-        return admitted.quarantine, 0
+    before = same.quarantine if same else ()
     if not admitted.quarantine:
-        return same.quarantine, 0
+        return before, 0
     aside, tables = quarantine_table(asset.name), workshop.tables
-    earlier, later = (
-        Relation(SET_ASIDE, tables.locations(aside, files)) for files in (same.quarantine, admitted.quarantine)
-    )
+    earlier, later = (Relation(SET_ASIDE, tables.locations(aside, files)) for files in (before, admitted.quarantine))
     with staging(tables.staging(aside)) as folder:
         files, repeated = gather(earlier, later, workshop.engine, folder)
         return tables.adopt(aside, folder, files), repeated

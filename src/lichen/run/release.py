@@ -117,7 +117,7 @@ class Releases:
             )
         except Conflict as conflict:
             raise SystemFailed(
-                "LCH-3103",
+                "LCH-3911",
                 f"`{environment}` was moved by another run meanwhile",
                 why=str(conflict),
                 fix="run again: what was built is reused",

@@ -76,35 +76,12 @@ def ask(
     trained = versions.get(f"model.{service.model}")
     if answered is None or trained is None:
         raise FoundWrong(
-            "LCH-2601",
+            "LCH-3201",
             f"`{monitor.watch}` has no recorded predictions, so there is nothing to ask `{name}` about",
             fix=f"let it answer (lichen serve {monitor.watch}), or ask past rows again: lichen replay --from ...",
         )
     now = at or workshop.clock.now()
-    label_version = versions[_relation_asset(graph, model.label.from_)]
-    folder = workshop.folder("scratch") / f"watch-{name}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        predictions = _with_labels(answered, label_version, model, folder, workshop)
-        facts = trained.facts
-        released = Released(facts["metrics"], facts["importances"])
-        # What the model learned from is what moved is measured from; its test rows may be the very ones asked about.
-        before = facts["spans"]["test"][0]
-        reference = Sample("training rows", workshop.relation(trained), model.label.at, before=before)
-        found = watch(
-            name,
-            monitor,
-            released,
-            predictions,
-            reference,
-            workshop.engine,
-            now=now,
-            wait=model.label.wait,
-            seed=model.seed,
-        ).as_dict()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    found = _found(name, monitor, model, answered, trained, versions[_label_asset(graph, model)], workshop, now)
     for finding in found["findings"]:
         if finding["kind"] == "missing":
             _add_newest_row(finding, trained, versions, workshop)
@@ -115,17 +92,53 @@ def ask(
         sum(cohort["predictions"] for cohort in found["cohorts"]),
         sum(cohort["labelled"] for cohort in found["cohorts"]),
         found,
-        _notes(found, facts["spans"]["test"]),
+        _notes(found, trained.facts["spans"]["test"]),
         workshop.clock.seconds() - begun,
     )
     _keep(asked, workshop)
     return asked
 
 
-def _relation_asset(graph: Graph, name: str) -> str:
-    asset = graph.relation(name)
+def _label_asset(graph: Graph, model: Model) -> str:
+    asset = graph.relation(model.label.from_)
     assert asset is not None
     return asset.id
+
+
+def _found(
+    name: str,
+    monitor: Monitor,
+    model: Model,
+    answered: Version,
+    trained: Version,
+    labels: Version,
+    workshop: Workshop,
+    now: datetime,
+) -> dict[str, Any]:
+    """The answers to the monitor's questions, with the predictions joined to their labels for as long as it takes."""
+    facts = trained.facts
+    metrics = {metric: value for metric, value in facts["metrics"].items() if value is not None}
+    # What the model learned from is what moved is measured from; its test rows may be the very ones asked about.
+    before = facts["spans"]["test"][0]
+    reference = Sample("training rows", workshop.relation(trained), model.label.at, before=before)
+    folder = workshop.folder("scratch") / f"watch-{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        predictions = _with_labels(answered, labels, model, folder, workshop)
+        return watch(
+            name,
+            monitor,
+            Released(metrics, facts["importances"]),
+            predictions,
+            reference,
+            workshop.engine,
+            now=now,
+            wait=model.label.wait,
+            seed=model.seed,
+        ).as_dict()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _with_labels(answered: Version, labels: Version, model: Model, folder: Any, workshop: Workshop) -> Relation:

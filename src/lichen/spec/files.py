@@ -177,7 +177,7 @@ class _Loader(yaml.CSafeLoader):
 
     _depth = 0
 
-    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+    def descend_resolver(self, *_: Any) -> None:
         """Go one level down."""
         self._depth += 1
         if self._depth > _DEEPEST:

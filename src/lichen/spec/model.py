@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lichen.spec.words import Name, Span, Spec
 
@@ -33,6 +34,16 @@ class Validation(Spec):
     by: Literal["time"] = Field("time", description="`time`: the newest rows are the test.")
     early_stop: Span = Field(description="The span before the test on which training is stopped.")
     test: Span = Field(description="The newest span, on which the gate judges.")
+    zone: str = Field("UTC", description="The time zone whose days the spans are counted in.")
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"`{zone}` is not a time zone; write one as in `America/New_York`") from error
+        return zone
 
 
 class GateRule(Spec):

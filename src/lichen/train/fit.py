@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from lichen.errors import FoundWrong, did_you_mean
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.clock import Clock
 from lichen.ground.files import system_failures
-from lichen.ground.quoting import identifier
-from lichen.ports import Arrow, Column, Engine, Fitted, Learner, Matrix, Relation
+from lichen.ground.quoting import identifier, sql
+from lichen.ports import Column, Engine, Fitted, Learner, Matrix, Relation
 from lichen.spec import Model
 from lichen.train.artifact import MODEL, keep
-from lichen.train.prepare import LABEL, ROW, Preparation, check_features, prepare
+from lichen.train.prepare import LABEL, Preparation, check_features, prepare
 from lichen.train.split import PARTS, Labelled, Split, labelled, split
 
 
@@ -58,7 +58,7 @@ class Trained:
 def train(
     model: Model,
     features: FeatureSet,
-    rows: Arrow,
+    rows: Relation,
     learner: Learner,
     engine: Engine,
     folder: Path,
@@ -67,23 +67,22 @@ def train(
 ) -> Trained:
     """Train a model on labelled rows: the label table's columns and, by their qualified names, the features.
 
-    The rows are read once and kept as files while training runs. The artifact becomes `folder/<digest>`; everything it
-    holds follows from the rows, the model and the learner, but for a budget that ended learning early.
+    The rows are read several times, so they are files or an Arrow table. The artifact becomes `folder/<digest>`;
+    everything it holds follows from the rows, the model and the learner, but for a budget that ended learning early.
     """
     kept = check_features(model, features)
-    with system_failures("keep the training rows", folder):
+    held = rows if rows.columns else replace(rows, columns=engine.describe("FROM rows", {"rows": rows}))
+    _expect_columns(model, kept, held)
+    with system_failures("keep the model's files", folder):
         folder.mkdir(parents=True, exist_ok=True)
         made = tempfile.TemporaryDirectory(prefix=".staging-", dir=folder, ignore_cleanup_errors=True)
     with made as scratch:
-        held = _held(rows, engine, Path(scratch) / "rows")
-        _expect_columns(model, kept, held)
         columns = labelled(model, held, engine)
         cuts = split(model, held, columns, engine)
         parts = {part: f"({columns.part(cuts.early_stop, cuts.test)}) = '{part}'" for part in PARTS}
         preparation = prepare(kept, held, engine, where=parts["train"])
         matrices = {
-            part: preparation.matrix(held, engine, where=where, order=identifier(ROW), label=columns.label)
-            for part, where in parts.items()
+            part: preparation.matrix(held, engine, where=where, label=columns.label) for part, where in parts.items()
         }
         started = clock.seconds()
         fitted = learner.fit(
@@ -118,18 +117,8 @@ def compiled(preparation: Preparation, fitted: Fitted) -> Callable[[Sequence[Any
     return answer
 
 
-def _held(rows: Arrow, engine: Engine, into: Path) -> Relation:
-    """The rows as files, numbered as they came, so that they can be read more than once in little memory."""
-    into.mkdir()
-    select = " ".join(("SELECT *, row_number() OVER () AS", identifier(ROW), "FROM rows"))
-    given = {"rows": Relation(arrow=Table.from_arrow(rows))}
-    columns = engine.describe(select, given)
-    files = engine.sql(select, given, into)
-    return Relation(columns=columns, files=tuple(str(into / file.path) for file in files))
-
-
 def _expect_columns(model: Model, features: Sequence[Column], rows: Relation) -> None:
-    there = [column.name for column in rows.columns if column.name != ROW]
+    there = [column.name for column in rows.columns]
     label = model.label
     wanted = [(name, "label") for name in (label.value, label.at, label.known)]
     wanted += [(column.name, "features") for column in features] + [(name, "slices") for name in model.slices]
@@ -148,7 +137,7 @@ def _scored(
 ) -> Scored:
     sliced = [f"{identifier(name)} AS {identifier(f'slice.{name}')}" for name in model.slices]
     wanted = ", ".join((f"{columns.at} AS at", f"{columns.label} AS {identifier(LABEL)}", *sliced))
-    select = " ".join(("SELECT", wanted, "FROM rows WHERE", where, "ORDER BY", identifier(ROW)))
+    select = sql("SELECT", wanted, "FROM rows WHERE", where)
     table = Table.from_arrow(engine.query(select, {"rows": rows}))
     return Scored(
         table.column("at").to_numpy(),

@@ -25,7 +25,6 @@ _NUMBERS = frozenset(
         *("UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE"),
     }
 )
-ROW = "_row"
 LABEL = "_label"
 
 
@@ -74,16 +73,13 @@ class Preparation:
         engine: Engine,
         *,
         where: str = "true",
-        order: str | None = None,
         label: str | None = None,
     ) -> Matrix:
-        """Encode a relation's rows; `where`, `order` and `label` are SQL over its columns."""
+        """Encode a relation's rows, in their order; `where` and `label` are SQL over its columns."""
         wanted = [self._encoded(name) for name in self.names]
         if label is not None:
             wanted.append(f"{label} AS {identifier(LABEL)}")
         parts = ["SELECT", ", ".join(wanted), "FROM rows WHERE", where]
-        if order is not None:
-            parts += ["ORDER BY", order]
         table = Table.from_arrow(engine.query(" ".join(parts), {"rows": rows}))
         return Matrix(table, self.names, {name: len(values) for name, values in self.categories.items()})
 
@@ -103,9 +99,7 @@ class Preparation:
 
     @cached_property
     def _encoders(self) -> tuple[Callable[[Any], float], ...]:
-        return tuple(
-            _category(self.categories[name]) if name in self.categories else _number for name in self.names
-        )
+        return tuple(_category(self.categories[name]) if name in self.categories else _number for name in self.names)
 
 
 def _number(value: Any) -> float:

@@ -1,16 +1,18 @@
 """Splits labelled rows by time, so that no row learns from what was not known yet.
 
 The parts end on whole days. The test is the newest `validate.test` days, the day of the newest labelled row
-included; `early_stop` is the span before it; training is everything earlier. Days are UTC days; where the spans are not
-whole days, the rule goes by whole hours, minutes or seconds. A row trains only if its label was known before
-`early_stop` starts, and stops training only if its label was known before the test starts.
+included; `early_stop` is the span before it; training is everything earlier. Days are days of `validate.zone`;
+where the spans are not whole days, the rule goes by whole hours, minutes or seconds. A row trains only if its
+label was known before `early_stop` starts, and stops training only if its label was known before the test starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from arro3.core import Table
 
@@ -18,7 +20,7 @@ from lichen.errors import FoundWrong, SystemFailed
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import identifier, literal
 from lichen.ports import Engine, Relation
-from lichen.spec import Model
+from lichen.spec import Model, Validation
 
 PARTS = ("train", "early_stop", "test")
 _UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000)
@@ -140,11 +142,7 @@ def split(model: Model, rows: Relation, columns: Labelled, engine: Engine) -> Sp
             why=f"`{model.label.value}`, `{model.label.at}` or `{model.label.known}` is null in every row",
             fix="look at the label table and at the sources it reads",
         )
-    spans = microseconds(model.validate_.early_stop), microseconds(model.validate_.test)
-    unit = next((unit for unit in _UNITS if not any(span % unit for span in spans)), 1)
-    end = (last // unit + 1) * unit
-    test = end - spans[1]
-    early_stop = test - spans[0]
+    early_stop, test, end = cuts(last, model.validate_)
     counts = _counts(rows, columns.part(early_stop, test), engine)
     made = Split(
         early_stop,
@@ -155,6 +153,25 @@ def split(model: Model, rows: Relation, columns: Labelled, engine: Engine) -> Sp
     )
     _expect_rows(model, made, found.column("oldest").to_pylist()[0])
     return made
+
+
+def cuts(last: int, spans: Validation) -> tuple[int, int, int]:
+    """Where early stopping, the test and the time after it start, by the newest labelled row's `at`.
+
+    All in microseconds. Whole days are days of the spans' zone: one with a change of clocks has 23 or 25 hours.
+    """
+    early, test = microseconds(spans.early_stop), microseconds(spans.test)
+    unit = next((unit for unit in _UNITS if not any(span % unit for span in (early, test))), 1)
+    if unit != _UNITS[0]:
+        end = (last // unit + 1) * unit
+        return end - test - early, end - test, end
+    zone = ZoneInfo(spans.zone)
+    newest = datetime.fromtimestamp(last // 1_000_000, zone)
+    # Arithmetic on an aware instant of one zone goes by its clock, so that days keep starting at midnight.
+    midnight = datetime(newest.year, newest.month, newest.day, tzinfo=zone) + timedelta(days=1)
+    starts = (midnight - spans.test - spans.early_stop, midnight - spans.test, midnight)
+    early_at, test_at, end_at = (int(start.timestamp()) * 1_000_000 for start in starts)
+    return early_at, test_at, end_at
 
 
 def _counts(rows: Relation, part: str, engine: Engine) -> dict[str, int]:

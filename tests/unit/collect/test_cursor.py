@@ -17,7 +17,7 @@ def _source(cursor="c", **keys):
 
 def _newest(stage, engine, values, kind, cursor="c"):
     name = cursor.replace('"', '""')
-    rows = stage(f"SELECT CAST(v AS {kind}) AS \"{name}\" FROM (VALUES {values}) AS t(v)").relation
+    rows = stage(f'SELECT CAST(v AS {kind}) AS "{name}" FROM (VALUES {values}) AS t(v)').relation
     return newest(_source(cursor), rows, NOW, engine)
 
 

@@ -31,7 +31,7 @@ def test_rows_are_staged_with_their_place_and_rejects_told_apart(read, fetch):
     source = _source(path="s.csv", contract={"columns": {"n": {"type": "bigint"}}})
     got = read("n,t\n1,a\nx,b\n3,c\n4.5,d\n5,e\n", source)
     assert got.columns == (Column("n", "BIGINT"), Column("t", "VARCHAR"))
-    assert fetch(got.staged.relation, 'SELECT n, t, _row, parse_filename(_file) FROM r') == [
+    assert fetch(got.staged.relation, "SELECT n, t, _row, parse_filename(_file) FROM r") == [
         (1, "a", 1, "s.csv"),
         (3, "c", 3, "s.csv"),
         (5, "e", 5, "s.csv"),

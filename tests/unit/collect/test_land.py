@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -88,6 +90,6 @@ def test_however_rows_are_split_the_same_rows_are_there_in_the_same_order(landed
     whole = landed([], rows)
     there = []
     edges = [0, *sorted(cuts), len(rows)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         there = landed(there, rows[min(start, len(rows)) : end])
     assert there == whole

@@ -21,8 +21,9 @@ def test_staged_rows_of_none_are_still_a_relation(stage, fetch):
 
 
 def test_a_failure_leaves_no_staging(tables):
-    with pytest.raises(KeyboardInterrupt), staging(tables.staging("t")) as folder:
-        (folder / "part-0.parquet").write_bytes(b"half")
+    folder = tables.staging("t")
+    (folder / "part-0.parquet").write_bytes(b"half")
+    with pytest.raises(KeyboardInterrupt), staging(folder):
         raise KeyboardInterrupt
     assert not folder.exists()
     with staging(tables.staging("t")) as folder:

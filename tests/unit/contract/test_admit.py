@@ -11,7 +11,6 @@ from lichen.ports import DataFile, Relation
 from lichen.spec import Contract
 
 
-
 @pytest.fixture
 def rejects(engine):
     def make(count):
@@ -106,7 +105,9 @@ def test_rows_that_do_not_balance_are_a_defect():
         "  why: rows would be lost or doubled; nothing was released\n"
         "  fix: this is a defect of Lichen: report it with the command and the log"
     )
-    whole = merged(Admitted((), (), (Breach("n", "bad", 1, 2, True),), 4), (file, file), (), deduplicated=3, already_there=5)
+    whole = merged(
+        Admitted((), (), (Breach("n", "bad", 1, 2, True),), 4), (file, file), (), deduplicated=3, already_there=5
+    )
     assert whole.facts("source.t") == {
         "balance": {"read": 9, "kept": 6, "quarantined": 0, "deduplicated": 3},
         "breaches": [{"column": "n", "reason": "bad", "rows": 1, "of": 2}],

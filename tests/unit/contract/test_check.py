@@ -56,7 +56,8 @@ def test_a_null_share_is_told_with_its_bound(broken):
         ("DECIMAL(12,2)", "(0.10)", "(0.09)", [0.1, 9], "[0.1, 9]"),
         ("VARCHAR", "('b'), ('c')", "('a'), ('d')", ["b", "c"], "[b, c]"),
         ("VARCHAR", "('it''s')", "('is')", ["it's", "it's"], "[it's, it's]"),
-        ("TIMESTAMPTZ", "('2020-01-01 00:00Z')", "('2019-12-31 23:59Z')", ["2020-01-01", "2021-01-01"], "[2020-01-01, 2021-01-01]"),
+        ("TIMESTAMPTZ", "('2020-01-01 00:00Z')", "('2019-12-31 23:59Z')", ["2020-01-01", "2021-01-01"],
+         "[2020-01-01, 2021-01-01]"),
         ("DATE", "('2020-01-01')", "('2019-12-31')", ["2020-01-01", "2021-01-01"], "[2020-01-01, 2021-01-01]"),
         ("BIGINT", "(1234567)", "(1234568)", [0, 1234567], "[0, 1234567]"),
     ],
@@ -78,7 +79,9 @@ def test_only_accepted_values_are_kept_and_null_is_none_of_them(broken):
     flags = "SELECT unnest([true, false, NULL]) AS f"
     assert broken(flags, **_one("f", accepted=[True])) == [("f", "it is none of: true", 1, 3)]
     numbers = "SELECT unnest(range(9)) AS n"
-    assert broken(numbers, **_one("n", accepted=list(range(8)))) == [("n", "it is none of: 0, 1, 2, 3, 4, 5 and 2 more", 1, 9)]
+    assert broken(numbers, **_one("n", accepted=list(range(8)))) == [
+        ("n", "it is none of: 0, 1, 2, 3, 4, 5 and 2 more", 1, 9)
+    ]
 
 
 def test_keys_are_whole_and_come_once(broken):
@@ -99,7 +102,9 @@ def test_no_rows_break_nothing(broken):
     assert broken("SELECT 1 AS n") == []
 
 
-@pytest.mark.parametrize("name", ['weird ""name""', "order", "rows", "group", "zeit_ü", "select", "более", "_row_place", "total"])
+@pytest.mark.parametrize(
+    "name", ['weird ""name""', "order", "rows", "group", "zeit_ü", "select", "более", "_row_place", "total"]
+)
 def test_any_column_name_will_do(broken, name):
     quoted = '"' + name.replace('"', '""') + '"'
     rows = f"SELECT v AS {quoted} FROM (VALUES (1), (1), (NULL), (9)) AS t(v)"

@@ -71,7 +71,8 @@ def test_a_share_that_is_broken_blames_no_row(divide):
 
 
 @pytest.mark.parametrize(
-    "name", ['weird ""name""', "order", "rows", "group", "_place", "_CLEAN", "_columns", "_reasons", "zeit_ü", "it's", "file"]
+    "name",
+    ['weird ""name""', "order", "rows", "group", "_place", "_CLEAN", "_columns", "_reasons", "zeit_ü", "it's", "file"],
 )
 def test_any_column_name_will_do(divide, name):
     quoted = '"' + name.replace('"', '""') + '"'
@@ -93,8 +94,10 @@ def test_a_tables_own_columns_row_and_file_are_not_its_provenance(divide):
 
 def test_the_raw_row_is_json_whatever_its_values(divide):
     rows = (
-        "SELECT 'nan'::DOUBLE AS d, '-inf'::FLOAT AS f, TIMESTAMPTZ '2020-01-01 00:00Z' AS at, DATE '2020-01-01' AS day, "
-        "'\\xAA'::BLOB AS b, [1, NULL] AS list, {'a': 'q\"'} AS struct, MAP {'k': 1} AS map, 12345678901234567890::DECIMAL(38,0) AS big, "
+        "SELECT 'nan'::DOUBLE AS d, '-inf'::FLOAT AS f, TIMESTAMPTZ '2020-01-01 00:00Z' AS at, "
+        "DATE '2020-01-01' AS day, "
+        "'\\xAA'::BLOB AS b, [1, NULL] AS list, {'a': 'q\"'} AS struct, MAP {'k': 1} AS map, "
+        "12345678901234567890::DECIMAL(38,0) AS big, "
         "'tab\t\n\"ü' AS text, true AS flag, NULL::VARCHAR AS nothing, 2.5::DOUBLE AS half, NULL::DOUBLE AS none"
     )
     _, ((_, _, _, raw),) = divide(rows, columns={"flag": {"accepted": [False]}})
@@ -108,7 +111,9 @@ def test_the_raw_row_is_json_whatever_its_values(divide):
 def test_rejects_and_broken_rows_stand_in_the_order_of_the_source(stage, engine, tables, fetch):
     staged = stage("SELECT * FROM (VALUES (1), (99), (2)) AS t(n)", numbered=True)
     rejects = Table.from_arrow(
-        engine.query("SELECT 'f.csv' AS _file, 1::BIGINT AS _row, 'n' AS \"column\", 'no number' AS reason, 'x' AS raw", {})
+        engine.query(
+            "SELECT 'f.csv' AS _file, 1::BIGINT AS _row, 'n' AS \"column\", 'no number' AS reason, 'x' AS raw", {}
+        )
     )
     promised = promises(Contract.model_validate({"columns": {"n": {"range": [0, 10]}}}), (), staged.columns)
     folder = tables.staging("t")
@@ -122,7 +127,7 @@ def test_rejects_and_broken_rows_stand_in_the_order_of_the_source(stage, engine,
 
 def test_rows_met_again_are_gathered_once(stage, engine, tables, fetch):
     def aside(values):
-        return stage(f"SELECT * FROM (VALUES {values}) AS t(file, row, \"column\", reason, raw)").relation
+        return stage(f'SELECT * FROM (VALUES {values}) AS t(file, row, "column", reason, raw)').relation
 
     first, again = "('f', 1, 'n', 'bad', 'x')", "('f', 1, 'n', 'bad', 'x'), ('f', 2, NULL, 'bad', 'y')"
     folder = tables.staging("t")

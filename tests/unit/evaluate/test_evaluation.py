@@ -17,7 +17,7 @@ from lichen.evaluate.card import card
 from lichen.evaluate.evaluation import calibration, evaluate
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.clock import SystemClock
-from lichen.ports import Column
+from lichen.ports import Column, Relation
 from lichen.spec import Model
 from lichen.train.fit import Trained, train
 
@@ -51,7 +51,7 @@ def trained_by(asked: Model, folder: Path) -> Trained:
     rows = Table.from_arrow(session.sql(ROWS))
     engine = DuckDBEngine(scratch=folder / "scratch")
     features = FeatureSet((), (), (), FEATURES)
-    return train(asked, features, rows, LightGBMLearner(), engine, folder / "artifacts", clock=SystemClock())
+    return train(asked, features, Relation(arrow=rows), LightGBMLearner(), engine, folder / "artifacts", clock=SystemClock())
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from lichen.backends.lightgbm import LightGBMLearner
 from lichen.evaluate.evaluation import evaluate
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.clock import SystemClock
-from lichen.ports import Column
+from lichen.ports import Column, Relation
 from lichen.spec import Model
 from lichen.train.fit import train
 
@@ -50,7 +50,7 @@ def test_bike_rentals_of_the_last_month_are_told_from_the_weather(hours: Path, t
     )
     features = FeatureSet((), (), (), tuple(Column(f"v.{name}", "DOUBLE") for name in COLUMNS))
     engine = DuckDBEngine(scratch=tmp_path / "scratch")
-    trained = train(model, features, rows, LightGBMLearner(), engine, tmp_path / "kept", clock=SystemClock())
+    trained = train(model, features, Relation(arrow=rows), LightGBMLearner(), engine, tmp_path / "kept", clock=SystemClock())
     found = evaluate(model, trained)
     december = session.sql(f"SELECT count(*) FROM read_csv('{hours}') WHERE dteday >= '2012-12-02'").fetchall()
     assert trained.split.rows["test"] == december[0][0]

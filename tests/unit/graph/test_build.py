@@ -1,3 +1,5 @@
+# ruff: noqa: E501, ISC004 (texts in a table are read line by line, and never broken)
+
 from __future__ import annotations
 
 import pytest

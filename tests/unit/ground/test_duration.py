@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -25,7 +26,9 @@ def test_spans(text: str, span: timedelta) -> None:
     assert parse_duration(text) == span
 
 
-@pytest.mark.parametrize("text", ["", " ", "5", "h", "1.5h", "-1h", "1M", "1H", "1 year", "1h,", "٣h", "1" * 5000 + "s"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "5", "h", "1.5h", "-1h", "1M", "1H", "1 year", "1h,", "٣h", "1" * 5000 + "s"]
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write a whole number and a unit: 90s, 5m, 3h, 28d, 2w"):
         parse_duration(text)
@@ -48,7 +51,5 @@ def test_seconds_come_back(seconds: int) -> None:
 
 @given(st.text(alphabet="0123456789 smhdwx.-", max_size=30))
 def test_any_text_gives_a_positive_span_or_a_value_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert parse_duration(text) > timedelta(0)
-    except ValueError:
-        pass

@@ -1,3 +1,5 @@
+# ruff: noqa: ISC004 (texts in a table are read line by line)
+
 from __future__ import annotations
 
 import errno

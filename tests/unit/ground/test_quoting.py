@@ -61,7 +61,9 @@ def test_duckdb_reads_back_what_was_quoted(connection, name: str, value: object)
 def test_a_float_is_a_double_to_the_bit(connection, value: float) -> None:
     kind, found = connection.execute(f"SELECT typeof({literal(value)}), {literal(value)}").fetchone()
     assert kind == "DOUBLE"
-    assert math.isnan(found) if math.isnan(value) else (found, math.copysign(1, found)) == (value, math.copysign(1, value))
+    assert (
+        math.isnan(found) if math.isnan(value) else (found, math.copysign(1, found)) == (value, math.copysign(1, value))
+    )
 
 
 def test_a_float_of_numpy_is_a_float() -> None:

@@ -13,7 +13,7 @@ VALUE = "hunter2-canary"
 
 
 @pytest.mark.parametrize(
-    "show", [str, repr, "{}".format, "{:>40}".format, "{!r}".format, "%s".__mod__, lambda s: f"{[s]} {({'k': s})}"]
+    "show", [str, repr, "{}".format, "{:>40}".format, "{!r}".format, "%s".__mod__, lambda s: f"{[s]} { ({'k': s}) }"]
 )
 def test_no_way_of_showing_shows_it(show) -> None:
     shown = show(Secret(VALUE))

@@ -13,8 +13,9 @@ from arro3.core import Table
 from lichen.contract.admit import quarantine_table
 from lichen.contract.quarantine import SET_ASIDE
 from lichen.graph.build import build_graph
-from lichen.graph.version import Version
+from lichen.graph.version import Version, relation_name
 from lichen.ground.clock import FixedClock
+from lichen.ground.digest import digest
 from lichen.ports import Relation
 from lichen.run.relations import make_source, make_table
 from lichen.run.release import Release, Releases
@@ -63,6 +64,18 @@ class World:
         asset, project = self._asset(f"table.{name}")
         version = make_table(asset, {key: self.versions[key] for key in asset.inputs}, project, self.workshop)
         self.versions[asset.id] = version
+        return version
+
+    def put(self, asset: str, select: str, aside: str | None = None) -> Version:
+        """A version made of a SELECT's rows; `aside` gives the rows of its quarantine."""
+        engine, tables, name = self.workshop.engine, self.workshop.tables, relation_name(asset)
+        kept = []
+        for folder, text in ((name, select), (quarantine_table(name), aside)):
+            staging = tables.staging(folder)
+            kept.append(tables.adopt(folder, staging, engine.sql(text, {}, staging) if text else ()))
+        own = digest([select, aside])[:16]
+        version = Version(asset, own, own, {}, engine.describe(select, {}), *kept)
+        self.versions[asset] = version
         return version
 
     def rows(self, version: Version, select: str = "FROM r") -> list[tuple[Any, ...]]:

@@ -38,8 +38,36 @@ def test_words_that_are_values(text: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["yes", "NO", "on", "off", "y", "n", "tRUE", "nil", "007", "0x1f", "0o7", "1_000", "1:30", "12:30:45", "2013-01-01"]
-    + ["2013-02-30", "=", "<<", "1e", ".", "-", "+", "1.2.3", "٣", "9" * 30, "inf", "nan", "NA"],
+    [
+        "yes",
+        "NO",
+        "on",
+        "off",
+        "y",
+        "n",
+        "tRUE",
+        "nil",
+        "007",
+        "0x1f",
+        "0o7",
+        "1_000",
+        "1:30",
+        "12:30:45",
+        "2013-01-01",
+        "2013-02-30",
+        "=",
+        "<<",
+        "1e",
+        ".",
+        "-",
+        "+",
+        "1.2.3",
+        "٣",
+        "9" * 30,
+        "inf",
+        "nan",
+        "NA",
+    ],
 )
 def test_words_that_stay_text(text: str) -> None:
     assert plain(text) == text

@@ -9,7 +9,7 @@ from arro3.core import Table
 from lichen.backends.lightgbm import LightGBMLearner
 from lichen.backends.sklearn import ForestLearner, LogisticLearner
 from lichen.errors import FoundWrong
-from lichen.ports import Engine
+from lichen.ports import Engine, Relation
 from lichen.train.artifact import load
 from lichen.train.fit import Trained, compiled, score, train
 
@@ -23,7 +23,7 @@ def learn(
 ) -> Trained:
     params = {"lightgbm": {"num_iterations": 20, "min_data_in_leaf": 5}, "forest": {"n_estimators": 10}}
     asked = model(learner=learner, **{"params": params.get(learner, {}), **changes})
-    return train(asked, feature_set(), rows(2400, wrap), LEARNERS[learner](), engine, folder, clock=CLOCK)
+    return train(asked, feature_set(), Relation(arrow=rows(2400, wrap)), LEARNERS[learner](), engine, folder, clock=CLOCK)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

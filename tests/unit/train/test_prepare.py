@@ -34,7 +34,7 @@ def test_a_batch_and_its_rows_are_encoded_alike(engine: Engine, held: Held) -> N
     names = ", ".join(f'"{name}"' for name in made.names)
     table = Table.from_arrow(engine.query(f"SELECT {names} FROM rows ORDER BY i", {"rows": rows}))
     raw = zip(*(table.column(name).to_pylist() for name in made.names), strict=True)
-    batch = as_rows(made.matrix(rows, engine, order="i"))
+    batch = as_rows(made.matrix(rows, engine))
     assert len(batch) == 2400
     assert all(same(made.row(values), expected) for values, expected in zip(raw, batch, strict=True))
 
@@ -54,7 +54,7 @@ def test_categories_come_from_the_rows_asked_for_most_frequent_first(engine: Eng
         "AS \"v.carrier\", i FROM rows")
     made = prepare((FEATURES[4],), rows, engine, where="i < 50")
     assert made.categories == {"v.carrier": ("often", "", "rare")}
-    assert as_rows(made.matrix(rows, engine, where="i IN (0, 7, 20, 70)", order="i")) == [[2], [1], [0], [-1]]
+    assert as_rows(made.matrix(rows, engine, where="i IN (0, 7, 20, 70)")) == [[2], [1], [0], [-1]]
 
 
 def test_more_categories_than_are_kept_are_counted(engine: Engine, held: Held) -> None:

@@ -74,7 +74,9 @@ def test_a_table_of_no_rows_is_a_table(built, fetch):
     assert fetch(staged.relation) == []
 
 
-@pytest.mark.parametrize("text", ["SELECT id FROM events;", "SELECT id FROM events -- all", "\n\n  FROM events SELECT id ;\n\n"])
+@pytest.mark.parametrize(
+    "text", ["SELECT id FROM events;", "SELECT id FROM events -- all", "\n\n  FROM events SELECT id ;\n\n"]
+)
 def test_a_semicolon_and_a_comment_at_the_end_do_no_harm(built, text):
     assert built(text).rows == 1
 

@@ -44,7 +44,7 @@ def refused(check):
         "",
         "time: seen_at\nknown: seen_at",
         "time: seen_at\nknown: seen_at + INTERVAL 1 HOUR",
-        "known: greatest(seen_at, \"order\")",
+        'known: greatest(seen_at, "order")',
         "time: timezone('Europe/Berlin', clock)\nknown: '\"order\" -- when it was asked'",
     ],
 )
@@ -81,4 +81,6 @@ def test_an_expression_that_cannot_be_computed_is_refused_with_near_names(refuse
 
 
 def test_a_column_named_by_a_word_of_sql_is_told_how_to_write(refused):
-    assert refused("known: order").endswith("""fix: `order` is a word of SQL too: write it as a name, known: '"order"'""")
+    assert refused("known: order").endswith(
+        """fix: `order` is a word of SQL too: write it as a name, known: '"order"'"""
+    )

@@ -1,0 +1,290 @@
+"""One reading of a source's files: its columns, its good rows as batches, and its rejects."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lichen.backends.casting import Casts, guesses
+from lichen.backends.duckdb_errors import kind_of, translated
+from lichen.backends.duckdb_session import connect, stoppable
+from lichen.backends.files_formats import Source, csv_source, json_source, parquet_source
+from lichen.backends.files_options import Options
+from lichen.backends.places import Place, places, unpacked
+from lichen.backends.records import RAW
+from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage, did_you_mean
+from lichen.ground.files import system_failures
+from lichen.ground.quoting import identifier, literal, sql
+from lichen.ground.stream import Stream
+from lichen.ports import Arrow, Column
+
+FIRST_BYTES = 8 << 20
+"""How much of a packed or remote file is looked into for its columns."""
+
+_FIRST_LOOK = 500
+_BESIDES = (Column("_row", "BIGINT"), Column("_file", "VARCHAR"))
+_REJECT = tuple(Column(n, "BIGINT" if n == "_row" else "VARCHAR") for n in ("_file", "_row", "column", "reason", "raw"))
+
+
+class Reading:
+    """A DuckDB session and a scratch folder for one reading; both are gone when it is closed or forgotten."""
+
+    def __init__(self, options: Options, types: Mapping[str, str], since: tuple[str, str] | None = None) -> None:
+        self._options, self._types, self._since = options, dict(types), since
+        self._places = [(place, place.facts()) for place in places(options.path)]
+        self._scratch = Path(tempfile.mkdtemp(prefix="lichen-"))
+        self._clean_up = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self._columns: tuple[Column, ...] | None = None
+        self._finished = False
+        self._duckdb = connect(self._scratch / "spill")
+        shown = ", ".join(f"{identifier(column.name)} {column.type}" for column in _REJECT)
+        self._run(f"CREATE TABLE rejects ({shown})")
+
+    def close(self) -> None:
+        """Free the session and remove the scratch folder."""
+        self._duckdb.close()
+        self._clean_up()
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the first file, found in its first records; the rest of it is not looked into."""
+        if self._columns is None:
+            with self._first_source() as source:
+                self._columns = self._find_columns(source)
+        return self._columns
+
+    @cached_property
+    def schema(self) -> Any:
+        """The Arrow schema of the good rows."""
+        return self._schema_of((*self.columns(), *_BESIDES))
+
+    def batches(self) -> Iterator[Any]:
+        """The good rows of all files; the others are kept as rejects."""
+        for place, facts in self._places:
+            with self._unchanged(place, facts), unpacked(place, self._scratch / "unpacked") as members:
+                for name, path in members:
+                    yield from self._good(self._source(name, path))
+        self._finished = True
+
+    def rejects(self) -> Arrow:
+        """The records that could not be read; asked for after the rows have been read to their end."""
+        if not self._finished:
+            raise WrongUsage("LCH-2208", "rejects were asked for before all rows were read", fix="read `rows` first")
+        names = ", ".join(identifier(column.name) for column in _REJECT)
+        select = sql("SELECT", names, "FROM rejects ORDER BY ALL")
+        return Stream(self._schema_of(_REJECT), lambda: self._stream(select))
+
+    # ------------------------------------------------------------------------------------------ statements
+
+    def _run(self, statement: str) -> list[tuple[Any, ...]]:
+        # A cursor each: a connection serves one unfinished result at a time, and the rows' stream is one.
+        cursor = self._duckdb.cursor()
+        answer: list[tuple[Any, ...]] = stoppable(cursor, lambda: cursor.execute(statement).fetchall())
+        return answer
+
+    def _stream(self, select: str) -> Iterator[Any]:
+        from arro3.core import RecordBatchReader
+
+        cursor = self._duckdb.cursor()
+        reader = stoppable(cursor, lambda: RecordBatchReader.from_stream(cursor.sql(select)))
+        while (batch := stoppable(cursor, lambda: next(reader, None))) is not None:
+            yield batch
+
+    def _schema_of(self, columns: Sequence[Column]) -> Any:
+        from arro3.core import RecordBatchReader
+
+        cells = ", ".join(f"CAST(NULL AS {column.type}) AS {identifier(column.name)}" for column in columns)
+        return RecordBatchReader.from_stream(self._duckdb.cursor().sql(sql("SELECT", cells, "LIMIT 0"))).schema
+
+    # ------------------------------------------------------------------------------------------ one file
+
+    @contextmanager
+    def _unchanged(self, place: Place, facts: str) -> Iterator[None]:
+        """Refuse what was read of a file that changed meanwhile: a reading looks at it more than once."""
+        try:
+            with translated({}, ""):
+                yield
+        except LichenError:
+            self._demand_unchanged(place, facts)
+            raise
+        self._demand_unchanged(place, facts)
+
+    def _demand_unchanged(self, place: Place, facts: str) -> None:
+        now = place.facts()
+        if now != facts:
+            raise SystemFailed(
+                "LCH-3105",
+                f"`{place.name}` changed while it was read",
+                why="its size and time of change were"
+                f"{facts.removeprefix(place.name)} and are{now.removeprefix(place.name)}",
+                fix="run again once it is written; who writes elsewhere and renames never shows half a file",
+            )
+
+    @contextmanager
+    def _first_source(self) -> Iterator[Source]:
+        place, facts = self._places[0]
+        for most in (FIRST_BYTES, None):
+            with self._unchanged(place, facts), unpacked(place, self._scratch / "first", most) as members:
+                name, path = members[0]
+                # What a Parquet file holds is told at its end.
+                cut = most is not None and path.is_relative_to(self._scratch)
+                if not cut or self._format_of(name, path) != "parquet":
+                    yield self._source(name, path, most)
+                    return
+
+    def _format_of(self, name: str, path: Path) -> str:
+        return self._options.format_of(path.name if path.suffix else name)
+
+    def _source(self, name: str, path: Path, most: int | None = None) -> Source:
+        kind = self._format_of(name, path)
+        if kind == "parquet":
+            return parquet_source(name, path, self._run)
+        path = self._in_utf8(name, path, most)
+        if kind == "json":
+            return json_source(name, path, list(self._types), self._run)
+        return csv_source(name, path, self._options.layout_of(kind), self._options, list(self._types))
+
+    def _in_utf8(self, name: str, path: Path, most: int | None) -> Path:
+        encoding = self._options.encoding
+        if encoding == "utf-8":
+            return path
+        target = self._scratch / "utf8"
+        try:
+            with (
+                system_failures(f"write `{name}` in UTF-8", target),
+                open(path, encoding=encoding, newline="") as source,
+                open(target, "w", encoding="utf-8", newline="") as out,
+            ):
+                shutil.copyfileobj(io.StringIO(source.read(most)) if most else source, out)
+        except UnicodeError as wrong:
+            raise FoundWrong(
+                "LCH-2209", f"`{name}` is not written in {encoding}", why=str(wrong), fix="correct `encoding`"
+            ) from None
+        return target
+
+    # ------------------------------------------------------------------------------------------ its columns
+
+    def _find_columns(self, source: Source) -> tuple[Column, ...]:
+        for name in self._types:
+            if name not in source.types:
+                raise _missing(source, name)
+        if self._since is not None and self._since[0] not in source.types:
+            raise _missing(source, self._since[0])
+        found = dict(source.types)
+        if source.sniffed:
+            asked = [at for at, name in enumerate(source.types) if name not in self._types]
+            names = list(source.types)
+            found |= {names[at]: kind for at, kind in self._guess(source, asked).items()}
+        return tuple(Column(name, self._types.get(name) or found[name]) for name in source.types)
+
+    def _guess(self, source: Source, asked: Sequence[int]) -> dict[int, str]:
+        """The narrowest type that all values of each cell fit; what a first look rules out is not looked at again."""
+        left = [(at, kind) for at in asked for kind in guesses(f"c{at}", self._options.notation)]
+        for look in (f"LIMIT {_FIRST_LOOK}", ""):
+            if not left:
+                return {}
+            asking = []
+            for at, kind in left:
+                fits = guesses(f"c{at}", self._options.notation)[kind]
+                some = f"count(c{at}) > 0 AND " if not look else ""
+                asking.append(f"{some}coalesce(bool_and({fits}), true)")
+            (answers,) = self._run(sql("SELECT", ", ".join(asking), "FROM (FROM (", source.sample, ")", look, ")"))
+            left = [pair for pair, fits in zip(left, answers, strict=True) if fits]
+        found: dict[int, str] = {}
+        for at, kind in left:
+            found.setdefault(at, kind)
+        return found
+
+    # ------------------------------------------------------------------------------------------ its rows
+
+    def _casts(self, source: Source) -> Casts:
+        columns, names = self.columns(), list(source.types)
+        for column in columns:
+            if column.name not in source.types:
+                raise _missing(source, column.name)
+        known = {column.name for column in columns}
+        for name in source.types:
+            if name not in known and source.same_for_all:
+                raise FoundWrong(
+                    "LCH-2214", f"`{source.name}` has a column `{name}` that `{self._places[0][0].name}` has not",
+                    why="the files of a source have the same columns", fix="make it a source of its own",
+                )  # fmt: skip
+        cells = tuple(f"c{names.index(column.name)}" for column in columns)
+        types = tuple(source.types[column.name] for column in columns)
+        return Casts(columns, cells, types, self._options.notation)
+
+    def _good(self, source: Source) -> Iterator[Any]:
+        last = 0
+        try:
+            for batch in self._stream(self._judged(source, 0)):
+                last = int(batch.column(len(self.columns()))[-1].as_py())
+                yield self._without_rejects(batch)
+        except Exception as malformed:
+            if source.divide is None or kind_of(malformed) != "Invalid Input":
+                raise
+        else:
+            return
+        # DuckDB stops at a record it cannot read; from there on the records are told apart one by one.
+        apart, rejected = source.divide(self._scratch)
+        self._run(sql("INSERT INTO rejects FROM (", rejected, f") WHERE _row > {last}"))
+        for batch in self._stream(self._judged(apart, last)):
+            yield self._without_rejects(batch)
+
+    def _judged(self, source: Source, after: int) -> str:
+        """The records beyond `after`: values, number and file, then whether each is a reject, its column, why, its text."""
+        casts = self._casts(source)
+        cast = sql("SELECT *,", casts.values(), "FROM (", source.sql, ")")
+        bad = f"({source.malformed} OR {casts.faulty()}) AS _bad"
+        judged = sql("SELECT *,", bad, "FROM (", cast, f") WHERE CAST(_row AS BIGINT) > {after}")
+        told = [f"CASE WHEN {source.malformed} THEN 'the line is not a JSON object' END", *casts.reasons()]
+        columns = f"nullif(concat_ws(', ', NULL, {', '.join(casts.wrong_columns() or ['NULL'])}), '')"
+        shown = [
+            *(f"v{at}" for at in range(len(casts.columns))),
+            "CAST(_row AS BIGINT)",
+            literal(source.name),
+            "CAST(_bad AS TINYINT)",
+            f"CASE WHEN _bad THEN {columns} END",
+            f"CASE WHEN _bad THEN left(concat_ws('; ', {', '.join(told)}), {RAW}) END",
+            f"CASE WHEN _bad THEN left({source.raw}, {RAW}) END",
+        ]
+        named = ", ".join(f"{cell} AS x{at}" for at, cell in enumerate(shown))
+        return sql("SELECT", named, "FROM (", judged, ")", self._wanted())
+
+    def _wanted(self) -> str:
+        if self._since is None:
+            return ""
+        name, value = self._since
+        at = next(at for at, column in enumerate(self.columns()) if column.name == name)
+        kind = self.columns()[at].type
+        return f"WHERE _bad OR v{at} IS NULL OR v{at} >= CAST({literal(value)} AS {kind})"
+
+    def _without_rejects(self, batch: Any) -> Any:
+        import numpy as np
+        from arro3.core import Array, RecordBatch
+
+        width = len(self.columns()) + len(_BESIDES)
+        bad = batch.column(width).to_numpy() != 0
+        if bad.any():
+            self._keep(batch.take(Array.from_numpy(np.flatnonzero(bad))))
+            batch = batch.take(Array.from_numpy(np.flatnonzero(~bad)))
+        return RecordBatch.from_arrays(batch.columns[:width], schema=self.schema)
+
+    def _keep(self, rejects: Any) -> None:
+        cursor = self._duckdb.cursor()
+        cursor.register("rejected", rejects)
+        row = len(self.columns())
+        cells = ", ".join(f"x{at}" for at in (row + 1, row, row + 3, row + 4, row + 5))
+        cursor.execute(sql("INSERT INTO rejects SELECT", cells, "FROM rejected"))
+
+
+def _missing(source: Source, name: str) -> FoundWrong:
+    return FoundWrong(
+        "LCH-2201", f"`{source.name}` has no column `{name}`",
+        why=f"its columns are {', '.join(source.types)}", fix=did_you_mean(name, source.types),
+    )  # fmt: skip

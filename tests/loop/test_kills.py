@@ -1,0 +1,162 @@
+"""`kill -9` at random moments: what was released before stands or what comes after does, and nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from facts import (
+    audit_is_whole,
+    balance_is_whole,
+    face_equals_release,
+    little_is_left_over,
+    one_release,
+    released,
+    tables_hold_what_was_sent,
+)
+from processes import KILLED, Born, Nursery
+from small_project import SmallProject, Visit
+
+from lichen import Project
+from lichen.graph.version import Version
+from lichen.run.execute import RUNS
+
+PHASES = ("collect", "transform", "train", "deploy", "release")
+PHASE = {"feature": "train", "monitor": "deploy"}
+"""Making a feature view or a monitor is a line in the store: their moments count with the stage beside them."""
+
+MOST_ROUNDS_WITHOUT_END = 12
+
+
+class Kills:
+    """Rounds of: send rows, kill runs, let one end, look at everything."""
+
+    def __init__(self, small: SmallProject, nursery: Nursery, seed: int) -> None:
+        self.small, self.nursery, self.random = small, nursery, random.Random(seed)
+        self.phases: Counter[str] = Counter()
+        self.runs: set[str] = set()
+        self.seen: list[str] = []
+        self._complete()
+        self.visits: Version | None = None
+        self.sent: list[Visit] = []
+        self._look()
+        small.grow(10)
+        begun = time.monotonic()
+        assert nursery.lichen(small.root, "run", "--json").code == 0
+        self.span = time.monotonic() - begun
+        self._look()
+
+    @property
+    def kills(self) -> int:
+        return self.phases.total()
+
+    def round(self, attempts: int) -> None:
+        """Send rows, kill up to `attempts` runs, and let one end; a reader looks on."""
+        small = self.small
+        small.grow(self.random.randrange(5, 30))
+        reader = self.nursery.reader(small.root)
+        for _ in range(attempts):
+            if self.random.random() < 0.1:
+                small.grow(self.random.randrange(5, 30))
+            child = self.nursery.start(small.root, "run", "--json")
+            child.wait(self.random.uniform(0, self.span))
+            ended = child.kill()
+            if ended.code == KILLED:
+                self.phases[self._phase()] += 1
+            else:
+                assert ended.code == 0, ended.err + ended.out
+            self._balance()
+        self._complete()
+        self._heard(reader)
+        self._look()
+
+    def _complete(self) -> None:
+        ended = self.nursery.lichen(self.small.root, "run", "--json")
+        assert (ended.code, ended.err) == (0, ""), ended
+        assert ended.facts["held"] == []
+        again = self.nursery.lichen(self.small.root, "run")
+        number = released(self.small.root)[0].number
+        assert (again.code, again.err) == (0, "")
+        assert again.out == f"nothing to do: `prod` is at release {number}, and nothing changed since\n"
+
+    def _heard(self, reader: Born) -> None:
+        """What the reader saw in the meantime: one release at a time, and rows that only become more."""
+        ended = reader.kill()
+        assert (ended.code, ended.err) == (KILLED, ""), ended
+        lines = ended.out.splitlines(keepends=True)
+        whole = [one_release(line) for line in lines if line.endswith("\n")]
+        assert whole, "the reader saw nothing"
+        self.seen += whole
+
+    def _look(self) -> None:
+        small = self.small
+        self._balance()
+        tables_hold_what_was_sent(small)
+        face_equals_release(small.root)
+        audit_is_whole(small.root)
+        little_is_left_over(small.root)
+        self._record_ends()
+
+    def _balance(self) -> None:
+        """A release that came, be it of a run that was killed right after, has met just the rows it must have met."""
+        visits = released(self.small.root)[1]["source.visits"]
+        if self.visits is None or visits.version != self.visits.version:
+            balance_is_whole(self.small, self.visits, self.sent)
+            self.visits, self.sent = visits, list(self.small.sent)
+
+    def _record_ends(self) -> None:
+        """The newest run ended well; each run released at most once."""
+        with Project(self.small.root) as project:
+            runs = [run for _, run in project.workshop.state.scan(RUNS)]
+            released_by = Counter(release.facts["run"] for release in project.history())
+        assert max(runs, key=lambda run: run["started"])["status"] == "done"
+        assert max(released_by.values()) == 1
+
+    def _phase(self) -> str:
+        """Where the kill fell, by what the killed run recorded last."""
+        with Project(self.small.root) as project:
+            runs = {key: run for key, run in project.workshop.state.scan(RUNS) if key not in self.runs}
+            current = project.releases.current("prod")
+        self.runs.update(runs)
+        new = [run for run in runs.values() if run["status"] == "running"]
+        if not new:
+            return "start"
+        run = max(new, key=lambda run: run["started"])
+        steps, done = run["plan"]["steps"], len(run["outcomes"])
+        assert current is not None
+        if done == len(steps):
+            return "release"
+        stage = steps[done]["stage"]
+        return PHASE.get(stage, stage)
+
+
+def _kill(root: Path, nursery: Nursery, *, seed: int, kills: int, attempts: int) -> None:
+    begun = time.monotonic()
+    made = Kills(SmallProject(root, seed=seed), nursery, seed)
+    rounds = 0
+    while made.kills < kills:
+        before = made.kills
+        made.round(attempts)
+        rounds += 1
+        assert made.kills > before or rounds < MOST_ROUNDS_WITHOUT_END, "runs end before they are killed"
+    numbers = len({line for line in made.seen})
+    print(
+        f"\n{made.kills} kills in {rounds} rounds, {time.monotonic() - begun:.0f} s (a run takes {made.span:.1f} s): "
+        + ", ".join(f"{phase} {made.phases[phase]}" for phase in ("start", *PHASES))
+        + f"; {len(made.seen)} looks of a reader at {numbers} states; 0 lost, 0 doubled, 0 torn, 0 stuck"
+    )
+    for phase in PHASES:
+        assert made.phases[phase] >= made.kills / 100, f"only {made.phases[phase]} kills fell into {phase}"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_runs_killed_at_random_moments(seed: int, tmp_path: Path, nursery: Nursery) -> None:
+    _kill(tmp_path, nursery, seed=seed, kills=105, attempts=10)
+
+
+@pytest.mark.soak
+def test_a_thousand_runs_killed_at_random_moments(tmp_path: Path, nursery: Nursery) -> None:
+    _kill(tmp_path, nursery, seed=3, kills=1000, attempts=8)
