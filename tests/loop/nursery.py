@@ -53,6 +53,8 @@ def command_line(task: dict[str, Any]) -> None:
     failpoint._armed = failpoint._parse(task.get("failpoints") or "")
     failpoint._trace = task.get("trace")
     os.environ[failpoint.VARIABLE] = task.get("failpoints") or ""
+    if task.get("trace"):
+        os.environ[failpoint.TRACE] = task["trace"]
     lichen(task["args"], prog_name="lichen")
 
 

@@ -75,7 +75,7 @@ class Nursery:
         """Start `lichen <args>` in a folder."""
         return self._born("start", root, args=args, failpoints=failpoints, trace=str(trace) if trace else None)
 
-    def reader(self, root: Path, *, pause: float = 0.02) -> Born:
+    def reader(self, root: Path, *, pause: float = 0.2) -> Born:
         """Start a process that reads the release over and over."""
         return self._born("read", root, pause=pause)
 

@@ -128,6 +128,8 @@ def _inexact_text(number: str, text: str, value: str, target: str, notation: Not
         return f"({marked}) AND {_rounded(number, value, _DIGITS.get(target, 19), 0)}"
     if sized := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", target):
         return _rounded(number, value, int(sized[1]), int(sized[2]))
+    if target in ("DOUBLE", "FLOAT"):
+        return f"isinf({value}) AND NOT contains(lower({number}), 'inf')"
     if target == "DATE" and notation.date_format is None:
         return f"length({text}) > 10 AND TRY_CAST({text} AS TIMESTAMP) <> {value}"
     if target == "TIMESTAMP" and notation.timestamp_format is None:

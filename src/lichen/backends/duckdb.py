@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lichen.backends.duckdb_errors import translated
+from lichen.backends.duckdb_inputs import Inputs
 from lichen.backends.duckdb_session import connect, stoppable
 from lichen.errors import FoundWrong
 from lichen.ground.files import digest, system_failures
-from lichen.ground.quoting import identifier, literal, sql
+from lichen.ground.quoting import literal, sql
 from lichen.ground.stream import Stream
 from lichen.ground.types import lake_columns, storable
 from lichen.ports import Arrow, Column, DataFile, Relation
@@ -40,7 +41,7 @@ class DuckDBEngine:
 
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns that `sql` would write for a statement; nothing is read but metadata."""
-        with self._session(inputs, select) as session:
+        with self._session(inputs, select) as (session, _):
             columns = _describe(session, _one_select(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
@@ -48,21 +49,21 @@ class DuckDBEngine:
         """The statement's rows, as a stream that is computed while it is read."""
         session = self._open(inputs)
         try:
-            with translated(inputs, select):
-                _register(session, inputs)
+            with translated(tuple(inputs), select):
+                known = Inputs(session, inputs)
                 statement = _one_select(session, select)
                 schema = _schema(session, statement)
         except BaseException:
             session.close()
             raise
-        return Stream(schema, lambda: _batches(session, statement, inputs))
+        return Stream(schema, lambda: _batches(session, statement, known, tuple(inputs)))
 
     def sql(self, select: str, inputs: Mapping[str, Relation], into: Path) -> tuple[DataFile, ...]:
         """Write the statement's rows as one Parquet file in the folder `into`, in the statement's order."""
         target = _new_part(into)
-        with self._session(inputs, select, target) as session:
+        with self._session(inputs, select, target) as (session, known):
             statement = _one_select(session, select)
-            return _write(session, storable(statement, _describe(session, statement)), target)
+            return _write(session, storable(statement, _describe(session, statement)), known, target)
 
     def map_partitions(
         self, function: Callable[[Arrow], Arrow], inputs: Sequence[Relation], into: Path
@@ -76,18 +77,17 @@ class DuckDBEngine:
 
     def file_columns(self, path: str) -> tuple[Column, ...]:
         """The columns of one Parquet file as it is, for the comparison with its table's."""
-        with self._session({}, "", reads=(path,)) as session:
+        with self._session({}, "", reads=(path,)) as (session, _):
             return tuple(Column(*column) for column in _describe(session, f"FROM read_parquet({literal(path)})"))
 
     @contextmanager
     def _session(
         self, inputs: Mapping[str, Relation], select: str, target: Path | None = None, reads: tuple[str, ...] = ()
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
+    ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Inputs]]:
         session = self._open(inputs, target, reads)
         try:
-            with translated(inputs, select, target):
-                _register(session, inputs)
-                yield session
+            with translated(tuple(inputs), select, target):
+                yield session, Inputs(session, inputs)
         finally:
             session.close()
 
@@ -113,38 +113,21 @@ def _schema(session: duckdb.DuckDBPyConnection, statement: str) -> Any:
     return RecordBatchReader.from_stream(session.sql(sql("FROM (\n", statement, "\n) LIMIT 0"))).schema
 
 
-def _batches(session: duckdb.DuckDBPyConnection, statement: str, inputs: Mapping[str, Relation]) -> Iterator[Any]:
+def _batches(
+    session: duckdb.DuckDBPyConnection, statement: str, known: Inputs, names: tuple[str, ...]
+) -> Iterator[Any]:
     """The batches of the statement's rows, each computed when it is asked for."""
     from arro3.core import RecordBatchReader
 
-    with translated(inputs, statement):
+    with translated(names, statement):
         reader = stoppable(session, lambda: RecordBatchReader.from_stream(session.sql(statement)))
     while True:
-        with translated(inputs, statement):
+        with translated(names, statement):
             batch = stoppable(session, lambda: next(reader, None))
+        known.demand_whole()
         if batch is None:
             return
         yield batch
-
-
-def _register(session: duckdb.DuckDBPyConnection, inputs: Mapping[str, Relation]) -> None:
-    for name, relation in inputs.items():
-        if relation.arrow is not None:
-            session.register(name, relation.arrow)
-            continue
-        if not relation.columns:
-            raise ValueError(f"the relation `{name}` has neither columns nor an Arrow stream")
-        if relation.files:
-            # The casts cost nothing where the types agree, and make the declared type hold where they do not.
-            shown = ", ".join(
-                f"CAST({identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in relation.columns
-            )
-            files = f"read_parquet([{', '.join(map(literal, relation.files))}])"
-            rows = sql("SELECT", shown, "FROM", files)
-        else:
-            shown = ", ".join(f"CAST(NULL AS {c.type}) AS {identifier(c.name)}" for c in relation.columns)
-            rows = sql("SELECT", shown, "WHERE false")
-        session.execute(sql("CREATE VIEW", identifier(name), "AS", rows))
 
 
 def _one_select(session: duckdb.DuckDBPyConnection, select: str) -> str:
@@ -174,7 +157,7 @@ def _new_part(into: Path) -> Path:
     return into / f"part-{number}.parquet"
 
 
-def _write(session: duckdb.DuckDBPyConnection, statement: str, target: Path) -> tuple[DataFile, ...]:
+def _write(session: duckdb.DuckDBPyConnection, statement: str, known: Inputs, target: Path) -> tuple[DataFile, ...]:
     # No temporary name: the folder is staging already, and only the target itself may be written.
     copy = (
         f"COPY (\n{statement}\n) TO {literal(str(target))}"
@@ -182,6 +165,7 @@ def _write(session: duckdb.DuckDBPyConnection, statement: str, target: Path) -> 
     )
     try:
         written = stoppable(session, lambda: session.sql(copy).fetchall())
+        known.demand_whole()
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from lichen.errors import FoundWrong, LichenError, SystemFailed, Where, did_you_mean
 from lichen.ground.files import disk_full
-from lichen.ground.stream import Stream
-from lichen.ports import Relation
 
 _CARRIED = re.compile(r"^(?:C Data interface error: |External error: )+")
 _FULL = re.compile(r"no space left|disk full|max_temp_directory_size", re.IGNORECASE)
-_BROKE_OFF = re.compile(r"reading the stream registered as '(.*?)' failed: (.*)", re.DOTALL)
 _UNFIT = frozenset(["Conversion", "Out of Range", "Invalid Input"])
 
 
 @contextmanager
-def translated(inputs: Mapping[str, Relation], select: str, target: Path | None = None) -> Iterator[None]:
-    """Turn DuckDB's errors into ours; an input that broke gives its own error, not DuckDB's words about it."""
+def translated(names: Sequence[str], select: str, target: Path | None = None) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; `names` are the relations that the statement may name."""
     import duckdb
 
     try:
@@ -31,10 +28,7 @@ def translated(inputs: Mapping[str, Relation], select: str, target: Path | None 
         # arro3 has no class of its own for an error that came through a C stream: it raises Exception itself.
         if not isinstance(error, duckdb.Error) and type(error) is not Exception:
             raise
-        for relation in inputs.values():
-            if isinstance(relation.arrow, Stream) and relation.arrow.failure is not None:
-                raise relation.arrow.failure from error
-        raise in_our_words(str(error), tuple(inputs), select, target) from error
+        raise in_our_words(str(error), names, select, target) from error
 
 
 def kind_of(error: Exception) -> str:
@@ -47,9 +41,6 @@ def in_our_words(message: str, names: Sequence[str], select: str, target: Path |
     message = _CARRIED.sub("", message)
     kind, colon, _ = message.partition(" Error: ")
     words, where = _words_and_place(message, select)
-    if broken := _BROKE_OFF.search(message):
-        why = _CARRIED.sub("", broken[2]).strip()
-        return FoundWrong("LCH-2305", f"the rows of `{broken[1]}` broke off", why=why, fix="mend what gives them")
     if colon and _FULL.search(message):
         return disk_full("write what the statement gives", target or Path("scratch"))
     if kind == "Out of Memory":

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from lichen.backends.casting import Notation
-from lichen.backends.places import PACKED
 from lichen.backends.records import Layout
 from lichen.errors import FoundWrong, did_you_mean
 
@@ -78,12 +77,9 @@ class Options:
             notation=Notation(given.get("decimal", "."), given.get("date_format"), given.get("timestamp_format")),
         )
 
-    def format_of(self, name: str) -> str:
-        """The format of a file of this name."""
-        if self.format is not None:
-            return self.format
-        suffixes = [suffix.lower() for suffix in Path(name).suffixes if suffix.lower() not in PACKED]
-        found = _FORMATS.get(suffixes[-1]) if suffixes else None
+    def format_of(self, name: str, path: Path) -> str:
+        """The format of the file at this path; `name` is what the user calls it."""
+        found = self.format or _FORMATS.get(path.suffix.lower())
         if found is None:
             raise FoundWrong(
                 "LCH-2207",

@@ -108,7 +108,7 @@ class Reading:
     def _unchanged(self, place: Place, facts: str) -> Iterator[None]:
         """Refuse what was read of a file that changed meanwhile: a reading looks at it more than once."""
         try:
-            with translated({}, ""):
+            with translated((), ""):
                 yield
         except LichenError:
             self._demand_unchanged(place, facts)
@@ -139,7 +139,7 @@ class Reading:
                     return
 
     def _format_of(self, name: str, path: Path) -> str:
-        return self._options.format_of(path.name if path.suffix else name)
+        return self._options.format_of(name, path)
 
     def _source(self, name: str, path: Path, most: int | None = None) -> Source:
         kind = self._format_of(name, path)
@@ -192,8 +192,8 @@ class Reading:
             asking = []
             for at, kind in left:
                 fits = guesses(f"c{at}", self._options.notation)[kind]
-                some = f"count(c{at}) > 0 AND " if not look else ""
-                asking.append(f"{some}coalesce(bool_and({fits}), true)")
+                some = "" if look else f"count(c{at}) > 0 AND "
+                asking.append(f"{some}coalesce(bool_and({fits}) FILTER (c{at} IS NOT NULL), true)")
             (answers,) = self._run(sql("SELECT", ", ".join(asking), "FROM (FROM (", source.sample, ")", look, ")"))
             left = [pair for pair, fits in zip(left, answers, strict=True) if fits]
         found: dict[int, str] = {}

@@ -31,6 +31,17 @@ NOT_YET = {
 class Verbs(click.Group):
     """The group of all verbs; a word that is none names those that are near."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """The verbs, in the order in which a project meets them."""
+        return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write an example, and say which verbs are still to come."""
+        with formatter.section("Example"):
+            formatter.write_text("lichen init shop && cd shop && lichen check && lichen run && lichen status")
+        formatter.write_paragraph()
+        formatter.write_text(f"Not there yet: {', '.join(NOT_YET)}.")
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """A verb by its name, also one that is not there yet."""
         found = super().get_command(ctx, name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from arro3.core import Table as ArrowTable
+
 from lichen.errors import FoundWrong, Where
 from lichen.ground.quoting import literal, sql
 from lichen.ports import Column, Engine
@@ -40,11 +42,8 @@ def _misfit(key: str, value: str | float | bool, kind: str, engine: Engine) -> s
         return f"write it in quotes: '{_written(value)}', or give the column a type of numbers"
     if kind == "VARCHAR":
         return None
-    try:
-        engine.query(sql("SELECT CAST(", literal(value), "AS", kind, ") AS value"), {}).__arrow_c_stream__()
-    except FoundWrong:
-        return f"write what can be read as {kind}"
-    return None
+    asked = engine.query(sql("SELECT TRY_CAST(", literal(value), "AS", kind, ") IS NOT NULL AS fits"), {})
+    return None if ArrowTable.from_arrow(asked).column("fits").to_pylist()[0] else f"write what can be read as {kind}"
 
 
 def _written(value: str | float | bool) -> str:

@@ -18,10 +18,13 @@ from lichen.graph.fingerprint import fingerprint
 from lichen.graph.version import Version, version_name
 from lichen.plan.diff import MEANING, meaning
 from lichen.ports import Column, OnlineStore
-from lichen.run.release import Release
+from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
 from lichen.train.artifact import load
+
+KEPT_RELEASES = 8
+"""How many releases back a service may still answer with."""
 
 CLOCKS_DIFFER = timedelta(hours=1)
 """How far the clocks of the machines that build and serve may be apart."""
@@ -78,6 +81,19 @@ def fill_online(
 def live_since(workshop: Workshop) -> int:
     """The instant from which a live service may ask, in microseconds: now, less what clocks may differ by."""
     return to_us(workshop.clock.now() - CLOCKS_DIFFER)
+
+
+def forget_features(releases: Releases, workshop: Workshop) -> None:
+    """Drop from the online store the views of all but the newest releases, which a service may still answer with."""
+    kept = set()
+    for release in releases.history()[:KEPT_RELEASES]:
+        for asset, version in release.versions.items():
+            kind, _, name = asset.partition(".")
+            if kind == "feature":
+                kept.add(f"{name}@{version}")
+    for view in workshop.online.views():
+        if view not in kept:
+            workshop.online.drop(view)
 
 
 def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Workshop) -> Version:

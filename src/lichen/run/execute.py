@@ -17,7 +17,7 @@ from lichen.ground.failpoint import fp
 from lichen.plan import Plan, Step
 from lichen.plan.diff import MEANING, meaning
 from lichen.ports import Put
-from lichen.run.deployed import make_service
+from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.learned import make_model, make_view
 from lichen.run.relations import make_source, make_table, source_token
@@ -186,6 +186,7 @@ class Execution:
                 facts=facts,
             )
         show_face(self.before, self.versions, self.workshop)
+        forget_features(self.releases, self.workshop)
         return self.before
 
     def _record(self, status: str, **facts: Any) -> None:
@@ -212,6 +213,7 @@ def carry_out(
     plan: Plan, graph: Graph, project: ProjectSpec, workshop: Workshop, commit: str | None, watcher: Watcher | None
 ) -> Run:
     """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
+    settle(workshop)
     if plan:
         workshop.tables.sweep(files_in_use(workshop))
         return Execution(plan, graph, project, workshop, commit, watcher or Watcher()).run()
@@ -219,6 +221,18 @@ def carry_out(
     release = releases.current(plan.environment)
     show_face(release, releases.versions(release), workshop)
     return Run("", plan, (), release, 0.0)
+
+
+def settle(workshop: Workshop) -> None:
+    """Record the end of runs that were cut short: done, where their release came, and `killed` where it did not.
+
+    The caller holds the lease, so a run that is recorded as running is not.
+    """
+    for key, run in workshop.state.scan(RUNS):
+        if run["status"] == "running":
+            came = [one.number for one in Releases(workshop.state).history() if one.facts.get("run") == key]
+            ended = {"status": "done", "release": came[0]} if came else {"status": "killed"}
+            workshop.state.write(Put(RUNS, key, {**run, **ended}))
 
 
 def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 from pathlib import Path
@@ -82,5 +83,5 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         scaffold(tmp_path / "file" / "shop", "starter")
     assert str(failed.value) == (
         f"LCH-3002: the project cannot be written\n  at {tmp_path / 'file' / 'shop'}\n"
-        f"  why: {os.strerror(20)}\n  fix: check the folder above it"
+        f"  why: {os.strerror(errno.ENOTDIR)}\n  fix: check the folder above it"
     )
