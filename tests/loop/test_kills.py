@@ -39,6 +39,9 @@ class Kills:
         self.phases: Counter[str] = Counter()
         self.runs: set[str] = set()
         self.seen: list[str] = []
+        self.span, self.passages = 2.0, 100
+        for _ in range(4):
+            self._attempt()
         self._complete()
         self.visits: Version | None = None
         self.sent: list[Visit] = []
@@ -61,17 +64,30 @@ class Kills:
         for _ in range(attempts):
             if self.random.random() < 0.1:
                 small.grow(self.random.randrange(5, 30))
-            child = self.nursery.start(small.root, "run", "--json")
-            child.wait(self.random.uniform(0, self.span))
-            ended = child.kill()
-            if ended.code == KILLED:
-                self.phases[self._phase()] += 1
-            else:
-                assert ended.code == 0, ended.err + ended.out
+            self._attempt()
             self._balance()
         self._complete()
         self._heard(reader)
         self._look()
+
+    def _attempt(self) -> None:
+        """Kill a run at a random moment: by the clock, or by how far it has come, for the last steps are short."""
+        trace = self.small.root / "trace"
+        trace.write_bytes(b"")
+        child = self.nursery.start(self.small.root, "run", "--json", trace=trace)
+        if self.random.random() < 0.5:
+            child.wait(self.random.uniform(0, self.span))
+        else:
+            passages = self.random.randrange(self.passages)
+            while trace.read_bytes().count(b"\n") < passages and child.wait(0.002) is None:
+                pass
+            child.wait(self.random.uniform(0, 0.01))
+        ended = child.kill()
+        if ended.code == KILLED:
+            self.phases[self._phase()] += 1
+        else:
+            assert ended.code == 0, ended.err + ended.out
+            self.passages = trace.read_bytes().count(b"\n")
 
     def _complete(self) -> None:
         ended = self.nursery.lichen(self.small.root, "run", "--json")
@@ -119,14 +135,12 @@ class Kills:
         """Where the kill fell, by what the killed run recorded last."""
         with Project(self.small.root) as project:
             runs = {key: run for key, run in project.workshop.state.scan(RUNS) if key not in self.runs}
-            current = project.releases.current("prod")
         self.runs.update(runs)
         new = [run for run in runs.values() if run["status"] == "running"]
         if not new:
             return "start"
         run = max(new, key=lambda run: run["started"])
         steps, done = run["plan"]["steps"], len(run["outcomes"])
-        assert current is not None
         if done == len(steps):
             return "release"
         stage = steps[done]["stage"]

@@ -13,9 +13,8 @@ import pytest
 
 def lichen(folder: Path, *words: str, expect: int = 0) -> dict[str, Any]:
     """What a verb says to a machine."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lichen", *words, "--json"], cwd=folder, capture_output=True, text=True, timeout=300
-    )
+    command = [sys.executable, "-m", "lichen", *words, "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == expect, done.stdout + done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
@@ -32,7 +31,6 @@ def test_the_starter_goes_round_the_whole_loop(tmp_path: Path) -> None:
     assert lichen(shop, "run")["outcomes"] == []
 
     replayed = lichen(shop, "replay", "late_payment", "--from", "2026-04-08")
-    assert replayed["refused"] == 0
     (asked,) = lichen(shop, "monitor", "--at", "2026-07-05")["asked"]
     assert asked["findings"] == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lichen.backends.duckdb_errors import translated
-from lichen.backends.duckdb_inputs import Inputs
+from lichen.backends.duckdb_inputs import Broken, register
 from lichen.backends.duckdb_session import connect, stoppable
 from lichen.errors import FoundWrong
 from lichen.ground.files import digest, system_failures
@@ -41,29 +41,29 @@ class DuckDBEngine:
 
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns that `sql` would write for a statement; nothing is read but metadata."""
-        with self._session(inputs, select) as (session, _):
+        with self._session(inputs, select) as session:
             columns = _describe(session, _one_select(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
     def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
         """The statement's rows, as a stream that is computed while it is read."""
-        session = self._open(inputs)
+        session, broken = self._open(inputs), Broken()
         try:
-            with translated(tuple(inputs), select):
-                known = Inputs(session, inputs)
+            with translated(tuple(inputs), select, None, broken):
+                register(session, inputs, broken)
                 statement = _one_select(session, select)
                 schema = _schema(session, statement)
         except BaseException:
             session.close()
             raise
-        return Stream(schema, lambda: _batches(session, statement, known, tuple(inputs)))
+        return Stream(schema, lambda: _batches(session, statement, tuple(inputs), broken))
 
     def sql(self, select: str, inputs: Mapping[str, Relation], into: Path) -> tuple[DataFile, ...]:
         """Write the statement's rows as one Parquet file in the folder `into`, in the statement's order."""
         target = _new_part(into)
-        with self._session(inputs, select, target) as (session, known):
+        with self._session(inputs, select, target) as session:
             statement = _one_select(session, select)
-            return _write(session, storable(statement, _describe(session, statement)), known, target)
+            return _write(session, storable(statement, _describe(session, statement)), target)
 
     def map_partitions(
         self, function: Callable[[Arrow], Arrow], inputs: Sequence[Relation], into: Path
@@ -77,17 +77,18 @@ class DuckDBEngine:
 
     def file_columns(self, path: str) -> tuple[Column, ...]:
         """The columns of one Parquet file as it is, for the comparison with its table's."""
-        with self._session({}, "", reads=(path,)) as (session, _):
+        with self._session({}, "", reads=(path,)) as session:
             return tuple(Column(*column) for column in _describe(session, f"FROM read_parquet({literal(path)})"))
 
     @contextmanager
     def _session(
         self, inputs: Mapping[str, Relation], select: str, target: Path | None = None, reads: tuple[str, ...] = ()
-    ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Inputs]]:
-        session = self._open(inputs, target, reads)
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        session, broken = self._open(inputs, target, reads), Broken()
         try:
-            with translated(tuple(inputs), select, target):
-                yield session, Inputs(session, inputs)
+            with translated(tuple(inputs), select, target, broken):
+                register(session, inputs, broken)
+                yield session
         finally:
             session.close()
 
@@ -114,17 +115,16 @@ def _schema(session: duckdb.DuckDBPyConnection, statement: str) -> Any:
 
 
 def _batches(
-    session: duckdb.DuckDBPyConnection, statement: str, known: Inputs, names: tuple[str, ...]
+    session: duckdb.DuckDBPyConnection, statement: str, names: tuple[str, ...], broken: Broken
 ) -> Iterator[Any]:
     """The batches of the statement's rows, each computed when it is asked for."""
     from arro3.core import RecordBatchReader
 
-    with translated(names, statement):
+    with translated(names, statement, None, broken):
         reader = stoppable(session, lambda: RecordBatchReader.from_stream(session.sql(statement)))
     while True:
-        with translated(names, statement):
+        with translated(names, statement, None, broken):
             batch = stoppable(session, lambda: next(reader, None))
-        known.demand_whole()
         if batch is None:
             return
         yield batch
@@ -157,7 +157,7 @@ def _new_part(into: Path) -> Path:
     return into / f"part-{number}.parquet"
 
 
-def _write(session: duckdb.DuckDBPyConnection, statement: str, known: Inputs, target: Path) -> tuple[DataFile, ...]:
+def _write(session: duckdb.DuckDBPyConnection, statement: str, target: Path) -> tuple[DataFile, ...]:
     # No temporary name: the folder is staging already, and only the target itself may be written.
     copy = (
         f"COPY (\n{statement}\n) TO {literal(str(target))}"
@@ -165,7 +165,6 @@ def _write(session: duckdb.DuckDBPyConnection, statement: str, known: Inputs, ta
     )
     try:
         written = stoppable(session, lambda: session.sql(copy).fetchall())
-        known.demand_whole()
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lichen.backends.duckdb_inputs import Broken
 from lichen.errors import FoundWrong, LichenError, SystemFailed, Where, did_you_mean
 from lichen.ground.files import disk_full
 
@@ -16,8 +17,13 @@ _UNFIT = frozenset(["Conversion", "Out of Range", "Invalid Input"])
 
 
 @contextmanager
-def translated(names: Sequence[str], select: str, target: Path | None = None) -> Iterator[None]:
-    """Turn DuckDB's errors into ours; `names` are the relations that the statement may name."""
+def translated(
+    names: Sequence[str], select: str, target: Path | None = None, broken: Broken | None = None
+) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; `names` are the relations that the statement may name.
+
+    Where an input broke, its own error is raised, or its words where it is none of ours.
+    """
     import duckdb
 
     try:
@@ -28,6 +34,13 @@ def translated(names: Sequence[str], select: str, target: Path | None = None) ->
         # arro3 has no class of its own for an error that came through a C stream: it raises Exception itself.
         if not isinstance(error, duckdb.Error) and type(error) is not Exception:
             raise
+        for name, cause in broken or ():
+            if type(cause) is not Exception:
+                raise cause from None
+            why = _CARRIED.sub("", str(cause))
+            raise FoundWrong(
+                "LCH-2305", f"the rows of `{name}` broke off", why=why, fix="mend what gives them"
+            ) from cause
         raise in_our_words(str(error), names, select, target) from error
 
 

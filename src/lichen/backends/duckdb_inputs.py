@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lichen.errors import FoundWrong
 from lichen.ground.quoting import identifier, literal, sql
 from lichen.ground.stream import Stream
 from lichen.ports import Arrow, Relation
@@ -14,52 +13,39 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class Inputs:
-    """The relations of one session; an Arrow stream that breaks ends there, and `demand_whole` raises why.
+class Broken(list[tuple[str, Exception]]):
+    """The inputs that broke while they were read, by name: DuckDB keeps an error's text alone."""
 
-    DuckDB 2.0 crashes the process where a stream it reads raises while its own rows are streamed out. So none
-    does: the statement sees the rows up to the break, and whoever ran it asks here before believing its result.
-    """
 
-    def __init__(self, session: duckdb.DuckDBPyConnection, inputs: Mapping[str, Relation]) -> None:
-        self._broken: list[tuple[str, Exception]] = []
-        for name, relation in inputs.items():
-            if relation.arrow is not None:
-                session.register(name, self._quiet(name, relation.arrow))
-            else:
-                session.execute(sql("CREATE VIEW", identifier(name), "AS", _select(name, relation)))
+def register(session: duckdb.DuckDBPyConnection, inputs: Mapping[str, Relation], broken: Broken) -> None:
+    """Make each relation known by its name; the error of an Arrow stream that breaks is kept in `broken`."""
+    for name, relation in inputs.items():
+        if relation.arrow is not None:
+            session.register(name, _watched(name, relation.arrow, broken))
+        else:
+            session.execute(sql("CREATE VIEW", identifier(name), "AS", _select(name, relation)))
 
-    def demand_whole(self) -> None:
-        """Raise the error that broke an input, if one did: its own where it is ours, else its words."""
-        for name, error in self._broken:
-            if type(error) is not Exception:
-                raise error
-            # What comes through a C stream is a plain Exception with a text.
-            raise FoundWrong(
-                "LCH-2305", f"the rows of `{name}` broke off", why=str(error), fix="mend what gives them"
-            ) from error
 
-    def _quiet(self, name: str, arrow: Arrow) -> Arrow:
-        from arro3.core import RecordBatchReader
+def _watched(name: str, arrow: Arrow, broken: Broken) -> Arrow:
+    from arro3.core import RecordBatchReader
 
-        if hasattr(arrow, "num_rows"):
-            return arrow  # a table in memory cannot break
-        if isinstance(arrow, Stream):
-            return Stream(arrow.schema, lambda: self._until_broken(name, arrow.batches()))
-        opened = [RecordBatchReader.from_stream(arrow)]
-        schema = opened[0].schema
+    if hasattr(arrow, "num_rows"):
+        return arrow  # a table in memory cannot break
 
-        def batches() -> Iterator[Any]:
-            # The reader that told the schema serves first; a second reading opens another.
-            return iter(opened.pop() if opened else RecordBatchReader.from_stream(arrow))
-
-        return Stream(schema, lambda: self._until_broken(name, batches()))
-
-    def _until_broken(self, name: str, batches: Iterator[Any]) -> Iterator[Any]:
+    def noting(batches: Iterator[Any]) -> Iterator[Any]:
         try:
             yield from batches
-        except Exception as error:  # noqa: BLE001 it is raised again by demand_whole
-            self._broken.append((name, error))
+        except Exception as error:
+            broken.append((name, error))
+            raise
+
+    if isinstance(arrow, Stream):
+        return Stream(arrow.schema, lambda: noting(arrow.batches()))
+    opened = [RecordBatchReader.from_stream(arrow)]
+    # The reader that tells the schema serves first; a second reading opens another.
+    return Stream(
+        opened[0].schema, lambda: noting(iter(opened.pop() if opened else RecordBatchReader.from_stream(arrow)))
+    )
 
 
 def _select(name: str, relation: Relation) -> str:

@@ -24,8 +24,8 @@ class Source:
 
     `types` are the columns' names with the type each comes in; `sample` gives the first records alone, without
     those that DuckDB cannot read. `divide` puts the latter apart: it gives a source without them and the SQL of the
-    rejects. It is there for text, where DuckDB stops at the first such record. `sniffed`: the types are still to be found in the text;
-    `same_for_all`: the columns are all the file has, and those of the first file.
+    rejects. It is there for text, where DuckDB stops at the first such record. `sniffed`: the types are still to be
+    found in the text; `same_for_all`: the columns are all the file has, and those of the first file.
     """
 
     name: str

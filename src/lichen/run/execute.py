@@ -76,11 +76,18 @@ class Execution:
     """One run of one plan, under a lease that the caller holds."""
 
     def __init__(
-        self, plan: Plan, graph: Graph, project: ProjectSpec, workshop: Workshop, commit: str | None, watcher: Watcher
+        self,
+        plan: Plan,
+        graph: Graph,
+        project: ProjectSpec,
+        releases: Releases,
+        workshop: Workshop,
+        commit: str | None,
+        watcher: Watcher,
     ) -> None:
         self.plan, self.graph, self.project, self.workshop = plan, graph, project, workshop
         self.commit, self.watcher = commit, watcher
-        self.releases = Releases(workshop.state)
+        self.releases = releases
         self.before = self.releases.current(plan.environment)
         self.released = self.releases.versions(self.before)
         self.versions: dict[str, Version] = {}
@@ -210,29 +217,21 @@ class Execution:
 
 
 def carry_out(
-    plan: Plan, graph: Graph, project: ProjectSpec, workshop: Workshop, commit: str | None, watcher: Watcher | None
+    plan: Plan,
+    graph: Graph,
+    project: ProjectSpec,
+    releases: Releases,
+    workshop: Workshop,
+    commit: str | None,
+    watcher: Watcher | None,
 ) -> Run:
     """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
-    settle(workshop)
     if plan:
         workshop.tables.sweep(files_in_use(workshop))
-        return Execution(plan, graph, project, workshop, commit, watcher or Watcher()).run()
-    releases = Releases(workshop.state)
+        return Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
     release = releases.current(plan.environment)
     show_face(release, releases.versions(release), workshop)
     return Run("", plan, (), release, 0.0)
-
-
-def settle(workshop: Workshop) -> None:
-    """Record the end of runs that were cut short: done, where their release came, and `killed` where it did not.
-
-    The caller holds the lease, so a run that is recorded as running is not.
-    """
-    for key, run in workshop.state.scan(RUNS):
-        if run["status"] == "running":
-            came = [one.number for one in Releases(workshop.state).history() if one.facts.get("run") == key]
-            ended = {"status": "done", "release": came[0]} if came else {"status": "killed"}
-            workshop.state.write(Put(RUNS, key, {**run, **ended}))
 
 
 def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:

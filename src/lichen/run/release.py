@@ -41,10 +41,13 @@ class Release:
 
 
 class Releases:
-    """Reads and moves the releases of a project's environments."""
+    """Reads and moves the releases of a project's environments.
 
-    def __init__(self, state: StateStore) -> None:
-        self.state = state
+    Who moves them holds a lease and hands in its `fence`: a move by one who lost the lease meanwhile fails.
+    """
+
+    def __init__(self, state: StateStore, fence: Put | None = None) -> None:
+        self.state, self._fence = state, fence
 
     def current(self, environment: str) -> Release | None:
         """The release an environment points at."""
@@ -93,7 +96,6 @@ class Releases:
         at: str,
         expected: Release | None,
         facts: Mapping[str, Any],
-        writes: Iterable[Put | Append] = (),
     ) -> Release:
         """Point an environment at a new release, in one transaction with its audit entry; all or nothing."""
         named = {version.asset: version.version for version in versions}
@@ -113,7 +115,7 @@ class Releases:
                 Put(RELEASES, _key(number), release.as_dict(), expect=None),
                 Put(ENVIRONMENTS, environment, {"release": number}, expect=pointer),
                 Append(AUDIT, entry),
-                *writes,
+                *((self._fence,) if self._fence else ()),
             )
         except Conflict as conflict:
             raise SystemFailed(

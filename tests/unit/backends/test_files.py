@@ -304,7 +304,7 @@ def test_decimal_marks_and_dates_are_read_as_the_options_say(tmp_path: Path) -> 
     options = {"delimiter": ";", "decimal": ",", "date_format": "%d.%m.%Y", "timestamp_format": "%d.%m.%Y %H:%M"}
     good, bad = _read(tmp_path / "s.csv", {"d": "DATE", "t": "TIMESTAMP"}, **options)
     assert (good["x"], good["d"]) == ([1.5], [date(2013, 12, 31)])
-    assert good["t"] == [datetime(2013, 12, 31, 5, 0)]
+    assert good["t"] == [datetime.fromisoformat("2013-12-31T05:00")]
     assert (bad["_row"], bad["column"], bad["reason"]) == ([2], ["d"], ["d: `32.12.2013` is not DATE"])
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lichen.errors import SystemFailed
-from lichen.ports import Put
 from lichen.run.audit import broken_at
+from lichen.run.lease import fence, held
 from lichen.run.release import AUDIT, RELEASES, VERSIONS, Release
 
 
@@ -57,12 +57,15 @@ def test_of_two_runs_from_one_release_the_second_is_refused_and_writes_nothing(w
     assert broken_at(world.workshop.state, AUDIT) is None
 
 
-def test_what_is_written_with_a_release_is_written_with_it_or_not_at_all(world):
-    note = Put("notes", "n", {"seen": True}, expect=None)
-    world.releases.move("prod", [], at="2020", expected=None, facts={}, writes=[note])
-    assert world.workshop.state.get("notes", "n") == {"seen": True}
-    with pytest.raises(SystemFailed, match="moved by another run"):
-        world.releases.move("prod", [], at="2020", expected=world.releases.current("prod"), facts={}, writes=[note])
+def test_who_lost_the_lease_moves_nothing(world):
+    state = world.workshop.state
+    with held(state, "run") as lost:
+        pass
+    with held(state, "run") as holder:
+        with pytest.raises(SystemFailed, match="moved by another run"):
+            Releases(state, fence("run", lost)).move("prod", [], at="2020", expected=None, facts={})
+        assert world.releases.current("prod") is None
+        Releases(state, fence("run", holder)).move("prod", [], at="2020", expected=None, facts={})
     assert world.releases.current("prod").number == 1
 
 

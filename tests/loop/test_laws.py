@@ -1,0 +1,277 @@
+"""What a run does and does not do again, and what each mistake is answered with, through the real command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from facts import audit_is_whole, face_equals_release, released, tables_hold_what_was_sent
+from processes import Ended, Nursery
+from small_project import SmallProject
+
+TABLES_AND_BELOW = {"feature.shop_visits", "model.buys", "service.buys", "monitor.buys"}
+
+
+@dataclass
+class Shop:
+    """A small project that has been run, and the command line in it."""
+
+    small: SmallProject
+    nursery: Nursery
+
+    @property
+    def root(self) -> Path:
+        return self.small.root
+
+    def lichen(self, *args: str, code: int = 0) -> Ended:
+        ended = self.nursery.lichen(self.root, *args)
+        assert ended.code == code, ended
+        assert "Traceback" not in ended.out + ended.err, ended
+        return ended
+
+    def run(self) -> dict[str, str]:
+        """Run, and tell the state of each step."""
+        facts = self.lichen("run", "--json").facts
+        return {outcome["asset"]: outcome["state"] for outcome in facts["outcomes"]}
+
+    def versions(self) -> dict[str, str]:
+        return dict(released(self.root)[0].versions)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[SmallProject, Path]:
+    """A project that has been run, and a copy of its folder to restore it from."""
+    small = SmallProject(tmp_path_factory.mktemp("shop"), seed=21)
+    ended = nursery.lichen(small.root, "run")
+    assert ended.code == 0, ended
+    saved = small.root.with_name("saved")
+    shutil.copytree(small.root, saved)
+    return small, saved
+
+
+@pytest.fixture
+def shop(ready: tuple[SmallProject, Path], nursery: Nursery) -> Iterator[Shop]:
+    small, saved = ready
+    batches, sent, now = small.batches, list(small.sent), small.now
+    yield Shop(small, nursery)
+    small.batches, small.sent, small.now = batches, sent, now
+    shutil.rmtree(small.root)
+    shutil.copytree(saved, small.root)
+
+
+# ------------------------------------------------------------------------------------- what is done again
+
+
+def test_a_second_run_does_nothing_and_says_so(shop: Shop) -> None:
+    assert shop.lichen("run").out == "nothing to do: `prod` is at release 1, and nothing changed since\n"
+    facts = shop.lichen("run", "--json").facts
+    assert (facts["nothing"], facts["release"], facts["outcomes"]) == (True, 1, [])
+    assert shop.lichen("plan", "--json").facts["steps"] == []
+
+
+def test_a_real_process_of_its_own_says_the_same(shop: Shop) -> None:
+    command = [sys.executable, "-m", "lichen", "run"]
+    ended = subprocess.run(command, cwd=shop.root, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "nothing to do: `prod` is at release 1, and nothing changed since\n"
+
+
+def test_a_changed_comment_or_layout_plans_nothing(shop: Shop) -> None:
+    shop.small.edit("tables/daily.sql", "SELECT shop,", "-- by day\nSELECT\n  shop /* whose */,")
+    shop.small.edit("models/buys.yaml", "learner: logistic", "learner: logistic   # for now")
+    assert shop.lichen("plan").out == "nothing to do: `prod` is at release 1, and nothing changed since\n"
+    assert shop.run() == {}
+
+
+def test_a_changed_expression_rebuilds_what_depends_on_it_and_no_more(shop: Shop) -> None:
+    before = shop.versions()
+    shop.small.edit("tables/daily.sql", "sum(cents)::BIGINT", "sum(cents + 1)::BIGINT")
+    assert shop.run() == {"table.daily": "built", "table.totals": "built"}
+    after = shop.versions()
+    assert {name for name in after if after[name] != before[name]} == {"table.daily", "table.totals"}
+    expected = [[name, visits, cents + visits] for name, visits, cents in shop.small.totals()]
+    assert shop.lichen("query", "--json", "FROM totals ORDER BY shop").facts["rows"] == expected
+
+
+def test_a_changed_table_below_a_model_rebuilds_the_model(shop: Shop) -> None:
+    before = shop.versions()
+    shop.small.edit("tables/purchases.sql", "v.cents,", "v.cents + 0 AS cents,")
+    assert set(shop.run()) == {"table.purchases", "table.daily", "table.totals", *TABLES_AND_BELOW}
+    after = shop.versions()
+    same = {name for name in after if after[name] == before[name]}
+    assert same == {"source.visits", "source.shops", "feature.shop", "feature.asking"}
+
+
+def test_an_edit_taken_back_reuses_what_was_built(shop: Shop) -> None:
+    before = shop.versions()
+    shop.small.edit("tables/purchases.sql", "v.cents,", "v.cents + 0 AS cents,")
+    shop.run()
+    shop.small.edit("tables/purchases.sql", "v.cents + 0 AS cents,", "v.cents,")
+    assert set(shop.run().values()) == {"reused"}
+    assert shop.versions() == before
+    tables_hold_what_was_sent(shop.small)
+    face_equals_release(shop.root)
+
+
+def test_rows_that_come_again_change_nothing(shop: Shop) -> None:
+    before = shop.versions()
+    shop.small.send(shop.small.sent[-3:])
+    states = shop.run()
+    assert states["source.visits"] == "same"
+    assert set(states.values()) == {"same"}
+    assert shop.versions() == before
+
+
+def test_a_removed_asset_is_dropped(shop: Shop) -> None:
+    (shop.root / "tables/totals.sql").unlink()
+    assert shop.run() == {"table.totals": "dropped"}
+    assert "table.totals" not in shop.versions()
+    error = shop.lichen("query", "--json", "FROM totals", code=1).error
+    assert (error["code"], error["what"]) == ("LCH-2101", "the release has no table `totals`")
+    face_equals_release(shop.root)
+    audit_is_whole(shop.root)
+
+
+# --------------------------------------------------------------------------------------------- mistakes
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something a person gets wrong, the answer to it, and how it is mended."""
+
+    name: str
+    make: Callable[[SmallProject], None]
+    mend: Callable[[SmallProject], None]
+    code: str
+    what: str
+    file: str
+    line: int | None
+    fix: str
+    verb: str = "run"
+
+
+def _edited(name: str, file: str, old: str, new: str, code: str, what: str, line: int, fix: str, verb: str = "run") -> Mistake:
+    """A mistake in a file of the project, at a line of it."""
+    return Mistake(
+        name, lambda s: s.edit(file, old, new), lambda s: s.edit(file, new, old), code, what, file, line, fix, verb
+    )
+
+
+def _gone(small: SmallProject) -> None:
+    (small.root / "data/shops.csv").rename(small.root / "data/away")
+
+
+def _back(small: SmallProject) -> None:
+    path = small.root / "data/shops.csv"
+    if path.is_dir():
+        path.rmdir()
+    (small.root / "data/away").rename(path)
+
+
+def _folder(small: SmallProject) -> None:
+    _gone(small)
+    (small.root / "data/shops.csv").mkdir()
+
+
+MISTAKES = [
+    Mistake("missing file", _gone, _back, "", "shops.csv", "sources/shops.yaml", 2, ""),
+    Mistake("a folder for a file", _folder, _back, "", "shops.csv", "sources/shops.yaml", 2, ""),
+    _edited("renamed column", "data/shops.csv", "shop,size,city", "shop,area,city", "", "size", 7, ""),
+    _edited("renamed column, check", "data/shops.csv", "shop,size,city", "shop,area,city", "", "size", 7, "", "check"),
+    _edited("wrong column", "tables/daily.sql", "sum(cents)", "sum(sents)", "", "sents", 4, "cents"),
+    _edited("unknown table", "tables/daily.sql", "FROM purchases", "FROM purchase", "", "purchase", 5, "purchases"),
+    _edited("wrong key", "models/buys.yaml", "learner:", "lerner:", "", "lerner", 5, "learner"),
+    _edited("bad yaml", "models/buys.yaml", "features: [", "features: [[", "", "", 4, ""),
+    _edited("bad sql", "tables/totals.sql", "GROUP BY ALL", "GROUP GROUP ALL", "", "", 4, ""),
+    _edited("wrong type", "sources/visits.yaml", "cents: {type: bigint", "cents: {type: bigit", "", "bigit", 13, ""),
+    _edited("unknown feature", "models/buys.yaml", "[shop_visits,", "[shop_visit,", "", "shop_visit", 3, "shop_visits"),
+    _edited("bad expression", "features/asking.yaml", "cents > 5000", "cent > 5000", "", "cent", 5, "cents"),
+    _edited("unknown learner", "models/buys.yaml", "logistic", "logistics", "", "logistics", 5, "logistic"),
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake(mistake: Mistake, shop: Shop) -> None:
+    shop.small.grow(5)
+    mistake.make(shop.small)
+    before = shop.versions()
+    error = shop.lichen(mistake.verb, "--json", code=1).error if mistake.verb == "run" else _checked(shop)
+    print(error)
+    for_people = shop.lichen(mistake.verb, code=1).err
+    assert error["code"] in for_people
+    assert (error["code"], mistake.what in error["what"]) == (mistake.code, True)
+    assert Path(error["where"]["file"]).as_posix().endswith(mistake.file)
+    assert error["where"]["line"] == mistake.line
+    assert mistake.fix in error["fix"]
+    assert shop.versions() == before
+    mistake.mend(shop.small)
+    shop.run()
+    tables_hold_what_was_sent(shop.small)
+    face_equals_release(shop.root)
+
+
+def _checked(shop: Shop) -> dict[str, object]:
+    (error,) = shop.lichen("check", "--json", code=1).facts["errors"]
+    return dict(error)
+
+
+def test_a_contract_that_stops(shop: Shop) -> None:
+    shop.small.edit("sources/shops.yaml", "contract:\n", "contract:\n  on_breach: stop\n")
+    error = shop.lichen("run", "--json", code=1).error
+    assert error["code"] in ("LCH-2222", "LCH-2228")
+    assert error["where"] == {"file": "sources/shops.yaml", "line": 3, "column": 1}
+    assert "on_breach is stop" in error["why"]
+    assert "on_breach: quarantine" in error["fix"]
+    assert released(shop.root)[0].number == 1
+    assert shop.lichen("query", "--json", "SELECT count(*) FROM quarantine").facts["rows"] == [[4]]
+    shop.small.write("data/shops.csv", "shop,size,city\nnorth,120,Ulm\n")
+    states = shop.run()
+    assert states["source.shops"] == "built"
+    assert shop.lichen("query", "--json", "SELECT count(*) FROM quarantine").facts["rows"] == [[0]]
+
+
+def test_a_gate_that_holds(shop: Shop) -> None:
+    before = shop.versions()
+    shop.small.grow(5)
+    shop.small.edit("models/buys.yaml", "min: 0.55", "min: 0.99")
+    ended = shop.lichen("run", "--json", code=1)
+    assert ended.facts["held"] == ["model.buys"]
+    assert ended.facts["release"] is None
+    assert shop.versions() == before
+    said = shop.lichen("run", code=1).out
+    assert "held by its gate: model.buys; `prod` stays at release 1\n" in said
+    assert "HELD by its gate" in said
+    face_equals_release(shop.root)
+    shop.small.edit("models/buys.yaml", "min: 0.99", "min: 0.5")
+    states = shop.run()
+    assert states["source.visits"] == "reused"
+    assert states["model.buys"] == "built"
+    tables_hold_what_was_sent(shop.small)
+
+
+def test_outside_a_project(nursery: Nursery, tmp_path: Path) -> None:
+    ended = nursery.lichen(tmp_path, "run", "--json")
+    assert (ended.code, ended.err) == (2, "")
+    assert ended.error["code"] == ""
+
+
+@pytest.mark.parametrize("args", [("run", "--colour"), ("rnu",), ("replay", "buys"), ("query",)])
+def test_wrong_usage(args: tuple[str, ...], shop: Shop) -> None:
+    ended = shop.lichen(*args, code=2)
+    assert ended.out == ""
+    assert "Usage: lichen" in ended.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(shop: Shop) -> None:
+    path = shop.root / "data/shops.csv"
+    path.write_text(path.read_text() + "more,1,Ulm\n")
+    path.chmod(0)
+    error = shop.lichen("run", "--json", code=3).error
+    assert (error["code"], error["where"]["file"]) == ("LCH-3002", str(path))
