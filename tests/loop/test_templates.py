@@ -32,7 +32,7 @@ def test_the_starter_goes_round_the_whole_loop(tmp_path: Path) -> None:
 
     replayed = lichen(shop, "replay", "late_payment", "--from", "2026-04-08")
     (asked,) = lichen(shop, "monitor", "--at", "2026-07-05")["asked"]
-    assert asked["findings"] == []
+    assert asked["watch"]["findings"] == []
 
     facts = lichen(shop, "status")
     assert facts["project"] == "shop"

@@ -13,6 +13,8 @@ from lichen.ground.files import disk_full
 
 _CARRIED = re.compile(r"^(?:C Data interface error: |External error: )+")
 _FULL = re.compile(r"no space left|disk full|max_temp_directory_size", re.IGNORECASE)
+# What is not there DuckDB takes for a folder, and looking into one is forbidden.
+_NOT_THERE = re.compile(r'Cannot access file "(.*?)/\*\*/\*\.parquet"')
 _UNFIT = frozenset(["Conversion", "Out of Range", "Invalid Input"])
 
 
@@ -34,7 +36,9 @@ def translated(
         # arro3 has no class of its own for an error that came through a C stream: it raises Exception itself.
         if not isinstance(error, duckdb.Error) and type(error) is not Exception:
             raise
-        for name, cause in broken or ():
+        if broken:
+            name, cause = broken[0]
+            broken.clear()  # an error holds the frames it came through, these the session, and that this list
             if type(cause) is not Exception:
                 raise cause from None
             why = _CARRIED.sub("", str(cause))
@@ -60,6 +64,11 @@ def in_our_words(message: str, names: Sequence[str], select: str, target: Path |
         return SystemFailed(
             "LCH-3001", "the memory is full", why=words,
             fix="raise the engine's `memory`, or make the scratch disk larger",
+        )  # fmt: skip
+    if (gone := _NOT_THERE.search(message)) and not Path(gone[1]).exists():
+        return SystemFailed(
+            "LCH-3002", "a file cannot be read or written", where=Where(gone[1]), why="it is not there",
+            fix="restore it, or build its table anew",
         )  # fmt: skip
     if kind == "Permission":
         return FoundWrong(

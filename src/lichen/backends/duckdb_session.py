@@ -29,6 +29,7 @@ def connect(scratch: Path, **config: Any) -> duckdb.DuckDBPyConnection:
     }
     session = duckdb.connect(":memory:", config=sealed | config)
     session.execute("SET GLOBAL TimeZone = 'UTC'")
+    session.execute("SET enable_progress_bar = false")  # it would be written among what a command prints
     return session
 
 

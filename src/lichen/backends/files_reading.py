@@ -237,7 +237,7 @@ class Reading:
             yield self._without_rejects(batch)
 
     def _judged(self, source: Source, after: int) -> str:
-        """The records beyond `after`: values, number, file, then for a reject that it is one, its column, why, its text."""
+        """The records beyond `after`: values, number, file, then whether it is a reject, its column, why, its text."""
         casts = self._casts(source)
         cast = sql("SELECT *,", casts.values(), "FROM (", source.sql, ")")
         bad = f"({source.malformed} OR {casts.faulty()}) AS _bad"

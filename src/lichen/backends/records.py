@@ -106,7 +106,8 @@ class Records:
         quote = (self._layout.quote or "").encode()
         if not quote or quote not in raw:
             return raw.split(delimiter)
-        fields, at = [], 0
+        fields: list[bytes] = []
+        at = 0
         while True:
             field = self._field.match(raw, at)
             if field is None:

@@ -35,7 +35,7 @@ def _check_batch(said: dict[str, Any], rows: list[Any]) -> None:
     if others:
         raise Refused(
             422,
-            "LCH-1802",
+            "LCH-1823",
             f"{shown(others[0])} stands beside `rows`",
             fix="put each field inside its row",
             field=others[0][:200],
@@ -43,7 +43,7 @@ def _check_batch(said: dict[str, Any], rows: list[Any]) -> None:
     if not 0 < len(rows) <= MOST_ROWS:
         raise Refused(
             413 if rows else 422,
-            "LCH-1805",
+            "LCH-1824",
             f"the body holds {len(rows)} rows",
             fix=f"send between 1 and {MOST_ROWS} rows",
         )

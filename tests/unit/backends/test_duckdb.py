@@ -183,6 +183,7 @@ def test_a_file_that_is_gone_is_the_systems_failure(engine: DuckDBEngine, tmp_pa
     with pytest.raises(SystemFailed) as failed:
         engine.sql("FROM t", {"t": gone}, tmp_path)
     assert (failed.value.code, failed.value.what) == ("LCH-3002", "a file cannot be read or written")
+    assert (str(failed.value.where), failed.value.why) == (str(tmp_path / "gone.parquet"), "it is not there")
 
 
 @pytest.mark.parametrize("words", ["No space left on device", "disk full", "max_temp_directory_size"])

@@ -25,10 +25,10 @@ WRONG = [
     (b"[1]", 400, "LCH-1806", "the body is a JSON array"),
     (b"null", 400, "LCH-1806", "the body is a JSON value"),
     (b'"a"', 400, "LCH-1806", "the body is 'a'"),
-    (b'{"rows":[{}],"a":1}', 422, "LCH-1802", "'a' stands beside `rows`"),
-    (b'{"rows":[]}', 422, "LCH-1805", "the body holds 0 rows"),
+    (b'{"rows":[{}],"a":1}', 422, "LCH-1823", "'a' stands beside `rows`"),
+    (b'{"rows":[]}', 422, "LCH-1824", "the body holds 0 rows"),
     (b'{"rows":[{},3]}', 422, "LCH-1806", "row 1 is 3"),
-    (json.dumps({"rows": [{}] * (MOST_ROWS + 1)}).encode(), 413, "LCH-1805", "the body holds 10001 rows"),
+    (json.dumps({"rows": [{}] * (MOST_ROWS + 1)}).encode(), 413, "LCH-1824", "the body holds 10001 rows"),
 ]
 
 

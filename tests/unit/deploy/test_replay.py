@@ -56,6 +56,7 @@ def test_rows_out_of_order_or_without_an_instant_are_refused():
 def test_a_refusal_ends_it_with_the_first_text(tmp_path, start):
     with start(tmp_path, "--replay") as child, pytest.raises(FoundWrong) as wrong:
         replay(child.url, (Asked(0, b'{"late": true}') for _ in range(10_000)))
+    assert wrong.value.code == "LCH-1844"
     assert wrong.value.what.startswith("the service refused 10")
     assert wrong.value.what.endswith("requests")
     assert wrong.value.why.startswith('the first: 422 {"error":{"code":"LCH-1802","message":"\'late\' is not a field')

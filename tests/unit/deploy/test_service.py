@@ -127,6 +127,13 @@ TRAVERSAL = [
 ]
 
 
+def test_an_unknown_address_names_those_there_are(child):
+    error = refused(ask(child, "GET", "/nowhere"), 404)
+    assert error["code"] == "LCH-1809"
+    assert error["message"].startswith("there is nothing at this address; it is one of: ")
+    assert "/predict" in error["message"]
+
+
 @pytest.mark.parametrize("path", TRAVERSAL)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_no_other_address_answers(child, method, path):
@@ -238,6 +245,7 @@ def test_no_body_makes_it_fail(child, body):
 def test_an_unexpected_failure_shows_an_id_and_nothing_else(tmp_path, start):
     with start(tmp_path) as child:
         error = refused(ask(child, "POST", "/predict", {"carrier": "boom"}), 500)
+        assert error["code"] == "LCH-1816"
         assert error["message"] == "the service failed to answer; give its operator the id: the log tells the cause"
         assert ask(child, "POST", "/predict", ROW)[0] == 200
     log = (tmp_path / "log").read_text()
@@ -249,6 +257,7 @@ def test_an_unexpected_failure_shows_an_id_and_nothing_else(tmp_path, start):
 def test_only_a_replay_says_another_time(child, replaying):
     when = {"lichen-time": "2013-12-01T08:00:00+00:00"}
     error = refused(ask(child, "POST", "/predict", ROW, when), 400)
+    assert error["code"] == "LCH-1808"
     assert error["message"] == (
         "the header `lichen-time` is given, and the prediction time is now; "
         "leave it out: only a replay says another time"
@@ -306,6 +315,7 @@ def call(service, messages, path="/predict", method="POST"):
 def test_a_slow_body_is_not_waited_for(service):
     slow = service(limits=Limits(body_seconds=0.05))
     error = refused(call(slow, [5.0]), 408)
+    assert error["code"] == "LCH-1815"
     assert error["message"] == "the body did not come within 0.05 s; send the body right after the headers"
     slow.record.close()
 
@@ -320,10 +330,9 @@ def test_over_the_concurrency_limit_it_sheds(service):
     busy = service(limits=Limits(requests=0))
     status, headers, body = call(busy, [b"{}"])
     assert (status, headers[b"retry-after"]) == (429, b"1")
-    assert (
-        json.loads(body)["error"]["message"]
-        == "the service is busy: 0 requests are being answered; ask again in a second"
-    )
+    error = json.loads(body)["error"]
+    said = "the service is busy: 0 requests are being answered; ask again in a second"
+    assert (error["code"], error["message"]) == ("LCH-1814", said)
     busy.record.close()
 
 
@@ -337,6 +346,7 @@ def test_it_sheds_while_the_disk_is_behind_and_refuses_while_it_fails(tmp_path, 
     record.failure = SystemFailed("LCH-3001", "the disk is full")
     for path, method in (("/predict", "POST"), ("/health/ready", "GET")):
         error = refused(call(behind, [b"{}"], path, method), 503)
+        assert error["code"] == "LCH-1817"
         assert error["message"] == "answers cannot be recorded now, so none is given; ask again later"
     record.close()
 
@@ -374,8 +384,6 @@ def test_it_follows_the_online_store_and_tells_when_it_cannot(service, caplog):
 def test_while_the_online_store_is_unreadable_it_is_not_ready(service):
     stale = service()
     stale._stale = SystemFailed("LCH-3002", "cannot read the online store", fix=os.devnull)
-    assert (
-        refused(call(stale, [], "/health/ready", "GET"), 503)["message"]
-        == "the online store cannot be read now; ask again later"
-    )
+    error = refused(call(stale, [], "/health/ready", "GET"), 503)
+    assert (error["code"], error["message"]) == ("LCH-1819", "the online store cannot be read now; ask again later")
     stale.record.close()

@@ -5,7 +5,7 @@ import pytest
 from lichen.errors import SystemFailed
 from lichen.run.audit import broken_at
 from lichen.run.lease import fence, held
-from lichen.run.release import AUDIT, RELEASES, VERSIONS, Release
+from lichen.run.release import AUDIT, RELEASES, VERSIONS, Release, Releases
 
 
 def _moved(world, expected, environment="prod"):
