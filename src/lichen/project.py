@@ -20,6 +20,7 @@ from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
+from lichen.spec.words import NAME
 
 if TYPE_CHECKING:
     from lichen.ground.clock import Clock
@@ -51,6 +52,12 @@ class Project:
         variables: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        if not NAME.fullmatch(environment):
+            raise WrongUsage(
+                "LCH-1026",
+                f"`{environment}` cannot be an environment's name",
+                fix="use small letters, digits and _, not starting with a digit",
+            )
         self.root = find_root(Path(folder).resolve())
         self.environment = environment
         self._variables = os.environ if variables is None else variables
@@ -113,13 +120,18 @@ class Project:
         )
 
     def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:
-        """Make true what the plan says; on any failure the release before it stands."""
+        """Make true what the plan says; on any failure the release before it stands.
+
+        What can be known to be wrong before anything runs is refused before anything runs.
+        """
         from lichen.run.execute import carry_out
 
         graph = self.graph
         with self._held(wait) as releases:
-            commit = head_commit(self.root)
-            return carry_out(self.plan(), graph, self.spec, releases, self.workshop, commit, watcher)
+            planned, commit = self.plan(), head_commit(self.root)
+            if planned:
+                self.check().refuse()
+            return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher)
 
     def query(self, sql: str) -> Arrow:
         """The rows of a SELECT over the release's sources, tables, predictions and training sets."""

@@ -82,6 +82,8 @@ class Nursery:
     def _born(self, do: str, root: Path, **more: Any) -> Born:
         self.born += 1
         out = self.folder / f"child-{self.born}"
+        for ending in ("out", "err"):  # a child may be killed before it has opened them
+            Path(f"{out}.{ending}").touch()
         return Born(self, self.ask(do=do, cwd=str(root), out=str(out), **more)["pid"], out)
 
     def lichen(self, root: Path, *args: str, failpoints: str = "", trace: Path | None = None) -> Ended:

@@ -48,8 +48,10 @@ class Kills:
         self._look()
         small.grow(10)
         begun = time.monotonic()
-        assert nursery.lichen(small.root, "run", "--json").code == 0
-        self.span = time.monotonic() - begun
+        trace = small.root / "trace"
+        trace.unlink()
+        assert nursery.lichen(small.root, "run", "--json", trace=trace).code == 0
+        self.span, self.passages = time.monotonic() - begun, trace.read_bytes().count(b"\n")
         self._look()
 
     @property
@@ -87,7 +89,6 @@ class Kills:
             self.phases[self._phase()] += 1
         else:
             assert ended.code == 0, ended.err + ended.out
-            self.passages = trace.read_bytes().count(b"\n")
 
     def _complete(self) -> None:
         ended = self.nursery.lichen(self.small.root, "run", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -37,7 +38,8 @@ def stoppable(session: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
     """Do work that runs a statement on the session, so that Ctrl-C ends both within moments.
 
     Python sees a signal in its main thread and only between two steps of its own. With several threads DuckDB may
-    keep the main thread until the statement is done, so the statement runs in a thread beside it.
+    keep the main thread until the statement is done, so the statement runs in a thread beside it. Where a stream that
+    the statement reads hangs, the first Ctrl-C waits for it and the second ends the process.
     """
     if current_thread() is not main_thread():
         return work()
@@ -54,7 +56,16 @@ def stoppable(session: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
         while not wait([outcome], timeout=_LOOK_AGAIN).done:
             pass  # a wait without end cannot be interrupted on Windows
     except BaseException:
-        while not wait([outcome], timeout=_INSIST).done:
-            session.interrupt()  # again and again: one that comes before the statement starts is lost
+        _end(session, outcome)
         raise
     return outcome.result()
+
+
+def _end(session: duckdb.DuckDBPyConnection, outcome: Future[T]) -> None:
+    try:
+        while not wait([outcome], timeout=_INSIST).done:
+            session.interrupt()  # again and again: one that comes before the statement starts is lost
+    except KeyboardInterrupt:
+        # Leaving the usual way would wait for the statement's thread. Nothing is lost: what is written is staging.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ import io
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -52,8 +52,14 @@ class Reading:
         self._duckdb.close()
         self._clean_up()
 
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the first file, found in its first records; the rest of it is not looked into."""
+    def identity(self) -> Hashable:
+        """What the columns depend on: the options, the types demanded, and which files there are, as they are."""
+        facts = tuple(facts for _, facts in self._places)
+        return self._options, tuple(self._types.items()), self._since and self._since[0], facts
+
+    def columns(self, known: tuple[Column, ...] | None = None) -> tuple[Column, ...]:
+        """The columns of the first file, found in its first records unless they are known."""
+        self._columns = self._columns or known
         if self._columns is None:
             with self._first_source() as source:
                 self._columns = self._find_columns(source)

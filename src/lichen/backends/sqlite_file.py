@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ _MARK = "CREATE TABLE lichen (kind TEXT NOT NULL, format INTEGER NOT NULL) STRIC
 _UNREADABLE = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _TORN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_LOCKS_BYTES = 32 * 1024
 _HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -152,7 +154,8 @@ class SqliteFile:
 
     def _failed(self, failure: sqlite3.DatabaseError, what: str) -> SystemFailed | None:
         code = getattr(failure, "sqlite_errorcode", -1) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
+        # Without room for the file of its locks SQLite tells an I/O error, and not that the disk is full.
+        if code == sqlite3.SQLITE_FULL or (code in _UNREADABLE and self._has_no_room()):
             return disk_full(what, self.path)
         if code in _UNREADABLE or code in _REFUSED:
             return unreachable(what, self.path, str(failure), refused=code in _REFUSED)
@@ -166,6 +169,12 @@ class SqliteFile:
                 fix="wait for that process to end, or end it, then run again",
             )
         return None
+
+    def _has_no_room(self) -> bool:
+        try:
+            return shutil.disk_usage(self.path.parent).free < _LOCKS_BYTES
+        except OSError:
+            return False
 
     def _damaged(self, why: str) -> SystemFailed:
         return SystemFailed(

@@ -11,12 +11,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lichen.errors import LichenError, ProjectErrors, SystemFailed
+from lichen.cli.document import harmless
+from lichen.errors import LichenError, ProjectErrors, SystemFailed, WrongUsage
 
 if TYPE_CHECKING:
     from lichen.project import Project
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
 SHAPE = 1
 """The version of the shape of what `--json` prints; raised when a key changes its meaning or goes."""
 
-FOUND, USAGE, SYSTEM = 1, 2, 3
+FOUND = 1
+"""The exit code where a verb did its work and found something wrong; errors carry their own."""
+
+STOPPED, UNREAD = 130, 141
+"""The exit codes of a process that was interrupted, and of one whose output nobody reads: 128 + the signal."""
+
+_EMITTED = "lichen.emitted"
 
 
 class Verb(click.Command):
@@ -43,8 +51,18 @@ class Verb(click.Command):
 
 
 def emit(verb: str, facts: dict[str, Any]) -> None:
-    """Print facts for a machine, on stdout."""
-    click.echo(json.dumps(_finite({"lichen": SHAPE, "verb": verb, **facts}), default=str, ensure_ascii=False))
+    """Print facts for a machine, on stdout: one JSON object, in ASCII whatever it holds."""
+    click.echo(json.dumps(_finite({"lichen": SHAPE, "verb": verb, **facts}), default=_text, allow_nan=False))
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[_EMITTED] = True
+
+
+def _text(value: Any) -> str:
+    """A value that JSON does not have, as a text: an instant as ISO 8601, bytes in hexadecimal."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _finite(value: Any) -> Any:
@@ -52,13 +70,18 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {str(key): _finite(inner) for key, inner in value.items()}
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def tell(line: str = "") -> None:
+    """Print a result for a person, on stdout."""
+    click.echo(harmless(line))
 
 
 def talk(line: str = "") -> None:
     """Say something to the person, on stderr."""
-    click.echo(line, err=True)
+    click.echo(harmless(line), err=True)
 
 
 def opened(environment: str = "prod") -> Project:
@@ -73,37 +96,47 @@ def guarded(body: Callable[..., int | None]) -> Callable[..., NoReturn]:
 
     @functools.wraps(body)
     def guard(*args: Any, **kwargs: Any) -> NoReturn:
-        as_json, debug = bool(kwargs.get("as_json")), bool(kwargs.pop("debug", False))
+        debug = bool(kwargs.pop("debug", False))
+        as_json = bool(kwargs.get("as_json")) or "--json" in kwargs.get("rest", ())
         try:
-            code = body(*args, **kwargs) or 0
-        except LichenError as error:
-            code = _show(error, as_json=as_json, debug=debug)
-        except OSError as error:
-            code = _show(_from_system(error), as_json=as_json, debug=debug)
-        except MemoryError:
-            code = _show(
-                SystemFailed(
-                    "LCH-3997",
-                    "the machine is out of memory",
-                    fix="set `memory:` in lichen.yaml, or use a larger machine",
-                ),
-                as_json=as_json,
-                debug=debug,
-            )
-        except Exception as error:  # noqa: BLE001 - the last resort: recorded in a file, told in a sentence
-            code = _show(_defect(error), as_json=as_json, debug=debug)
-        except KeyboardInterrupt:
-            talk("stopped; what was released before stands")
-            code = 130
-        _leave(code)
+            try:
+                code = body(*args, **kwargs) or 0
+            except KeyboardInterrupt:
+                talk("stopped; what was released before stands")
+                code = STOPPED
+            except Exception as error:  # noqa: BLE001 - the last resort: recorded in a file, told in a sentence
+                code = _show(_foreseen(error) or _defect(error), as_json=as_json, debug=debug)
+        except BrokenPipeError:
+            code = UNREAD
+        leave(code)
 
     return guard
 
 
+def _foreseen(error: Exception) -> LichenError | None:
+    """The error as Lichen tells it, if it is of a kind that can be told; a broken output is raised again."""
+    if isinstance(error, LichenError):
+        return error
+    if isinstance(error, BrokenPipeError) and _unread():
+        raise error
+    if isinstance(error, MemoryError):
+        return SystemFailed(
+            "LCH-3997", "the machine is out of memory", fix="set `memory:` in lichen.yaml, or use a larger machine"
+        )
+    return _from_system(error) if isinstance(error, OSError) else None
+
+
+def _unread() -> bool:
+    """Whether a reader of the output or of the talk went away: what could not be written then cannot be now."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BrokenPipeError:
+        return True
+    return False
+
+
 def _from_system(error: OSError) -> LichenError:
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SystemFailed("LCH-3998", "nobody reads the output any more")
     place = f" at {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SystemFailed(
@@ -118,33 +151,63 @@ def _from_system(error: OSError) -> LichenError:
 
 def _defect(error: Exception) -> LichenError:
     """An error that no room foresaw: its traceback goes to a file, and the person is told where."""
-    text = "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="lichen-defect-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(text)
+    log = _log("".join(traceback.format_exception(error)))
     told = SystemFailed(
         "LCH-3999",
         f"Lichen failed in a way it did not foresee: {type(error).__name__}: {error}",
         why="this is a defect of Lichen; what was released before stands",
-        fix=f"report it with {log.name}, or look at it with --debug",
+        fix=f"report it with {log}, or look at it with --debug" if log else "look at it with --debug, and report it",
     )
     told.__cause__ = error
     return told
 
 
+def _log(text: str) -> str | None:
+    """The name of a new file with this text; None where none can be written."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="lichen-defect-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write(text)
+    except OSError:
+        return None
+    return log.name
+
+
+def refuse_usage(error: click.UsageError) -> NoReturn:
+    """Tell of words that are no command, to whom they asked to be told, and leave."""
+    if "--json" in sys.argv:
+        path = error.ctx.command_path if error.ctx else "lichen"
+        told = WrongUsage("LCH-1027", error.format_message(), fix=f"{path} --help says how it is used")
+        verb = error.ctx.info_name if error.ctx and error.ctx.parent else None
+        _emit_errors(told, verb)
+    else:
+        error.show()
+    leave(error.exit_code)
+
+
 def _show(error: LichenError, *, as_json: bool, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    if as_json:
-        errors = error.errors if isinstance(error, ProjectErrors) else [error]
-        click.echo(json.dumps({"lichen": SHAPE, "errors": [one.as_dict() for one in errors]}, ensure_ascii=False))
+    context = click.get_current_context(silent=True)
+    if as_json and not (context and context.meta.get(_EMITTED)):
+        _emit_errors(error, context.info_name if context else None)
     else:
         talk(str(error))
     return error.exit_code
 
 
-def _leave(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+def _emit_errors(error: LichenError, verb: str | None) -> None:
+    errors = error.errors if isinstance(error, ProjectErrors) else [error]
+    emit(verb or "", {"errors": [one.as_dict() for one in errors]})
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; where nobody reads what it says any more, without a word."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = UNREAD
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     raise SystemExit(code)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from lichen.cli.command import talk
+from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
 from lichen.cli.screen import cohort_rows, count, day
 from lichen.ground.files import write_durably
@@ -21,12 +19,12 @@ METRICS = ("roc_auc", "average_precision", "brier", "log_loss", "calibration_err
 def show_status(facts: dict[str, Any]) -> None:
     """Print the report: what was built, how good the model is, what was answered and found, what to type next."""
     if facts["release"] is None:
-        click.echo(f"{facts['project']}: `{facts['environment']}` has no release yet")
-        for error in facts["errors"]:
-            click.echo(f"! the last run failed: {error['code']}: {error['what']}")
+        tell(f"{facts['project']}: `{facts['environment']}` has no release yet")
+        for said in _last_run(facts):
+            tell(f"! {said}")
     else:
-        click.echo(status_document(facts).as_text())
-        click.echo()
+        tell(status_document(facts).as_text())
+        tell()
     talk(f"next: {_next(facts)}")
 
 
@@ -46,17 +44,30 @@ def status_document(facts: dict[str, Any]) -> Document:
     """The report as a document."""
     at = facts["released_at"][:16].replace("T", " ")
     made = Document(f"{facts['project']}, `{facts['environment']}`, release {facts['release']} of {at}")
-    if facts["errors"]:
-        made.section("", *(Mark(f"the last run failed: {e['code']}: {e['what']}") for e in facts["errors"]))
+    said = _last_run(facts)
+    if said:
+        made.section("", *map(Mark, said))
     _add_tables(made, facts["tables"])
     for model in facts["models"].values():
         _add_model(made, model)
     for service in facts["services"].values():
-        _add_service(made, service, facts)
+        _add_service(made, service)
     for watch in facts["watches"].values():
         _add_watch(made, watch)
     _add_seconds(made, facts["seconds"])
     return made
+
+
+def _last_run(facts: dict[str, Any]) -> list[str]:
+    """What has to be said of the last run, where it did not end in a release."""
+    run = facts["run"]
+    if run is None or run["status"] == "done":
+        return []
+    if run["status"] == "failed":
+        return [f"the last run failed: {error['code']}: {error['what']}" for error in facts["errors"]]
+    if run["status"] == "held":
+        return [f"the last run was held by its gate: {held['asset']}: {held['why']}" for held in run["held"]]
+    return [f"the last run began at {run['started'][:16].replace('T', ' ')} and has not ended"]
 
 
 def _add_tables(made: Document, tables: dict[str, Any]) -> None:
@@ -112,17 +123,21 @@ def _add_importances(parts: list[str | Mark | Grid], model: dict[str, Any]) -> N
         parts.append("often missing: " + ", ".join(f"{name} {share:.1%}" for share, name in lacking))
 
 
-def _add_service(made: Document, service: dict[str, Any], facts: dict[str, Any]) -> None:
-    if not service["requests"]:
+def _add_service(made: Document, service: dict[str, Any]) -> None:
+    if not service["requests"] and not service["predictions"]:
         return
-    span, rate = service["replayed"], f"{service['requests_per_second']:,.0f} a second"
-    made.section(
-        f"What was asked: {service['name']}",
-        f"{count(service['requests'], 'request')} over HTTP, as if it were {span['from'][:10]} to {span['to'][:10]}",
-        f"answered in {service['p50_ms']:.2f} ms (p50) and {service['p99_ms']:.2f} ms (p99), {rate}",
-        f"{count(facts['predictions'], 'prediction')} recorded, each with the features it used",
-        f"{facts['labelled']:,} have their label, which came when it came then",
-    )
+    section = made.section(f"What was asked: {service['name']}")
+    if service["requests"]:
+        span, rate = service["replayed"], f"{service['requests_per_second']:,.0f} a second"
+        asked = count(service["requests"], "request")
+        section.parts += [
+            f"{asked} over HTTP, as if it were {span['from'][:10]} to {span['to'][:10]}",
+            f"answered in {service['p50_ms']:.2f} ms (p50) and {service['p99_ms']:.2f} ms (p99), {rate}",
+        ]
+    section.parts += [
+        f"{count(service['predictions'], 'prediction')} recorded, each with the features it used",
+        f"{service['labelled']:,} have their label, which came when it came then",
+    ]
 
 
 def _add_watch(made: Document, watch: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lichen.cli.command import emit, talk
+from lichen.cli.command import emit, talk, tell
 from lichen.cli.document import WIDTH, aligned
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ WORDS = {
     "dropped": "dropped",
     "failed": "failed",
 }
+
+
+MOST_ROWS = 50
+"""How many rows of a query people are shown, if they do not say."""
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -63,11 +67,11 @@ def show_check(project: Project, found: Inspection) -> None:
         talk(str(error))
         talk()
     kinds = Counter(asset.kind for asset in project.graph)
-    click.echo("  ".join(count(number, kind) for kind, number in kinds.items()))
+    tell("  ".join(count(number, kind) for kind, number in kinds.items()))
     if found.errors:
         talk(f"{count(len(found.errors), 'error')}: mend what is said above and check again")
         return
-    click.echo(
+    tell(
         f"{count(sum(map(len, found.columns.values())), 'column')} and "
         f"{count(sum(len(made.features) for made in found.features.values()), 'feature')} resolved; nothing is wrong"
     )
@@ -78,7 +82,7 @@ def show_check(project: Project, found: Inspection) -> None:
 def _facts_without_time(project: Project) -> None:
     static = [name for name, view in project.spec.features.items() if view.static]
     if static:
-        click.echo(f"taken as known always, for they say `static: true`: {', '.join(static)}")
+        tell(f"taken as known always, for they say `static: true`: {', '.join(static)}")
 
 
 # -------------------------------------------------------------------------------------------------- plan
@@ -87,13 +91,13 @@ def _facts_without_time(project: Project) -> None:
 def show_plan(plan: Plan) -> None:
     """Print a plan: a line a step, with its reason."""
     if not plan:
-        click.echo(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
+        tell(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
         return
     rows = [(step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps]
     for line in aligned(rows):
-        click.echo("  " + line)
+        tell("  " + line)
     against = f"release {plan.release}" if plan.release else "nothing: there is no release yet"
-    click.echo(f"{count(len(plan.steps), 'step')} against {against}; {len(plan.unchanged)} unchanged")
+    tell(f"{count(len(plan.steps), 'step')} against {against}; {len(plan.unchanged)} unchanged")
     talk("next: lichen run")
 
 
@@ -115,7 +119,7 @@ def watcher() -> Watcher:
     def end(outcome: Outcome) -> None:
         if is_terminal():
             click.echo("\x1b[2K\r", err=True, nl=False)
-        click.echo(outcome_line(outcome))
+        tell(outcome_line(outcome))
         sys.stdout.flush()
 
     return Watcher(begin, end)
@@ -150,23 +154,23 @@ def run_facts(run: Run) -> dict[str, Any]:
 def show_run(run: Run, pages: Sequence[str] = ()) -> None:
     """Print the totals of a run and what to type next."""
     if run.nothing:
-        click.echo(
-            f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since"
-        )
+        tell(f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since")
         return
     states = Counter(outcome.state for outcome in run.outcomes)
-    click.echo(
+    tell(
         f"{count(len(run.outcomes), 'step')} in {run.seconds:.1f} s: "
         + ", ".join(f"{n} {WORDS[s]}" for s, n in states.items())
     )
     if run.held:
         stays = f"stays at release {run.plan.release}" if run.plan.release else "has no release yet"
-        click.echo(f"held by its gate: {', '.join(run.held)}; `{run.plan.environment}` {stays}")
+        tell(f"held by its gate: {', '.join(run.held)}; `{run.plan.environment}` {stays}")
+        if pages:
+            tell(f"to hand round: {' and '.join(pages)}")
         talk("next: loosen the gate in models/, or mend what it judges, and run again")
     elif run.release is not None:
-        click.echo(f"`{run.plan.environment}` is now at release {run.release.number}")
+        tell(f"`{run.plan.environment}` is now at release {run.release.number}")
         if pages:
-            click.echo(f"to hand round: {' and '.join(pages)}")
+            tell(f"to hand round: {' and '.join(pages)}")
         talk("next: lichen status")
 
 
@@ -188,11 +192,11 @@ def progress(what: str, unit: str) -> Callable[[int, int], None] | None:
 
 def show_replay(facts: dict[str, Any]) -> None:
     """Print what a replay did."""
-    click.echo(
+    tell(
         f"  {'replay':<10} {facts['service']:<26} {count(facts['requests'], 'request'):>16} {facts['seconds']:5.2f} s  "
         f"{facts['from'][:10]} to {facts['to'][:10]}; p50 {facts['p50_ms']:.2f} ms, p99 {facts['p99_ms']:.2f} ms"
     )
-    click.echo(
+    tell(
         f"  {'record':<10} {'predictions_' + facts['service']:<26} {count(facts['recorded'], 'row'):>16}"
         f" {facts['recorded_seconds']:5.2f} s  each answer with the features it used; release {facts['release']}"
     )
@@ -204,15 +208,15 @@ def show_monitor(asked: list[Asked]) -> None:
     for one in asked:
         watch = one.watch
         answered = f"{count(one.labelled, 'label')} of {count(one.predictions, 'prediction')}"
-        click.echo(f"  {one.monitor}: asked as of {one.at[:16]}, {answered}")
+        tell(f"  {one.monitor}: asked as of {one.at[:16]}, {answered}")
         for line in aligned(cohort_rows(watch), numbers=(2, 3, 4, 5, 7)):
-            click.echo("    " + line)
+            tell("    " + line)
         for finding in one.findings:
-            click.echo(textwrap.fill(finding["message"], WIDTH, initial_indent="  ! ", subsequent_indent="    "))
+            tell(textwrap.fill(finding["message"], WIDTH, initial_indent="  ! ", subsequent_indent="    "))
         for note in one.notes:
-            click.echo(textwrap.fill(note, WIDTH, initial_indent="  note: ", subsequent_indent="    "))
+            tell(textwrap.fill(note, WIDTH, initial_indent="  note: ", subsequent_indent="    "))
         if not one.findings:
-            click.echo("  nothing found")
+            tell("  nothing found")
     talk("next: lichen status")
 
 
@@ -253,41 +257,46 @@ def _number(value: float | None, form: str) -> str:
 # --------------------------------------------------------------------------------------- query, history
 
 
-def show_rows(rows: Arrow, *, limit: int, as_json: bool) -> None:
-    """Print a query's rows: a table for people, one JSON document for machines."""
+def show_rows(rows: Arrow, *, limit: int | None, as_json: bool) -> None:
+    """Print a query's rows: a table for people, one JSON document for machines.
+
+    No more than `limit` are shown; 0 shows all. Where it is None, people see the first rows and machines all.
+    """
     from arro3.core import RecordBatchReader
 
     reader = RecordBatchReader.from_arrow(rows)
     names = reader.schema.names
+    most = (0 if as_json else MOST_ROWS) if limit is None else limit
     shown: list[list[Any]] = []
-    more = False
     for batch in reader:
         shown.extend(map(list, zip(*(column.to_pylist() for column in batch.columns), strict=True)))
-        if limit and not as_json and len(shown) > limit:
-            more = True
+        if most and len(shown) > most:
             break
-    if as_json:
-        emit("query", {"columns": names, "rows": shown})
-        return
-    cells = [[_cell(value) for value in row] for row in (shown[:limit] if limit else shown)]
-    for line in aligned([names, *cells]):
-        click.echo(line)
+    more = bool(most) and len(shown) > most
     if more:
-        talk(f"... the first {limit:,} rows; --limit 0 shows all")
+        del shown[most:]
+    if as_json:
+        emit("query", {"columns": names, "rows": shown, "more": more})
+        return
+    cells = [[_cell(value) for value in row] for row in shown]
+    for line in aligned([names, *cells]):
+        tell(line)
+    if more:
+        talk(f"... the first {count(most, 'row')}; --limit 0 shows all")
     elif not shown:
         talk("no rows")
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "null"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
 def show_history(releases: list[Release]) -> None:
     """Print the releases, newest first."""
     if not releases:
-        click.echo("no release yet")
+        tell("no release yet")
         talk("next: lichen run")
         return
     rows: list[Sequence[str]] = [("release", "at", "by", "commit", "changed")]
@@ -304,4 +313,4 @@ def show_history(releases: list[Release]) -> None:
             )
         )
     for line in aligned(rows, numbers=(0,)):
-        click.echo(line)
+        tell(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from typing import Any
 import click
 
 from lichen import __version__
-from lichen.cli.command import FOUND, Verb, emit, guarded, opened, talk
+from lichen.cli.command import FOUND, STOPPED, Verb, emit, guarded, leave, opened, refuse_usage, talk, tell
 from lichen.errors import WrongUsage, did_you_mean
 
 NOT_YET = {
@@ -84,7 +86,15 @@ def lichen() -> None:
 
 def run_command() -> None:
     """Run the command line."""
-    lichen(prog_name="lichen")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        leave(lichen.main(prog_name="lichen", standalone_mode=False) or 0)
+    except click.UsageError as error:
+        refuse_usage(error)
+    except click.Abort:
+        leave(STOPPED)
 
 
 def verb(name: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
@@ -127,9 +137,9 @@ def init(folder: str, template: str, as_json: bool) -> int:
         emit("init", {"folder": folder, "files": made, "missing_extra": extra})
     else:
         for name in made:
-            click.echo(f"  {folder}/{name}")
+            tell(f"  {folder}/{name}")
         install = f"pip install 'lichen[{extra}]' && " if extra else ""
-        talk(f"next: {install}cd {folder} && lichen run")
+        talk(f"next: {install}cd {shlex.quote(folder)} && lichen run")
     return 0
 
 
@@ -196,7 +206,13 @@ def _seconds(text: str | None) -> float:
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="The address to listen on: loopback only, for now."
 )
-@click.option("--port", default=8000, show_default=True, help="The port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
 def serve(service: str | None, environment: str, host: str, port: int, as_json: bool) -> int:
     """Answer requests over HTTP until stopped."""
     with opened(environment) as project:
@@ -209,7 +225,8 @@ def _told(facts: dict[str, Any], *, as_json: bool) -> None:
         emit("serve", facts)
     else:
         talk(f"{facts['service']}: release {facts['release']}, model {facts['model_version']}, at {facts['address']}")
-        talk(f"try: curl -s {facts['address']}/predict -H 'content-type: application/json' -d '{facts['example']}'")
+        body = shlex.quote(facts["example"])
+        talk(f"try: curl -s {facts['address']}/predict -H 'content-type: application/json' -d {body}")
     sys.stdout.flush()
 
 
@@ -256,8 +273,13 @@ def monitor(monitor: str | None, environment: str, at: str | None, as_json: bool
 @verb("query", 'lichen query "SELECT carrier, count(*) AS flights FROM flight_legs GROUP BY 1 ORDER BY 2 DESC"')
 @click.argument("sql")
 @environment_option
-@click.option("--limit", default=50, show_default=True, help="The most rows shown; 0 shows all.")
-def query(sql: str, environment: str, limit: int, as_json: bool) -> int:
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=None,
+    help="The most rows shown; 0 shows all. If not said: 50 for people, all with --json.",
+)
+def query(sql: str, environment: str, limit: int | None, as_json: bool) -> int:
     """Run a SELECT over the release's sources, tables, predictions and `quarantine`."""
     from lichen.cli import screen
 

@@ -75,10 +75,10 @@ class Admission:
     where: Where | None = None
     merged: bool = False
 
-    def judge(self, rows: Relation, engine: Engine) -> tuple[list[Promise], list[Breach]]:
+    def judge(self, staged: Staged, engine: Engine) -> tuple[list[Promise], list[Breach]]:
         """The contract's promises and those that these rows break; `on_breach: stop` ends it here."""
         promised = promises(self.contract, self.key, self.columns, merged=self.merged)
-        breaches = judge(promised, rows, engine)
+        breaches = judge(promised, staged, engine)
         if breaches and self.contract.on_breach == "stop":
             worst = max(breaches, key=lambda breach: breach.rows)
             raise FoundWrong(
@@ -101,7 +101,7 @@ class Admission:
         with staging(staged.folder):
             if rejects is not None and rejected and self.contract.on_breach == "stop":
                 raise self._unreadable(rejects, rejected, staged.rows + rejected)
-            promised, breaches = self.judge(staged.relation, engine)
+            promised, breaches = self.judge(staged, engine)
             broken = row_promises(promised, breaches) if self.contract.on_breach == "quarantine" else []
             fp("contract.judged")
             quarantine = self._set_aside(staged, broken, rejects if rejected else None, engine, tables)

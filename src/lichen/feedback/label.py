@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from lichen.ground.duration import microseconds
-from lichen.ground.quoting import identifier, identifiers, sql
+from lichen.ground.quoting import identifier, identifiers, literal, sql
 from lichen.spec import Model
 
 PREDICTIONS, LABELS = "predictions", "labels"
@@ -15,8 +15,8 @@ APART = timedelta(days=1)
 """How far a label row may be from its prediction where the model does not say when it is to be asked."""
 
 
-def labelled(model: Model, request: Sequence[str], features: Sequence[str]) -> str:
-    """SQL for the predictions with the columns `label` and `known` (null where no label came).
+def labelled(model: Model, request: Sequence[str], features: Sequence[str], by: Sequence[str]) -> str:
+    """SQL for the predictions `by` these model versions, with `label` and `known` (null where no label came).
 
     A label row belongs to a prediction whose request said the same in every column, if it was asked for within
     `prediction_time.tolerance` of it (a day, where the model has none); of several the nearest in time. The statement
@@ -34,5 +34,6 @@ def labelled(model: Model, request: Sequence[str], features: Sequence[str]) -> s
         f"row_number() OVER (PARTITION BY p.prediction_id ORDER BY {distance} NULLS LAST) AS _nearest",
         "FROM", PREDICTIONS, "AS p LEFT JOIN", LABELS, "AS l ON",
         " AND ".join([*same, f"{distance} <= {microseconds(apart)}"]),
+        f"WHERE p.model_version IN ({', '.join(map(literal, by))})",
     )  # fmt: skip
     return sql("SELECT", identifiers([*kept, "label", "known"]), "FROM (", joined, ") WHERE _nearest = 1")

@@ -11,6 +11,9 @@ def head_commit(root: Path) -> str | None:
         git = folder / ".git"
         if git.is_dir():
             return _resolve(git)
+        if git.is_file():
+            # A worktree or a submodule: the file says where its repository is.
+            return _resolve(folder / (_line(git) or "").removeprefix("gitdir: "))
     return None
 
 
@@ -19,10 +22,12 @@ def _resolve(git: Path) -> str | None:
     if head is None or not head.startswith("ref: "):
         return head
     name = head.removeprefix("ref: ")
-    found = _line(git / name)
-    if found is not None:
-        return found
-    for line in (_text(git / "packed-refs") or "").splitlines():
+    shared = git / (_line(git / "commondir") or "")
+    for place in (git, shared):
+        found = _line(place / name)
+        if found is not None:
+            return found
+    for line in (_text(shared / "packed-refs") or "").splitlines():
         commit, _, ref = line.partition(" ")
         if ref == name:
             return commit
@@ -36,6 +41,6 @@ def _line(path: Path) -> str | None:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None

@@ -56,6 +56,11 @@ def features_of(kept: Mapping[str, Any], workshop: Workshop) -> FeatureSet:
     )
 
 
+def released_table(name: str, versions: Mapping[str, Version]) -> Version:
+    """The table or source of a release that SQL calls by this name."""
+    return versions.get(f"table.{name}") or versions[f"source.{name}"]
+
+
 def view_keys(features: FeatureSet, versions: Mapping[str, Version]) -> dict[str, str]:
     """The name under which the online store keeps each view, at the release's version."""
     return {view.name: f"{view.name}@{versions[f'feature.{view.name}'].version}" for view in features.views}
@@ -73,7 +78,7 @@ def fill_online(
     keys = view_keys(features, versions)
     for view in features.views:
         if store.generation(keys[view.name]) is None:
-            source = versions.get(f"table.{view.table}") or versions[f"source.{view.table}"]
+            source = released_table(view.table, versions)
             materialize(view, workshop.relation(source), workshop.engine, store, keys[view.name], since=since)
     return keys
 
@@ -174,9 +179,18 @@ def _due(kept: Mapping[str, Any] | None, features: FeatureSet) -> tuple[Any, int
     return compile_expression("prediction_time", when.from_, columns).row, int(when.tolerance.total_seconds() * 1e6)
 
 
+def has_artifact(trained: Version, workshop: Workshop) -> bool:
+    """Whether a model version's files are there."""
+    return _artifact(trained, workshop).is_dir()
+
+
+def _artifact(trained: Version, workshop: Workshop) -> Path:
+    return workshop.home / "artifacts" / str(trained.facts["artifact"])
+
+
 def artifact_folder(trained: Version, workshop: Workshop) -> Path:
     """The folder of a model version's files."""
-    folder: Path = workshop.home / "artifacts" / str(trained.facts["artifact"])
+    folder = _artifact(trained, workshop)
     if not folder.is_dir():
         raise SystemFailed(
             "LCH-3904",

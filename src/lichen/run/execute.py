@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lichen.contract.admit import quarantine_table
-from lichen.errors import LichenError
+from lichen.errors import LichenError, SystemFailed
 from lichen.graph.build import Asset, Graph
 from lichen.graph.fingerprint import fingerprint
 from lichen.graph.version import Version, version_name
@@ -106,8 +107,9 @@ class Execution:
             for step in self.plan.steps:
                 self._carry_out(step)
             release = self._release()
-        except LichenError as error:
-            self._record("failed", error=error.as_dict())
+        except BaseException as error:
+            with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
+                self._record("failed", error=_told(error))
             raise
         seconds = self.workshop.clock.seconds() - begun
         held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")
@@ -243,6 +245,16 @@ def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:
         aside = quarantine_table(version.relation)
         found.setdefault(aside, set()).update(file.path for file in version.quarantine)
     return {table: frozenset(paths) for table, paths in found.items()}
+
+
+def _told(error: BaseException) -> dict[str, object]:
+    """What the record of a run says of why it failed."""
+    if isinstance(error, LichenError):
+        return error.as_dict()
+    stopped = isinstance(error, KeyboardInterrupt)
+    return SystemFailed(
+        "LCH-3996", "the run was stopped" if stopped else f"the run broke off: {type(error).__name__}: {error}"
+    ).as_dict()
 
 
 def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Outcome:

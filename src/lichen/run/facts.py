@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from lichen.graph.version import Version
+from lichen.ports import Put
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
 
 RUNS, REPLAYS, WATCHES = "runs", "replays", "watches"
+"""What the state store keeps: each run by its id; the newest replay and watch of each name in each environment."""
+
 PREDICTIONS = "predictions."
+
+
+def kept(table: str, environment: str, name: str, facts: Mapping[str, Any]) -> Put:
+    """Keep the newest facts of a name in an environment, for `status` to find."""
+    return Put(table, f"{environment}/{name}", {"environment": environment, "name": name, "facts": dict(facts)})
 
 
 def status(releases: Releases, environment: str, project: str, workshop: Workshop) -> dict[str, Any]:
@@ -19,11 +27,11 @@ def status(releases: Releases, environment: str, project: str, workshop: Worksho
     release = releases.current(environment)
     versions = releases.versions(release)
     models = {v.asset.partition(".")[2]: model_facts(v) for v in versions.values() if v.asset.startswith("model.")}
-    replays = dict(workshop.state.scan(REPLAYS))
-    watches = dict(workshop.state.scan(WATCHES))
+    replays = _of(environment, REPLAYS, workshop)
+    watches = _of(environment, WATCHES, workshop)
     run = _last_run(environment, workshop)
     served = {
-        v.asset.partition(".")[2]: _service_facts(v, versions, replays)
+        v.asset.partition(".")[2]: _service_facts(v, versions, replays, watches)
         for v in versions.values()
         if v.asset.startswith("service.")
     }
@@ -39,13 +47,32 @@ def status(releases: Releases, environment: str, project: str, workshop: Worksho
         "service": _first(served),
         "services": served,
         "predictions": sum(v.rows for v in versions.values() if v.asset.startswith(PREDICTIONS)),
-        "labelled": sum(watch["labelled"] for watch in watches.values()),
+        "labelled": sum(_labelled(service, watches) for service in {w["service"] for w in watches.values()}),
         "findings": findings,
         "watches": watches,
         "seconds": _seconds(run, replays, watches),
-        "run": {key: run[key] for key in ("id", "status", "started") if key in run} if run else None,
+        "run": {**{key: run[key] for key in ("id", "status", "started")}, "held": _held(run)} if run else None,
         "errors": [run["error"]] if run and run.get("error") else [],
     }
+
+
+def _of(environment: str, table: str, workshop: Workshop) -> dict[str, Any]:
+    """What is kept of an environment, by name."""
+    found = [entry for _, entry in workshop.state.scan(table) if entry["environment"] == environment]
+    return {entry["name"]: entry["facts"] for entry in found}
+
+
+def _labelled(service: str, watches: Mapping[str, Any]) -> int:
+    """How many of a service's predictions had their label when a monitor of it last asked; monitors share them."""
+    return max((watch["labelled"] for watch in watches.values() if watch["service"] == service), default=0)
+
+
+def _held(run: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"asset": outcome["asset"], "why": "; ".join(outcome["notes"])}
+        for outcome in run["outcomes"]
+        if outcome["state"] == "held"
+    ]
 
 
 def _first(named: Mapping[str, Any]) -> Any:
@@ -92,13 +119,17 @@ def model_facts(version: Version) -> dict[str, Any]:
     }
 
 
-def _service_facts(version: Version, versions: Mapping[str, Version], replays: Mapping[str, Any]) -> dict[str, Any]:
+def _service_facts(
+    version: Version, versions: Mapping[str, Version], replays: Mapping[str, Any], watches: Mapping[str, Any]
+) -> dict[str, Any]:
     name = version.asset.partition(".")[2]
-    last = replays.get(name) or {}
+    last, recorded = replays.get(name) or {}, versions.get(f"{PREDICTIONS}{name}")
     return {
         "name": name,
         "model": version.facts["model"],
         "model_version": versions[f"model.{version.facts['model']}"].version,
+        "predictions": recorded.rows if recorded else 0,
+        "labelled": _labelled(name, watches),
         "requests": last.get("requests", 0),
         "p50_ms": last.get("p50_ms"),
         "p99_ms": last.get("p99_ms"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from lichen.collect.extract import declared_types, located
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
+from lichen.feature.request import compile_expression
 from lichen.graph.build import Asset, Graph
 from lichen.ground import plugins
 from lichen.ports import GROUPS, Column
@@ -42,7 +44,7 @@ def relation_facts(asset: Asset, columns: tuple[Column, ...]) -> RelationFacts:
 
 
 def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop) -> Inspection:
-    """Look at every asset without running it; what depends on a faulty asset is not looked at."""
+    """Look at every asset without running it; what reads a faulty source or table is not looked at."""
     found = Inspection()
     faulty: set[str] = set()
     for asset in graph:
@@ -51,12 +53,13 @@ def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop) -> Inspectio
             continue
         try:
             _look(asset, graph, project, workshop, found)
-        except ProjectErrors as errors:
-            found.errors.extend(errors.errors)
-            faulty.add(asset.id)
         except LichenError as error:
-            found.errors.append(error)
-            faulty.add(asset.id)
+            # A model tells again what is wrong with its views: that is said once.
+            said = {str(one) for one in found.errors}
+            several = error.errors if isinstance(error, ProjectErrors) else [error]
+            found.errors += [one for one in several if str(one) not in said]
+            if asset.kind != "feature":
+                faulty.add(asset.id)
     return found
 
 
@@ -68,6 +71,9 @@ def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, 
         inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.inputs}
         found.columns[asset.name] = describe(asset, inputs, workshop.engine, project)
         check_relation(asset, found.columns[asset.name], project, workshop)
+    elif asset.kind == "feature" and project.features[asset.name].on is None:
+        # Looked at by itself, so that a view that no model reads is looked at, too.
+        _features([asset.name], graph, found.columns, project, workshop)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
 
@@ -85,73 +91,131 @@ def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> t
 def model_features(
     asset: Asset, graph: Graph, columns: dict[str, tuple[Column, ...]], project: ProjectSpec, workshop: Workshop
 ) -> FeatureSet:
-    """A model's features, after everything that can be wrong with them was looked for."""
+    """A model's features, after everything that can be wrong with it was looked for; all that is, is told at once."""
     model = asset.spec
     assert isinstance(model, Model)
+    where = partial(project.where, asset.id)
+    given = {column.name: column.type for column in columns[model.label.from_]}
+    errors = [*_label_faults(model, given, where), *_learner_faults(model, where, workshop)]
+    features = None
+    try:
+        features = _features(model.features, graph, columns, project, workshop)
+        errors += [*_request_faults(model, features, given, where), *_slice_faults(model, features, given, where)]
+        check_features(model, features, where("exclude"), where("features"))
+    except ProjectErrors as several:
+        errors += several.errors
+    except LichenError as error:
+        errors.append(error)
+    if errors or features is None:
+        raise ProjectErrors(errors)
+    return features
+
+
+def _features(
+    names: Sequence[str],
+    graph: Graph,
+    columns: Mapping[str, tuple[Column, ...]],
+    project: ProjectSpec,
+    workshop: Workshop,
+) -> FeatureSet:
     facts = {
         name: relation_facts(relation, given)
         for name, given in columns.items()
         if (relation := graph.relation(name)) is not None
     }
-    features = feature_set(model.features, project.features, facts, where=project.where, engine=workshop.engine)
-    given = {column.name: column.type for column in columns[model.label.from_]}
-    _check_label(asset.id, model, given, project.where)
-    for column in features.request:
-        if column.name not in given:
-            raise FoundWrong(
-                "LCH-2502",
-                f"a request brings `{column.name}`, and the label table `{model.label.from_}` has no such column",
-                where=project.where(asset.id, "label", "from"),
-                why="training takes what a request would bring from the label table, by name",
-                fix=did_you_mean(column.name, given),
-            )
-    _check_learner(asset.id, model, project, workshop)
-    check_features(model, features, project.where(asset.id, "exclude"), project.where(asset.id, "features"))
-    return features
+    return feature_set(names, project.features, facts, where=project.where, engine=workshop.engine)
 
 
-def _check_learner(asset: str, model: Model, project: ProjectSpec, workshop: Workshop) -> None:
-    known = plugins.names(GROUPS["Learner"])
-    if model.learner not in known:
-        raise FoundWrong(
-            "LCH-2504",
-            f"there is no learner `{model.learner}`",
-            where=project.where(asset, "learner"),
-            fix=did_you_mean(model.learner, known),
-        )
-    learner = workshop.learner(model.learner)
-    for name in model.params:
-        if name not in learner.params:
-            raise FoundWrong(
-                "LCH-2505",
-                f"the learner `{model.learner}` has no parameter `{name}`",
-                where=project.where(asset, "params", name, key=True),
-                fix=did_you_mean(name, learner.params),
-            )
-    if model.task not in learner.tasks:
-        raise FoundWrong(
-            "LCH-2506",
-            f"the learner `{model.learner}` does not learn {model.task}",
-            where=project.where(asset, "task"),
-            fix=f"it learns {', '.join(learner.tasks)}; or choose another learner",
-        )
-    check_gate(model.task, model.gate, project.where(asset, "gate"))
-
-
-def _check_label(asset: str, model: Model, given: dict[str, str], where: Callable[..., Where]) -> None:
+def _label_faults(model: Model, given: Mapping[str, str], where: Callable[..., Where]) -> Iterator[LichenError]:
     label = model.label
     for key, name in (("value", label.value), ("at", label.at), ("known", label.known)):
         if name not in given:
-            raise FoundWrong(
+            yield FoundWrong(
                 "LCH-2501",
                 f"the label table `{label.from_}` has no column `{name}`",
-                where=where(asset, "label", key),
+                where=where("label", key),
                 fix=did_you_mean(name, given),
             )
-        if key != "value" and given[name] != INSTANT:
-            raise FoundWrong(
+        elif key != "value" and given[name] != INSTANT:
+            yield FoundWrong(
                 "LCH-2503",
                 f"`label.{key}: {name}` is {given[name]}, and has to be an instant ({INSTANT})",
-                where=where(asset, "label", key),
+                where=where("label", key),
                 fix=f"convert it where it is made: timezone('UTC', {name})",
+            )
+
+
+def _learner_faults(model: Model, where: Callable[..., Where], workshop: Workshop) -> Iterator[LichenError]:
+    for metric in model.gate:
+        try:
+            check_gate(model.task, [metric], where("gate", metric, key=True))
+        except LichenError as error:
+            yield error
+    known = plugins.names(GROUPS["Learner"])
+    if model.learner not in known:
+        yield FoundWrong(
+            "LCH-2504",
+            f"there is no learner `{model.learner}`",
+            where=where("learner"),
+            fix=did_you_mean(model.learner, known),
+        )
+        return
+    learner = workshop.learner(model.learner)
+    for name in model.params:
+        if name not in learner.params:
+            yield FoundWrong(
+                "LCH-2505",
+                f"the learner `{model.learner}` has no parameter `{name}`",
+                where=where("params", name, key=True),
+                fix=did_you_mean(name, learner.params),
+            )
+    if model.task not in learner.tasks:
+        yield FoundWrong(
+            "LCH-2506",
+            f"the learner `{model.learner}` does not learn {model.task}",
+            where=where("task"),
+            fix=f"it learns {', '.join(learner.tasks)}; or choose another learner",
+        )
+
+
+def _request_faults(
+    model: Model, features: FeatureSet, given: Mapping[str, str], where: Callable[..., Where]
+) -> Iterator[LichenError]:
+    for column in features.request:
+        if column.name not in given:
+            yield FoundWrong(
+                "LCH-2502",
+                f"a request brings `{column.name}`, and the label table `{model.label.from_}` has no such column",
+                where=where("label", "from"),
+                why="training takes what a request would bring from the label table, by name",
+                fix=did_you_mean(column.name, given),
+            )
+    if model.prediction_time is not None:
+        place = where("prediction_time", "from")
+        brought = {column.name: column.type for column in features.request}
+        try:
+            found = compile_expression("prediction_time", model.prediction_time.from_, brought)
+        except LichenError as error:
+            yield type(error)(error.code, error.what, where=place, why=error.why, fix=error.fix)
+            return
+        if found.type != INSTANT:
+            yield FoundWrong(
+                "LCH-2507",
+                f"`prediction_time.from` is {found.type}, and has to be an instant ({INSTANT})",
+                where=place,
+                fix="compute it of a column of the request that is one",
+            )
+
+
+def _slice_faults(
+    model: Model, features: FeatureSet, given: Mapping[str, str], where: Callable[..., Where]
+) -> Iterator[LichenError]:
+    known = [*given, *(column.name for column in features.features)]
+    for place, name in enumerate(model.slices):
+        if name not in known:
+            yield FoundWrong(
+                "LCH-2508",
+                f"`slices` names `{name}`, which is no feature and no column of `{model.label.from_}`",
+                where=where("slices", place),
+                fix=did_you_mean(name, known),
             )

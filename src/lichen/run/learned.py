@@ -22,7 +22,7 @@ from lichen.ground.files import write_durably
 from lichen.ground.quoting import identifier, sql
 from lichen.plan.diff import MEANING, meaning
 from lichen.ports import Arrow, DataFile, Engine, Relation
-from lichen.run.deployed import artifact_folder, recipe
+from lichen.run.deployed import artifact_folder, has_artifact, recipe
 from lichen.run.inspect import model_features, relation_facts
 from lichen.run.workshop import Workshop
 from lichen.spec import Model, ProjectSpec
@@ -70,6 +70,8 @@ def make_model(
     fp("train.trained")
     evaluation = evaluate(model, trained, _live_metrics(model, old, rows, workshop))
     facts = _facts(model, features, trained, evaluation, _missing(features, rows, workshop.engine))
+    if old is not None and not has_artifact(old, workshop):
+        facts["notes"].append("the files of the released model are gone, so this one was not compared with it")
     facts["recipe"] = recipe(
         model, project, {v.relation: relation_facts(graph[v.asset], v.columns) for v in relations.values()}
     )
@@ -118,8 +120,12 @@ def _trained(
 
 
 def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: Workshop) -> dict[str, float] | None:
-    """The released model's metrics on the new test rows; None where there is none, or it reads features they lack."""
-    if old is None or old.facts.get("held") or "artifact" not in old.facts:
+    """The released model's metrics on the new test rows.
+
+    None where there is no released model, where it reads features that the rows lack, and where its files are gone:
+    training again is what mends that.
+    """
+    if old is None or not has_artifact(old, workshop):
         return None
     preparation, fitted = load(artifact_folder(old, workshop), old.facts["artifact"], workshop.learner)
     if not {column.name for column in rows.columns}.issuperset(preparation.names):

@@ -26,9 +26,14 @@ def predictions_asset(service: str) -> str:
     return f"predictions.{service}"
 
 
-def record_folders(service: str, workshop: Workshop) -> list[Path]:
+def record_folder(service: str, environment: str, workshop: Workshop) -> Path:
+    """The folder of the records of a service in an environment: each environment's answers are its own."""
+    return workshop.home / "records" / environment / service
+
+
+def record_folders(service: str, environment: str, workshop: Workshop) -> list[Path]:
     """The folders in which a service's answers wait to be moved: of live servers, and of replays."""
-    home = workshop.home / "records" / service
+    home = record_folder(service, environment, workshop)
     return sorted(path for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
 
 
@@ -45,7 +50,7 @@ def land_predictions(
     versions = releases.versions(release)
     before = versions.get(predictions_asset(service))
     after, added = before, 0
-    for folder in record_folders(service, workshop):
+    for folder in record_folders(service, environment, workshop):
         after, more = _read_folder(service, folder, after, workshop)
         added += more
     if after is None or after == before:
@@ -60,7 +65,7 @@ def land_predictions(
         facts={"recorded": {service: added}},
     )
     show_face(moved, versions, workshop)
-    for folder in record_folders(service, workshop):
+    for folder in record_folders(service, environment, workshop):
         if folder.name in after.facts["cursors"]:
             discard(folder, Position.parse(after.facts["cursors"][folder.name]))
     return moved, added

@@ -14,8 +14,8 @@ from lichen.deploy.replay import Replayed, asked
 from lichen.deploy.replay import replay as drive
 from lichen.feature.featureset import FeatureSet
 from lichen.graph.version import Version
-from lichen.ports import Put
-from lichen.run.deployed import features_of, fill_online, released_service
+from lichen.run.deployed import features_of, fill_online, released_service, released_table
+from lichen.run.facts import REPLAYS, kept
 from lichen.run.past import PastRows
 from lichen.run.recorded import land_predictions
 from lichen.run.release import Releases
@@ -23,9 +23,8 @@ from lichen.run.serving import child_command
 from lichen.run.workshop import Workshop
 from lichen.spec import Label
 
-REPLAYS = "replays"
 RECORD = "replay"
-"""The record folder of a replay's answers."""
+"""The record folder of replays' answers: one at a time is made, under the project's lease."""
 
 
 def replay(
@@ -47,7 +46,7 @@ def replay(
     versions = releases.versions(release)
     _, trained = released_service(service, release, versions)
     label = Label.model_validate(trained.facts["label"])
-    table = versions.get(f"table.{label.from_}") or versions[f"source.{label.from_}"]
+    table = released_table(label.from_, versions)
     rows = PastRows(label, workshop.relation(table), start, end, workshop.engine)
     total, first, last = rows.span()
     features = features_of(trained.facts["recipe"], workshop)
@@ -66,7 +65,7 @@ def replay(
         "seconds": done.seconds,
         "recorded_seconds": workshop.clock.seconds() - driven,
     }
-    workshop.state.write(Put(REPLAYS, service, facts))
+    workshop.state.write(kept(REPLAYS, environment, service, facts))
     return facts
 
 

@@ -14,14 +14,16 @@ from lichen.deploy.segment import Heading
 from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
 from lichen.deploy.service import Service as App
+from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
 from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service, view_keys
+from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectFile
 
 LIVE = "live"
-"""The record folder of live answers; each replay has one of its own."""
+"""The record folder of live answers; replays have one of their own."""
 
 
 def app(
@@ -39,7 +41,7 @@ def app(
     else:
         store, keys = workshop.open_online(online), view_keys(features, versions)
     compiled = deployed(service, release, versions, workshop, store, keys)
-    folder = workshop.folder("records") / service / record
+    folder = record_folder(service, environment, workshop) / record
     durable = Record(folder, Heading.of(compiled), answering.facts["durable_ms"])
     return App(RowPath(compiled, SystemClock()), durable, replay=online is not None)
 
@@ -56,7 +58,11 @@ def serve(
 ) -> None:
     """Answer requests over HTTP until stopped; `told` is given the address once requests can come."""
     listening = listen(host, port)
-    made = app(service, releases, environment, workshop, record=LIVE, online=None)
+    try:
+        made = app(service, releases, environment, workshop, record=LIVE, online=None)
+    except LichenError:
+        listening.close()
+        raise
     compiled = made.path.deployed
     example = {column.name: None for column in compiled.request}
     told(

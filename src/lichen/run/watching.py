@@ -5,25 +5,28 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from arro3.core import Table
 
 from lichen.errors import FoundWrong
-from lichen.feedback.label import LABELS, PREDICTIONS, REQUEST, labelled
+from lichen.feedback.label import LABELS, PREDICTIONS, labelled
 from lichen.graph.build import Graph
 from lichen.graph.version import Version
 from lichen.ground.quoting import sql
 from lichen.monitor.cohort import shown
 from lichen.monitor.sample import Sample
 from lichen.monitor.watch import Released, watch
-from lichen.ports import Append, Put, Relation
+from lichen.ports import Append, Relation
+from lichen.run.deployed import features_of, released_service, released_table
+from lichen.run.facts import WATCHES, kept
 from lichen.run.recorded import land_predictions, predictions_asset
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
-from lichen.spec import Model, Monitor, Service
+from lichen.spec import Label, Model, Monitor, PredictionTime
 
-WATCHES, FINDINGS = "watches", "findings"
+FINDINGS = "findings"
 
 
 @dataclass(frozen=True)
@@ -66,22 +69,24 @@ def ask(
     begun = workshop.clock.seconds()
     monitor = graph[f"monitor.{name}"].spec
     assert isinstance(monitor, Monitor)
-    service = graph[f"service.{monitor.watch}"].spec
-    assert isinstance(service, Service)
-    model = graph[f"model.{service.model}"].spec
-    assert isinstance(model, Model)
     land_predictions(monitor.watch, releases, environment, workshop)
-    versions = releases.versions(releases.current(environment))
+    release = releases.current(environment)
+    versions = releases.versions(release)
+    _, trained = released_service(monitor.watch, release, versions)
     answered = versions.get(predictions_asset(monitor.watch))
-    trained = versions.get(f"model.{service.model}")
-    if answered is None or trained is None:
+    counts = _answers(answered, workshop) if answered is not None else {}
+    alike = [one for one in counts if _reads_alike(releases.version(trained.asset, one), trained)]
+    if answered is None or not alike:
         raise FoundWrong(
             "LCH-3201",
             f"`{monitor.watch}` has no recorded predictions, so there is nothing to ask `{name}` about",
+            why="those it has are of models that read other features than the released one" if counts else None,
             fix=f"let it answer (lichen serve {monitor.watch}), or ask past rows again: lichen replay --from ...",
         )
     now = at or workshop.clock.now()
-    found = _found(name, monitor, model, answered, trained, versions[_label_asset(graph, model)], workshop, now)
+    labels = released_table(trained.facts["label"]["from"], versions)
+    model = _as_released(graph, trained)
+    found = _found(name, monitor, model, _Answers(answered, tuple(alike)), trained, labels, workshop, now)
     for finding in found["findings"]:
         if finding["kind"] == "missing":
             _add_newest_row(finding, trained, versions, workshop)
@@ -92,24 +97,62 @@ def ask(
         sum(cohort["predictions"] for cohort in found["cohorts"]),
         sum(cohort["labelled"] for cohort in found["cohorts"]),
         found,
-        _notes(found, trained.facts["spans"]["test"]),
+        (*_notes(found, trained.facts["spans"]["test"]), *_left_out(counts, alike)),
         workshop.clock.seconds() - begun,
     )
-    _keep(asked, workshop)
+    _keep(asked, environment, workshop)
     return asked
 
 
-def _label_asset(graph: Graph, model: Model) -> str:
-    asset = graph.relation(model.label.from_)
-    assert asset is not None
-    return asset.id
+@dataclass(frozen=True)
+class _Answers:
+    """A service's recorded answers, and the model versions of which they are asked about."""
+
+    version: Version
+    by: tuple[str, ...]
+
+
+def _answers(answered: Version, workshop: Workshop) -> dict[str, int]:
+    """How many answers each model version gave."""
+    select = "SELECT model_version, count(*) AS answers FROM rows GROUP BY 1 ORDER BY 1"
+    rows = Table.from_arrow(workshop.engine.query(select, {"rows": workshop.relation(answered)}))
+    names, counts = (rows.column(name).to_pylist() for name in ("model_version", "answers"))
+    return dict(zip(names, counts, strict=True))
+
+
+def _reads_alike(one: Version | None, trained: Version) -> bool:
+    """Whether a model version reads the same features, made in the same way, as the released one."""
+    if one is None:
+        return False
+    was, now = one.facts["recipe"], trained.facts["recipe"]
+    return bool(was["features"] == now["features"] and was["views"] == now["views"])
+
+
+def _left_out(counts: dict[str, int], alike: list[str]) -> tuple[str, ...]:
+    others = sum(answers for one, answers in counts.items() if one not in alike)
+    if not others:
+        return ()
+    return (f"{others:,} predictions are left out: models gave them that read other features than the released one",)
+
+
+def _as_released(graph: Graph, trained: Version) -> Model:
+    """The model with its label and time as they were released, whatever its file says by now."""
+    model = graph[trained.asset].spec
+    assert isinstance(model, Model)
+    when = trained.facts["prediction_time"]
+    return model.model_copy(
+        update={
+            "label": Label.model_validate(trained.facts["label"]),
+            "prediction_time": None if when is None else PredictionTime.model_validate(when),
+        }
+    )
 
 
 def _found(
     name: str,
     monitor: Monitor,
     model: Model,
-    answered: Version,
+    answered: _Answers,
     trained: Version,
     labels: Version,
     workshop: Workshop,
@@ -125,7 +168,7 @@ def _found(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        predictions = _with_labels(answered, labels, model, folder, workshop)
+        predictions = _with_labels(answered, trained, labels, model, folder, workshop)
         return watch(
             name,
             monitor,
@@ -141,13 +184,14 @@ def _found(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _with_labels(answered: Version, labels: Version, model: Model, folder: Any, workshop: Workshop) -> Relation:
-    names = [column.name for column in answered.columns]
-    request = [name.removeprefix(REQUEST) for name in names if name.startswith(REQUEST)]
-    features = [name for name in names if name.startswith("feature.")]
-    known = {column.name for column in labels.columns}
-    select = labelled(model, [name for name in request if name in known], features)
-    inputs = {PREDICTIONS: workshop.relation(answered), LABELS: workshop.relation(labels)}
+def _with_labels(
+    answered: _Answers, trained: Version, labels: Version, model: Model, folder: Path, workshop: Workshop
+) -> Relation:
+    read = features_of(trained.facts["recipe"], workshop)
+    request = [column.name for column in read.request]
+    features = [f"feature.{column.name}" for column in read.features]
+    select = labelled(model, request, features, answered.by)
+    inputs = {PREDICTIONS: workshop.relation(answered.version), LABELS: workshop.relation(labels)}
     columns = workshop.engine.describe(select, inputs)
     files = workshop.engine.sql(select, inputs, folder)
     return Relation(columns, tuple(str(folder / file.path) for file in files))
@@ -170,9 +214,9 @@ def _add_newest_row(
     recipe = trained.facts["recipe"]
     table = recipe["views"].get(finding["subject"], {}).get("from")
     time = recipe["relations"].get(table, {}).get("time")
-    version = versions.get(f"table.{table}") or versions.get(f"source.{table}")
-    if version is None or time is None:
+    if time is None:
         return
+    version = released_table(table, versions)
     select = sql("SELECT CAST(max(", time, ") AS VARCHAR) AS newest FROM rows")
     rows = Table.from_arrow(workshop.engine.query(select, {"rows": workshop.relation(version)}))
     newest = rows.column("newest").to_pylist()[0]
@@ -180,8 +224,12 @@ def _add_newest_row(
     finding["message"] += f" The newest row of `{table}` is of {newest}."
 
 
-def _keep(asked: Asked, workshop: Workshop) -> None:
+def _keep(asked: Asked, environment: str, workshop: Workshop) -> None:
     """Keep the answers as the monitor's newest, and each finding that was not found before."""
-    known = {entry["id"] for _, entry in workshop.state.entries(FINDINGS)}
-    new = [Append(FINDINGS, finding) for finding in asked.findings if finding["id"] not in known]
-    workshop.state.write(Put(WATCHES, asked.monitor, asked.as_dict()), *new)
+    known = {(entry["environment"], entry["id"]) for _, entry in workshop.state.entries(FINDINGS)}
+    new = [
+        Append(FINDINGS, {**finding, "environment": environment})
+        for finding in asked.findings
+        if (environment, finding["id"]) not in known
+    ]
+    workshop.state.write(kept(WATCHES, environment, asked.monitor, asked.as_dict()), *new)

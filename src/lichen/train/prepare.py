@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 from arro3.core import Table
 
-from lichen.errors import FoundWrong, Where, did_you_mean
+from lichen.errors import FoundWrong, ProjectErrors, Where, did_you_mean
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.quoting import identifier, literal
 from lichen.ports import Column, Engine, Matrix, Relation
@@ -128,27 +128,36 @@ def read_features(model: Model, features: FeatureSet) -> tuple[Column, ...]:
 def check_features(
     model: Model, features: FeatureSet, exclude: Where | None = None, place: Where | None = None
 ) -> tuple[Column, ...]:
-    """The features a model reads, each seen to be a number, a boolean or a text.
+    """The features a model reads, each seen to be a number, a boolean or a text; all that is not is told at once.
 
     `exclude` and `place` are where the model's `exclude` and `features` stand, for the errors.
     """
     known = [column.name for column in features.features]
+    kept = read_features(model, features)
+    wrong = [*_unknown(model, known, exclude), *_unreadable(kept, place)]
+    if not kept:
+        wrong.append(
+            FoundWrong(
+                "LCH-2911", "no feature is left to learn from", where=exclude or place, fix="exclude fewer features"
+            )
+        )
+    if wrong:
+        raise ProjectErrors(wrong)
+    return kept
+
+
+def _unknown(model: Model, known: Sequence[str], where: Where | None) -> Iterator[FoundWrong]:
     for name in model.exclude:
         if name not in known:
-            raise FoundWrong(
-                "LCH-2910",
-                f"`exclude` names `{name}`, which is no feature",
-                where=exclude,
-                fix=did_you_mean(name, known),
+            yield FoundWrong(
+                "LCH-2910", f"`exclude` names `{name}`, which is no feature", where=where, fix=did_you_mean(name, known)
             )
-    kept = read_features(model, features)
-    if not kept:
-        raise FoundWrong(
-            "LCH-2911", "no feature is left to learn from", where=exclude or place, fix="exclude fewer features"
-        )
+
+
+def _unreadable(kept: Sequence[Column], place: Where | None) -> Iterator[FoundWrong]:
     for column in kept:
         if not is_encodable(column.type):
-            raise FoundWrong(
+            yield FoundWrong(
                 "LCH-2912",
                 f"the feature `{column.name}` is {column.type}, and a model reads numbers, booleans and texts",
                 where=place,
@@ -156,7 +165,6 @@ def check_features(
                 fix=f"name `{column.name}` in `exclude`, and where it matters compute a number of it in an expression, "
                 "as in `date_part('hour', ...)`",
             )
-    return kept
 
 
 def prepare(features: Sequence[Column], rows: Relation, engine: Engine, *, where: str = "true") -> Preparation:

@@ -209,3 +209,26 @@ def test_a_really_full_disk_is_told(tmp_path: Path) -> None:
         assert not list(small.iterdir())
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_second_ctrl_c_ends_even_what_hangs(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, time\nfrom arro3.core import Array, DataType, Table\n"
+        "from lichen.backends.duckdb import DuckDBEngine\nfrom lichen.ground.stream import Stream\n"
+        "from lichen.ports import Relation\nfolder = pathlib.Path(sys.argv[1])\n"
+        "table = Table.from_pydict({'n': Array([1], type=DataType.int64())})\n"
+        "def batches():\n    print('ready', flush=True)\n    time.sleep(60)\n    yield\n"
+        "rows = Relation(arrow=Stream(table.schema, batches))\n"
+        "DuckDBEngine(scratch=folder / 'scratch').sql('FROM r', {'r': rows}, folder)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    try:
+        for _ in range(2):
+            child.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        assert child.wait(timeout=10) == -signal.SIGINT
+    finally:
+        child.kill()
+        child.stdout.close()

@@ -18,7 +18,7 @@ def broken(stage, engine):
 
     def run(select, key=(), **contract):
         rows = stage(select)
-        found = judge(promises(_contract(**contract), key, rows.columns), rows.relation, engine)
+        found = judge(promises(_contract(**contract), key, rows.columns), rows, engine)
         return [(breach.column, breach.reason, breach.rows, breach.of) for breach in found]
 
     return run
@@ -92,7 +92,7 @@ def test_keys_are_whole_and_come_once(broken):
 
 def test_a_grain_and_another_key_are_both_kept(stage, engine):
     rows = stage("SELECT * FROM (VALUES (1, 1), (2, 1)) AS t(a, b)")
-    (found,) = judge(promises(_contract(key=["b"]), ("a",), rows.columns), rows.relation, engine)
+    (found,) = judge(promises(_contract(key=["b"]), ("a",), rows.columns), rows, engine)
     assert (found.column, found.reason) == ("b", "the key is there before")
 
 

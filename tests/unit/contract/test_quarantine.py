@@ -19,7 +19,7 @@ def divide(stage, engine, tables, fetch):
         staged = stage(select, numbered=numbered)
         columns = staged.columns[:-2] if numbered else staged.columns
         promised = promises(Contract.model_validate(contract), key, columns)
-        broken = row_promises(promised, judge(promised, staged.relation, engine))
+        broken = row_promises(promised, judge(promised, staged, engine))
         sides = []
         for write in (
             lambda into: keep(columns, broken, staged.relation, engine, into),
