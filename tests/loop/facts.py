@@ -33,7 +33,9 @@ def face_equals_release(root: Path) -> None:
     by_relation = {version.relation: (asset, version) for asset, version in versions.items()}
     lake = root / ".lichen/lake"
     shown = {path.parent.name for path in lake.glob("*/_delta_log")}
-    wanted = {v.relation for name, v in versions.items() if name.partition(".")[0] in ("source", "table", "predictions")}
+    wanted = {
+        v.relation for name, v in versions.items() if name.partition(".")[0] in ("source", "table", "predictions")
+    }
     assert shown == wanted
     with duckdb.connect() as connection:
         for table in sorted(wanted):

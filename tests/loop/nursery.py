@@ -36,7 +36,15 @@ def grow_up() -> None:
     for module in pkgutil.walk_packages(lichen.__path__, "lichen."):
         if not module.name.startswith(("lichen.testing", "lichen.templates")) and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in ("deltalake", "duckdb", "numba", "scipy.optimize", "sklearn.linear_model", "sklearn.metrics", "skops.io"):
+    for name in (
+        "deltalake",
+        "duckdb",
+        "numba",
+        "scipy.optimize",
+        "sklearn.linear_model",
+        "sklearn.metrics",
+        "skops.io",
+    ):
         importlib.import_module(name)
     numba: Any = sys.modules["numba"]
     numba.njit(_successor)(1)  # makes numba read its own registries, which takes it longer than many a run
@@ -66,7 +74,9 @@ def read_on(task: dict[str, Any]) -> None:
     while True:
         with Project(task["cwd"]) as project:
             rows = Table.from_arrow(project.query(READ))
-            sys.stdout.write(json.dumps({name: int(rows.column(name).to_pylist()[0]) for name in rows.schema.names}) + "\n")
+            sys.stdout.write(
+                json.dumps({name: int(rows.column(name).to_pylist()[0]) for name in rows.schema.names}) + "\n"
+            )
             sys.stdout.flush()
         time.sleep(task["pause"])
 

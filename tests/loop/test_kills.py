@@ -157,7 +157,7 @@ def _kill(root: Path, nursery: Nursery, *, seed: int, kills: int, attempts: int)
         made.round(attempts)
         rounds += 1
         assert made.kills > before or rounds < MOST_ROUNDS_WITHOUT_END, "runs end before they are killed"
-    numbers = len({line for line in made.seen})
+    numbers = len(set(made.seen))
     print(
         f"\n{made.kills} kills in {rounds} rounds, {time.monotonic() - begun:.0f} s (a run takes {made.span:.1f} s): "
         + ", ".join(f"{phase} {made.phases[phase]}" for phase in ("start", *PHASES))

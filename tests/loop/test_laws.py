@@ -162,7 +162,9 @@ class Mistake:
 def _edited(name: str, file: str, old: str, new: str, code: str, what: str, line: int, fix: str) -> Mistake:
     """A mistake in a file of the project; one in the data is told where the source names them."""
     told_at = "sources/shops.yaml" if file.startswith("data/") else file
-    return Mistake(name, lambda s: s.edit(file, old, new), lambda s: s.edit(file, new, old), code, what, told_at, line, fix)
+    return Mistake(
+        name, lambda s: s.edit(file, old, new), lambda s: s.edit(file, new, old), code, what, told_at, line, fix
+    )
 
 
 def _gone(small: SmallProject) -> None:
@@ -182,17 +184,75 @@ def _folder(small: SmallProject) -> None:
 
 
 MISTAKES = [
-    Mistake("missing file", _gone, _back, "LCH-3101", "there is no file", "sources/shops.yaml", 2, "it is one of", code_of_exit=3),
-    Mistake("a folder for a file", _folder, _back, "LCH-3101", "is a folder", "sources/shops.yaml", 2, "glob", code_of_exit=3),
-    _edited("renamed column", "data/shops.csv", "shop,size,city", "shop,area,city", "LCH-2201", "no column `size`", 2, "area"),
+    Mistake(
+        "missing file",
+        _gone,
+        _back,
+        "LCH-3101",
+        "there is no file",
+        "sources/shops.yaml",
+        2,
+        "it is one of",
+        code_of_exit=3,
+    ),
+    Mistake(
+        "a folder for a file",
+        _folder,
+        _back,
+        "LCH-3101",
+        "is a folder",
+        "sources/shops.yaml",
+        2,
+        "glob",
+        code_of_exit=3,
+    ),
+    _edited(
+        "renamed column",
+        "data/shops.csv",
+        "shop,size,city",
+        "shop,area,city",
+        "LCH-2201",
+        "no column `size`",
+        2,
+        "area",
+    ),
     _edited("wrong column", "tables/daily.sql", "sum(cents)", "sum(sents)", "LCH-2301", "the SQL is wrong", 4, "cents"),
-    _edited("unknown table", "tables/daily.sql", "FROM purchases", "FROM purchase", "LCH-2101", "`purchase`", 5, "purchases"),
+    _edited(
+        "unknown table", "tables/daily.sql", "FROM purchases", "FROM purchase", "LCH-2101", "`purchase`", 5, "purchases"
+    ),
     _edited("wrong key", "models/buys.yaml", "learner:", "lerner:", "LCH-1001", "unknown key `lerner`", 5, "`learner`"),
     _edited("bad yaml", "models/buys.yaml", "features: [", "features: [[", "LCH-1002", "this is not YAML", 4, "check"),
     _edited("bad sql", "tables/totals.sql", "BY ALL", "GROUP ALL", "LCH-2001", "this is not SQL", 4, "check the word"),
-    _edited("wrong type", "sources/visits.yaml", "cents: {type: bigint", "cents: {type: bigit", "LCH-2223", "`bigit`", 14, "bigint"),
-    _edited("no feature", "models/buys.yaml", "[shop_visits,", "[shop_visit,", "LCH-2102", "`shop_visit`", 3, "`shop_visits`"),
-    _edited("bad expression", "features/asking.yaml", "cents > 5000", "cent > 5000", "LCH-2402", "reads `cent`", 5, "`cents`"),
+    _edited(
+        "wrong type",
+        "sources/visits.yaml",
+        "cents: {type: bigint",
+        "cents: {type: bigit",
+        "LCH-2223",
+        "`bigit`",
+        14,
+        "bigint",
+    ),
+    _edited(
+        "no feature",
+        "models/buys.yaml",
+        "[shop_visits,",
+        "[shop_visit,",
+        "LCH-2102",
+        "`shop_visit`",
+        3,
+        "`shop_visits`",
+    ),
+    _edited(
+        "bad expression",
+        "features/asking.yaml",
+        "cents > 5000",
+        "cent > 5000",
+        "LCH-2402",
+        "reads `cent`",
+        5,
+        "`cents`",
+    ),
     _edited("no learner", "models/buys.yaml", "logistic", "logistics", "LCH-2504", "`logistics`", 5, "`logistic`"),
 ]
 

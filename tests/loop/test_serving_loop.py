@@ -111,7 +111,9 @@ def test_a_replay_repeated_records_nothing_twice(small: SmallProject, nursery: N
 def test_labels_come_when_they_came(small: SmallProject, nursery: Nursery) -> None:
     _replay(small, nursery)
     at = "2024-01-19T06:00:00+00:00"
-    known = sum(FROM <= visit.asked_at.isoformat() < at and visit.sent_at.isoformat() <= at for visit in small.expected())
+    known = sum(
+        FROM <= visit.asked_at.isoformat() < at and visit.sent_at.isoformat() <= at for visit in small.expected()
+    )
     monitor = nursery.lichen(small.root, "monitor", "--json", "--at", at).facts["asked"][0]
     assert monitor["labelled"] == known
 
@@ -124,13 +126,13 @@ def test_a_replay_looks_up_what_training_joined(small: SmallProject, nursery: Nu
         if name.startswith("feature.")
     ]
     types = dict(_rows(small, nursery, _types(names)))
-    both = "predictions_buys AS p JOIN training_buys AS t ON p.at = t.asked_at AND p.\"request.shop\" IS NOT DISTINCT FROM t.shop"
+    both = 'predictions_buys AS p JOIN training_buys AS t ON p.at = t.asked_at AND p."request.shop" IS NOT DISTINCT FROM t.shop'
     counts = []
     for name in names:
         online, offline = f'p."feature.{name}"', f't."{name}"'
         differ = f"{online} IS DISTINCT FROM {offline}"
         if types[name] == "DOUBLE":
-            near = f"abs({online} - {offline}) <= 1e-12 * (SELECT avg(abs(\"{name}\")) FROM training_buys)"
+            near = f'abs({online} - {offline}) <= 1e-12 * (SELECT avg(abs("{name}")) FROM training_buys)'
             differ = f"({differ}) AND NOT coalesce({near}, false)"
         counts.append(f"count(*) FILTER ({differ}), count({online})")
     ((rows, *found),) = _rows(small, nursery, f"SELECT count(*), {', '.join(counts)} FROM {both}")
@@ -145,7 +147,10 @@ def _types(names: list[str]) -> str:
 
 
 def test_a_replay_whose_server_is_killed(small: SmallProject, nursery: Nursery) -> None:
-    told, log = small.root / ".lichen/scratch/replay-buys/told.json", small.root / ".lichen/records/buys/replay/00000001.log"
+    told, log = (
+        small.root / ".lichen/scratch/replay-buys/told.json",
+        small.root / ".lichen/records/buys/replay/00000001.log",
+    )
     replay = nursery.start(small.root, "replay", "--json", "--from", "2024-01-01")
     until(lambda: log.exists() and log.stat().st_size > 20_000)
     os.kill(json.loads(told.read_text())["pid"], signal.SIGKILL)
@@ -160,7 +165,10 @@ def test_a_replay_whose_server_is_killed(small: SmallProject, nursery: Nursery) 
 
 
 def test_a_replay_that_is_killed_leaves_no_server(small: SmallProject, nursery: Nursery) -> None:
-    told, log = small.root / ".lichen/scratch/replay-buys/told.json", small.root / ".lichen/records/buys/replay/00000001.log"
+    told, log = (
+        small.root / ".lichen/scratch/replay-buys/told.json",
+        small.root / ".lichen/records/buys/replay/00000001.log",
+    )
     replay = nursery.start(small.root, "replay", "--json", "--from", "2024-01-01")
     until(lambda: log.exists() and log.stat().st_size > 20_000)
     server = json.loads(told.read_text())["pid"]

@@ -127,7 +127,10 @@ def _nothing_was_made_twice(root: Path) -> None:
     with Project(root) as project:
         runs = [run for _, run in project.workshop.state.scan(RUNS)]
     built = Counter(
-        (outcome["asset"], outcome["version"]) for run in runs for outcome in run["outcomes"] if outcome["state"] == "built"
+        (outcome["asset"], outcome["version"])
+        for run in runs
+        for outcome in run["outcomes"]
+        if outcome["state"] == "built"
     )
     assert max(built.values()) == 1, built.most_common(3)
     assert {run["status"] for run in runs} <= {"done", "killed"}, json.dumps([run["status"] for run in runs])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ class DuckDBEngine:
 
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns that `sql` would write for a statement; nothing is read but metadata."""
-        with self._session(inputs, select) as session:
+        reads_nothing = all(not given.files and given.arrow is None for given in inputs.values())
+        with (self._names_only if reads_nothing else self._session)(inputs, select) as session:
             columns = _describe(session, _one_select(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
@@ -91,6 +93,21 @@ class DuckDBEngine:
                 yield session
         finally:
             session.close()
+
+    @contextmanager
+    def _names_only(self, inputs: Mapping[str, Relation], select: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session in a database that may read no file, opened once: each session's names are its own."""
+        session, broken = self._sealed.cursor(), Broken()
+        try:
+            with translated(tuple(inputs), select, None, broken):
+                register(session, inputs, broken)
+                yield session
+        finally:
+            session.close()
+
+    @cached_property
+    def _sealed(self) -> duckdb.DuckDBPyConnection:
+        return self._open({})
 
     def _open(
         self, inputs: Mapping[str, Relation], target: Path | None = None, reads: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ def register(session: duckdb.DuckDBPyConnection, inputs: Mapping[str, Relation],
         if relation.arrow is not None:
             session.register(name, _watched(name, relation.arrow, broken))
         else:
-            session.execute(sql("CREATE VIEW", identifier(name), "AS", _select(name, relation)))
+            session.execute(sql("CREATE TEMP VIEW", identifier(name), "AS", _select(name, relation)))
 
 
 def _watched(name: str, arrow: Arrow, broken: Broken) -> Arrow:

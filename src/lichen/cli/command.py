@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -52,16 +53,18 @@ class Verb(click.Command):
 
 def emit(verb: str, facts: dict[str, Any]) -> None:
     """Print facts for a machine, on stdout: one JSON object, in ASCII whatever it holds."""
-    click.echo(json.dumps(_finite({"lichen": SHAPE, "verb": verb, **facts}), default=_text, allow_nan=False))
+    say(json.dumps(_finite({"lichen": SHAPE, "verb": verb, **facts}), default=_plain, allow_nan=False))
     context = click.get_current_context(silent=True)
     if context is not None:
         context.meta[_EMITTED] = True
 
 
-def _text(value: Any) -> str:
-    """A value that JSON does not have, as a text: an instant as ISO 8601, bytes in hexadecimal."""
+def _plain(value: Any) -> str | int:
+    """A value that JSON does not have: an instant as ISO 8601, bytes in hexadecimal, a whole decimal as a number."""
     if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -74,14 +77,26 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+class _Unread(Exception):
+    """Who read the output went away."""
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Write text as it is; it ends the verb, quietly, where nobody reads any more."""
+    try:
+        click.echo(text, err=err, nl=nl)
+    except BrokenPipeError as broken:
+        raise _Unread from broken
+
+
 def tell(line: str = "") -> None:
     """Print a result for a person, on stdout."""
-    click.echo(harmless(line))
+    say(harmless(line))
 
 
 def talk(line: str = "") -> None:
     """Say something to the person, on stderr."""
-    click.echo(harmless(line), err=True)
+    say(harmless(line), err=True)
 
 
 def opened(environment: str = "prod") -> Project:
@@ -99,41 +114,36 @@ def guarded(body: Callable[..., int | None]) -> Callable[..., NoReturn]:
         debug = bool(kwargs.pop("debug", False))
         as_json = bool(kwargs.get("as_json")) or "--json" in kwargs.get("rest", ())
         try:
-            try:
-                code = body(*args, **kwargs) or 0
-            except KeyboardInterrupt:
-                talk("stopped; what was released before stands")
-                code = STOPPED
-            except Exception as error:  # noqa: BLE001 - the last resort: recorded in a file, told in a sentence
-                code = _show(_foreseen(error) or _defect(error), as_json=as_json, debug=debug)
-        except BrokenPipeError:
+            code = _carried_out(lambda: body(*args, **kwargs), as_json=as_json, debug=debug)
+        except _Unread:
             code = UNREAD
         leave(code)
 
     return guard
 
 
-def _foreseen(error: Exception) -> LichenError | None:
-    """The error as Lichen tells it, if it is of a kind that can be told; a broken output is raised again."""
+def _carried_out(body: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
+    """The exit code of a verb's body, after its error, if it had one, was told."""
+    try:
+        return body() or 0
+    except (SystemExit, _Unread):
+        raise
+    except KeyboardInterrupt:
+        talk("stopped; what was released before stands")
+        return STOPPED
+    except BaseException as error:  # noqa: BLE001 - the last resort, also for panics of libraries: told in a sentence
+        return _show(_foreseen(error) or _defect(error), as_json=as_json, debug=debug)
+
+
+def _foreseen(error: BaseException) -> LichenError | None:
+    """The error as Lichen tells it, if it is of a kind that was foreseen."""
     if isinstance(error, LichenError):
         return error
-    if isinstance(error, BrokenPipeError) and _unread():
-        raise error
     if isinstance(error, MemoryError):
         return SystemFailed(
             "LCH-3997", "the machine is out of memory", fix="set `memory:` in lichen.yaml, or use a larger machine"
         )
     return _from_system(error) if isinstance(error, OSError) else None
-
-
-def _unread() -> bool:
-    """Whether a reader of the output or of the talk went away: what could not be written then cannot be now."""
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    except BrokenPipeError:
-        return True
-    return False
 
 
 def _from_system(error: OSError) -> LichenError:
@@ -149,7 +159,7 @@ def _from_system(error: OSError) -> LichenError:
     )
 
 
-def _defect(error: Exception) -> LichenError:
+def _defect(error: BaseException) -> LichenError:
     """An error that no room foresaw: its traceback goes to a file, and the person is told where."""
     log = _log("".join(traceback.format_exception(error)))
     told = SystemFailed(
@@ -174,16 +184,16 @@ def _log(text: str) -> str | None:
     return log.name
 
 
-def refuse_usage(error: click.UsageError) -> NoReturn:
-    """Tell of words that are no command, to whom they asked to be told, and leave."""
-    if "--json" in sys.argv:
+def refuse_usage(error: click.UsageError, *, as_json: bool) -> int:
+    """Tell of words that are no command; gives the exit code."""
+    if as_json:
         path = error.ctx.command_path if error.ctx else "lichen"
         told = WrongUsage("LCH-1027", error.format_message(), fix=f"{path} --help says how it is used")
         verb = error.ctx.info_name if error.ctx and error.ctx.parent else None
         _emit_errors(told, verb)
     else:
         error.show()
-    leave(error.exit_code)
+    return error.exit_code
 
 
 def _show(error: LichenError, *, as_json: bool, debug: bool) -> int:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from lichen.cli.command import emit, talk, tell
+from lichen.cli.command import emit, say, talk, tell
 from lichen.cli.document import WIDTH, aligned
 
 if TYPE_CHECKING:
@@ -114,11 +112,11 @@ def watcher() -> Watcher:
 
     def begin(step: Any) -> None:
         if is_terminal():
-            click.echo(f"  {step.stage:<10} {step.asset} ...\r", err=True, nl=False)
+            say(f"  {step.stage:<10} {step.asset} ...\r", err=True, nl=False)
 
     def end(outcome: Outcome) -> None:
         if is_terminal():
-            click.echo("\x1b[2K\r", err=True, nl=False)
+            say("\x1b[2K\r", err=True, nl=False)
         tell(outcome_line(outcome))
         sys.stdout.flush()
 
@@ -183,9 +181,9 @@ def progress(what: str, unit: str) -> Callable[[int, int], None] | None:
         return None
 
     def show(done: int, of: int) -> None:
-        click.echo(f"\x1b[2K  {what} {done:,} of {of:,} {unit}\r", err=True, nl=False)
+        say(f"\x1b[2K  {what} {done:,} of {of:,} {unit}\r", err=True, nl=False)
         if done >= of:
-            click.echo("\x1b[2K\r", err=True, nl=False)
+            say("\x1b[2K\r", err=True, nl=False)
 
     return show
 
@@ -269,7 +267,7 @@ def show_rows(rows: Arrow, *, limit: int | None, as_json: bool) -> None:
     most = (0 if as_json else MOST_ROWS) if limit is None else limit
     shown: list[list[Any]] = []
     for batch in reader:
-        shown.extend(map(list, zip(*(column.to_pylist() for column in batch.columns), strict=True)))
+        shown.extend(map(list, zip(*map(_values, batch.columns), strict=True)))
         if most and len(shown) > most:
             break
     more = bool(most) and len(shown) > most
@@ -285,6 +283,14 @@ def show_rows(rows: Arrow, *, limit: int | None, as_json: bool) -> None:
         talk(f"... the first {count(most, 'row')}; --limit 0 shows all")
     elif not shown:
         talk("no rows")
+
+
+def _values(column: Any) -> list[Any]:
+    """A column's values; intervals, which Python has no type for, as texts."""
+    from arro3.core import DataType
+
+    values: list[Any] = (column.cast(DataType.utf8()) if "Interval" in str(column.type) else column).to_pylist()
+    return values
 
 
 def _cell(value: Any) -> str:

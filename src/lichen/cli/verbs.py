@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -32,6 +32,17 @@ NOT_YET = {
 
 class Verbs(click.Group):
     """The group of all verbs; a word that is none names those that are near."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Carry out the words of a command line and end the process; words that are no command are told."""
+        words = sys.argv[1:] if args is None else list(args)
+        try:
+            code = super().main(words, **{**extra, "standalone_mode": False})
+        except click.UsageError as error:
+            code = refuse_usage(error, as_json="--json" in words)
+        except click.Abort:
+            code = STOPPED
+        leave(code or 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """The verbs, in the order in which a project meets them."""
@@ -89,12 +100,7 @@ def run_command() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        leave(lichen.main(prog_name="lichen", standalone_mode=False) or 0)
-    except click.UsageError as error:
-        refuse_usage(error)
-    except click.Abort:
-        leave(STOPPED)
+    lichen(prog_name="lichen")
 
 
 def verb(name: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
@@ -339,4 +345,4 @@ def schema(kind: str | None, folder: str | None, as_json: bool) -> int:
 def _print_schema(made: dict[str, Any], kind: str | None) -> None:
     import json
 
-    click.echo(json.dumps(made[kind] if kind else made, indent=2, ensure_ascii=False))
+    tell(json.dumps(made[kind] if kind else made, indent=2, ensure_ascii=False))

@@ -112,6 +112,8 @@ class Admission:
                 staged.discard()
             else:
                 files = tables.adopt(self.table, staged.folder, staged.files)
+        if rejected:
+            breaches.append(Breach("record", "it cannot be read", rejected, staged.rows + rejected, by_row=True))
         return Admitted(files, quarantine, tuple(breaches), staged.rows + rejected)
 
     def _unreadable(self, rejects: Arrow, rejected: int, of: int) -> FoundWrong:

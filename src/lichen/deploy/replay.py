@@ -95,7 +95,7 @@ def replay(
     """Send the requests in order over a few connections, one in flight on each, and measure.
 
     Raises `FoundWrong` where the service refused a request, with the first refusal's text, and `SystemFailed` where it
-    stopped answering for `seconds`.
+    could not answer one, or stopped answering for `seconds`.
     """
     done = Replayed()
     started = perf_counter()
@@ -170,6 +170,13 @@ class _Line:
             done.answered += 1
             done.client_us.append(int((perf_counter() - self._sent) * 1e6))
             done.service_us.append(_read_told(body).latency_us)
+        elif status >= 500:
+            raise SystemFailed(
+                "LCH-1845",
+                "the service could not answer a request",
+                why=f"{status} {body.decode(errors='replace')}",
+                fix="its log tells the cause; then replay again: nothing is recorded twice",
+            )
         else:
             done.refused += 1
             done.first_refusal = done.first_refusal or f"{status} {body.decode(errors='replace')}"

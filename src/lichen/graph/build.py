@@ -8,6 +8,7 @@ from typing import Any
 
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.graph.statement import Statement, parse_statement
+from lichen.graph.version import is_own
 from lichen.spec import ProjectSpec
 from lichen.spec.words import Spec
 
@@ -87,6 +88,7 @@ class _Builder:
 
     def assets(self) -> dict[str, Asset]:
         project = self.project
+        self._refuse_own_names()
         made = [Asset("source", name, spec) for name, spec in project.sources.items()]
         made += [self._table(name) for name in project.tables]
         made += [self._feature(name) for name in project.features]
@@ -102,6 +104,21 @@ class _Builder:
             for name, spec in project.monitors.items()
         ]
         return {asset.id: asset for asset in made}
+
+    def _refuse_own_names(self) -> None:
+        for kind, names in (("source", self.project.sources), ("table", self.project.tables)):
+            for name in names:
+                if is_own(name):
+                    self.errors.append(
+                        FoundWrong(
+                            "LCH-2104",
+                            f"a {kind} cannot be called `{name}`",
+                            where=Where(self.project.files[f"{kind}.{name}"].shown),
+                            why="that is what SQL calls rows that Lichen itself keeps",
+                            fix="choose a name that is not `quarantine`, does not start with `predictions_` or "
+                            "`training_` and does not end in `__quarantine`",
+                        )
+                    )
 
     def _table(self, name: str) -> Asset:
         file = self.project.files[f"table.{name}"]

@@ -26,6 +26,15 @@ def relation_name(asset: str) -> str:
     return prefix + name
 
 
+def is_own(relation: str) -> bool:
+    """Whether a relation's name is kept for rows that Lichen makes by itself.
+
+    >>> is_own("predictions_late_arrival"), is_own("flights")
+    (True, False)
+    """
+    return relation == "quarantine" or relation.startswith(("predictions_", "training_")) or "__quarantine" in relation
+
+
 @dataclass(frozen=True)
 class Version:
     """One asset as built once.

@@ -25,6 +25,8 @@ def load(group: str, name: str) -> Any:
     try:
         return found[0].load()
     except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] == "lichen":
+            raise
         raise SystemFailed(
             "LCH-1102",
             f"`{name}` needs the package `{missing.name}`, which is not installed",

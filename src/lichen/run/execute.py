@@ -228,12 +228,28 @@ def carry_out(
     watcher: Watcher | None,
 ) -> Run:
     """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
+    settle(releases, workshop)
     if plan:
         workshop.tables.sweep(files_in_use(workshop))
         return Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
     release = releases.current(plan.environment)
     show_face(release, releases.versions(release), workshop)
     return Run("", plan, (), release, 0.0)
+
+
+def settle(releases: Releases, workshop: Workshop) -> None:
+    """Record the end of runs that were cut short: done, where their release came, and `killed` where it did not.
+
+    The caller holds the lease, so a run that is recorded as running is not.
+    """
+    cut_short = [run for _, run in workshop.state.scan(RUNS) if run["status"] == "running"]
+    if not cut_short:
+        return
+    came = {one.facts.get("run"): one.number for one in releases.history()}
+    for run in cut_short:
+        number = came.get(run["id"])
+        ended = {"status": "killed"} if number is None else {"status": "done", "release": number}
+        workshop.state.write(Put(RUNS, run["id"], {**run, **ended}))
 
 
 def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:

@@ -172,7 +172,7 @@ def _facts(
         "importances": dict(trained.fitted.importances()),
         "missing": {name: share for name, share in missing.items() if share > 0},
         "train_seconds": trained.seconds,
-        "notes": _notes(features, missing, evaluation),
+        "notes": _notes(model, features, trained, missing, evaluation),
     }
 
 
@@ -196,7 +196,9 @@ def _spans(trained: Trained) -> dict[str, list[int]]:
     return {"early_stop": [cuts.early_stop, cuts.test], "test": [cuts.test, cuts.end]}
 
 
-def _notes(features: FeatureSet, missing: Mapping[str, float], evaluation: Evaluation) -> list[str]:
+def _notes(
+    model: Model, features: FeatureSet, trained: Trained, missing: Mapping[str, float], evaluation: Evaluation
+) -> list[str]:
     """What a person should hear of at once: how good it is, and entities that are not there."""
     values = evaluation.values()
     main = [f"{name.replace('_', ' ')} {values[name]:.3f}" for name in ("roc_auc", "rmse") if name in values]
@@ -207,8 +209,15 @@ def _notes(features: FeatureSet, missing: Mapping[str, float], evaluation: Evalu
             share = min(missing.get(f"{view.name}.{column.name}", 0.0) for column in view.latest)
             if share >= 0.01:
                 keys = ", ".join(column.name for column in view.entity)
-                unknown.append(f"{share:.1%} of the rows name a {keys} that `{view.table}` lacks")
-    return [*main, *failed, *unknown]
+                unknown.append(f"{share:.1%} of the rows find nothing in `{view.table}` by {keys}")
+    return [*main, *failed, *unknown, *_cut_short(model, trained)]
+
+
+def _cut_short(model: Model, trained: Trained) -> list[str]:
+    """Says so where the budget ended learning: such a model depends on how fast the machine was."""
+    if model.budget is None or trained.seconds < 0.95 * model.budget.total_seconds():
+        return []
+    return [f"learning was ended by its budget of {model.budget.total_seconds():.0f} s"]
 
 
 def _write_card(

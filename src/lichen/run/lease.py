@@ -1,4 +1,4 @@
-"""One run at a time on one environment: a lease with a heartbeat, and a fence for those who lost theirs."""
+"""One run at a time on one project: a lease with a heartbeat, and a fence for those who lost theirs."""
 
 from __future__ import annotations
 

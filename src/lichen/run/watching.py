@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -198,13 +199,17 @@ def _with_labels(
 
 
 def _notes(found: dict[str, Any], test: list[int]) -> tuple[str, ...]:
-    """What a reader has to know to judge the figures."""
+    """What a reader has to know to judge the figures: what was not judged, and which labels are not new."""
+    notes = []
+    reasons = Counter((one["question"], one["reason"]) for one in found["unjudged"])
+    for (question, reason), cohorts in reasons.most_common(3):
+        notes.append(f"{question} was not judged in {cohorts} of {len(found['cohorts'])} cohorts: {reason}")
     inside = [cohort for cohort in found["cohorts"] if cohort["start"] < test[1] and cohort["end"] > test[0]]
-    if not inside:
-        return ()
-    span = f"{shown(test[0])} to {shown(test[1])}"
-    known = "their labels helped to choose this model, so this is a rehearsal and not new evidence"
-    return (f"{len(inside)} of {len(found['cohorts'])} cohorts lie within {span}, the gate's test: {known}",)
+    if inside:
+        span = f"{shown(test[0])} to {shown(test[1])}"
+        known = "their labels helped to choose this model, so this is a rehearsal and not new evidence"
+        notes.append(f"{len(inside)} of {len(found['cohorts'])} cohorts lie within {span}, the gate's test: {known}")
+    return tuple(notes)
 
 
 def _add_newest_row(

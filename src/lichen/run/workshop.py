@@ -12,13 +12,30 @@ from lichen.errors import SystemFailed
 from lichen.graph.version import Version
 from lichen.ground import plugins
 from lichen.ground.clock import Clock, SystemClock
-from lichen.ports import GROUPS, Connector, Engine, Learner, OnlineStore, Relation, StateStore, TableStore
+from lichen.ports import GROUPS, Connector, Engine, Learner, OnlineStore, Put, Relation, StateStore, TableStore
 from lichen.spec import ProjectFile
 
 
 def connector_options() -> dict[str, Mapping[str, str]]:
     """Each installed connector with the keys its sources may have."""
     return {name: plugins.load(GROUPS["Connector"], name).options for name in plugins.names(GROUPS["Connector"])}
+
+
+STATE_SHAPE = 1
+"""The version of the shape of what the state store holds; raised when a document changes its meaning."""
+
+
+def _check_shape(state: StateStore) -> None:
+    there = state.get("lichen", "shape")
+    if there is None:
+        state.write(Put("lichen", "shape", {"shape": STATE_SHAPE}))
+    elif there["shape"] != STATE_SHAPE:
+        state.close()
+        raise SystemFailed(
+            "LCH-3905",
+            f"the state was kept by another version of Lichen: its shape is {there['shape']}, not {STATE_SHAPE}",
+            fix="use the version of Lichen that kept it, or build anew in a fresh folder",
+        )
 
 
 class Workshop:
@@ -73,6 +90,7 @@ class Workshop:
         """What keeps the truth."""
         self.folder("")
         store: StateStore = plugins.load(GROUPS["StateStore"], "sqlite")(self.root / self.settings.state)
+        _check_shape(store)
         return store
 
     @cached_property

@@ -76,6 +76,25 @@ def test_a_silent_service_is_told():
         replay(url, [])
 
 
+def test_a_service_that_cannot_answer_is_told():
+    def refuse(server):
+        line, _ = server.accept()
+        with line:
+            line.recv(65536)
+            line.sendall(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=refuse, args=(server,))
+        thread.start()
+        with pytest.raises(SystemFailed) as failed:
+            replay(f"http://127.0.0.1:{server.getsockname()[1]}", [Asked(0, b"{}")], connections=1)
+        thread.join()
+    assert str(failed.value) == (
+        "LCH-1845: the service could not answer a request\n  why: 503 {}\n"
+        "  fix: its log tells the cause; then replay again: nothing is recorded twice"
+    )
+
+
 def test_a_service_that_hangs_up_is_told():
     def hang_up(server):
         line, _ = server.accept()
