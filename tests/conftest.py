@@ -11,7 +11,7 @@ import pytest
 # The journeys in tests/loop share a small project and the processes that run it.
 sys.path.insert(0, str(Path(__file__).parent / "loop"))
 
-from processes import Nursery  # noqa: E402 - the folder above must be known first
+from processes import Nursery
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 It reads one JSON object a line and answers with one. `{"do": "start", "args": [...], "cwd": ..., "out": ...,
 "failpoints": ..., "trace": ...}` starts the command line and answers `{"pid": ...}`; `{"do": "read", "cwd": ...,
 "out": ...}` starts a reader; `{"do": "wait", "pid": ..., "seconds": ...}` answers `{"code": ...}`, null where
-the child still runs; a code below zero is the signal that ended it. `{"do": "kill", "pid": ...}` ends it by SIGKILL where it
-still runs, and answers the same.
+the child still runs; a code below zero is the signal that ended it. `{"do": "kill", "pid": ...}` ends it by SIGKILL
+where it still runs, and answers the same.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def command_line(task: dict[str, Any]) -> None:
 def read_on(task: dict[str, Any]) -> None:
     """Read the release over and over, until told to stop."""
     from arro3.core import Table
+
     from lichen import Project
 
     while True:
@@ -97,7 +98,7 @@ def fork(task: dict[str, Any]) -> int:
         {"start": command_line, "read": read_on}[task["do"]](task)
     except SystemExit as end:
         code = int(end.code or 0)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the child ends here, and what ended it is told
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()

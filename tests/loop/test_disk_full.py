@@ -49,7 +49,7 @@ def ready(disk: Path, nursery: Nursery) -> tuple[SmallProject, Path, int]:
     small = SmallProject(disk / "small", seed=41)
     assert nursery.lichen(small.root, "run").code == 0
     small.grow(20)
-    saved = disk.with_name("saved")
+    saved = disk.with_name(f"{disk.name}-saved")
     shutil.copytree(small.root, saved)
     before = _used(disk)
     assert nursery.lichen(small.root, "run").code == 0

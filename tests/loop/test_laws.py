@@ -50,7 +50,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[S
     small = SmallProject(tmp_path_factory.mktemp("shop"), seed=21)
     ended = nursery.lichen(small.root, "run")
     assert ended.code == 0, ended
-    saved = small.root.with_name("saved")
+    saved = small.root.with_name(f"{small.root.name}-saved")
     shutil.copytree(small.root, saved)
     return small, saved
 

@@ -126,7 +126,7 @@ def test_a_replay_looks_up_what_training_joined(small: SmallProject, nursery: Nu
         if name.startswith("feature.")
     ]
     types = dict(_rows(small, nursery, _types(names)))
-    both = 'predictions_buys AS p JOIN training_buys AS t ON p.at = t.asked_at AND p."request.shop" IS NOT DISTINCT FROM t.shop'
+    both = 'predictions_buys AS p JOIN training_buys AS t ON p.at = t.asked_at AND p."request.shop" = t.shop'
     counts = []
     for name in names:
         online, offline = f'p."feature.{name}"', f't."{name}"'

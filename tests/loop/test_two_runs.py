@@ -41,12 +41,12 @@ def test_the_second_run_is_refused_in_words(small: SmallProject, nursery: Nurser
     assert first.wait(0) is None, "the first run ended before it was met"
     assert (second.code, second.out) == (3, "")
     lines = second.err.splitlines()
-    assert lines[0].startswith(f"LCH-3104: another run works on this: process {first.pid} on ")
+    assert lines[0].startswith(f"LCH-3912: another run works on this: process {first.pid} on ")
     assert lines[1:] == [
         "  why: it holds run",
         "  fix: wait until it is done, or let this one wait for it: --wait 10m (a dead run's hold ends after 10 s)",
     ]
-    assert (as_json.code, as_json.error["code"]) == (3, "LCH-3104")
+    assert (as_json.code, as_json.error["code"]) == (3, "LCH-3912")
     assert first.end().code == 0
     tables_hold_what_was_sent(small)
 
@@ -64,7 +64,7 @@ def test_waiting_ends(small: SmallProject, nursery: Nursery) -> None:
     first = nursery.start(small.root, "run", "--json", failpoints="train.trained=sleep;feature.joined=sleep")
     until(lambda: _runs_begun(small.root) == 1)
     second = nursery.lichen(small.root, "run", "--json", "--wait", "1s")
-    assert (second.code, second.error["code"]) == (3, "LCH-3104")
+    assert (second.code, second.error["code"]) == (3, "LCH-3912")
     first.kill()
 
 

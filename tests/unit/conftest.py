@@ -10,12 +10,19 @@ from typing import Any
 
 import pytest
 from arro3.core import Table
+from msgspec import structs
 
 from lichen.cli.scaffold import scaffold
+from lichen.deploy.answer import to_us
 from lichen.project import Project
+from lichen.run.serving import LIVE, app
 
 NAME = "late_payment"
 REPLAYED_FROM, ASKED_AT = datetime(2026, 4, 8, tzinfo=UTC), datetime(2026, 7, 5, tzinfo=UTC)
+
+
+ASKED = "SELECT invoice::VARCHAR AS id, issued_at AS at, customer, amount, terms_days FROM invoice_labels"
+"""Past invoices as requests."""
 
 
 class Shop:
@@ -41,6 +48,28 @@ class Shop:
     def rows(self, sql: str, environment: str = "prod") -> list[tuple[Any, ...]]:
         table = Table.from_arrow(self.open(environment).query(sql))
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    def answer(self, select: str, *, environment: str = "prod", missing: str = "-", folder: str = LIVE) -> int:
+        """Answer the requests that a SELECT gives (columns `id`, `at`, and the request's), and record the answers.
+
+        The features whose names begin with `missing` are recorded as missing. Returns the number of answers.
+        """
+        project = self.open(environment)
+        rows = Table.from_arrow(project.query(select))
+        asked = [dict(zip(rows.column_names, row, strict=True)) for row in self.rows(select, environment)]
+        made = app(NAME, project.releases, environment, project.workshop, record=folder, online=None)
+        names = [column.name for column in made.path.deployed.features]
+        try:
+            for row in asked:
+                given = {"prediction_id": row.pop("id"), **row}
+                at = to_us(given.pop("at"))
+                answer = made.path.answer(given, at, 0.0)
+                pairs = zip(names, answer.features, strict=True)
+                values = tuple(None if name.startswith(missing) else value for name, value in pairs)
+                made.record.append([structs.replace(answer, features=values)])
+        finally:
+            made.record.close()
+        return len(asked)
 
     def close(self) -> None:
         for project in self._open:

@@ -18,6 +18,8 @@ ID = "prediction_id"
 MOST_FILES = 24
 """With more files than this the table is written anew as one."""
 
+_INTEGERS = frozenset(["TINYINT", "SMALLINT", "INTEGER", "BIGINT"])
+
 NEW, OLD = "newly_recorded", "already_there"
 
 
@@ -123,10 +125,19 @@ def _unseen(columns: str) -> str:
 
 
 def _together(old: Iterable[Column], new: Iterable[Column]) -> tuple[Column, ...]:
-    """The columns of both; one that changed its type is kept under the new type."""
+    """The columns of both; one whose type differs gets the number that holds both, or where there is none a text."""
     named = {column.name: column for column in old}
-    named.update({column.name: column for column in new})
+    for column in new:
+        there = named.setdefault(column.name, column)
+        if there.type != column.type:
+            named[column.name] = Column(column.name, _wider({there.type, column.type}))
     return tuple(named.values())
+
+
+def _wider(types: set[str]) -> str:
+    if types <= _INTEGERS:
+        return "BIGINT"
+    return "DOUBLE" if types <= _INTEGERS | {"FLOAT", "DOUBLE"} else "VARCHAR"
 
 
 def _as(wanted: Iterable[Column], there: Iterable[Column]) -> str:

@@ -252,8 +252,9 @@ def test_a_demanded_column_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_rejects_wait_for_the_rows(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("n\n1\n")
-    with pytest.raises(WrongUsage, match="rejects were asked for before all rows were read"):
+    with pytest.raises(WrongUsage, match="rejects were asked for before all rows were read") as wrong:
         FILES.read({"path": str(tmp_path / "s.csv")}, {}).rejects()
+    assert wrong.value.code == "LCH-2208"
 
 
 @pytest.mark.skipif(

@@ -21,13 +21,15 @@ from lichen.errors import FoundWrong, ProjectErrors, SystemFailed, Where, WrongU
 def ended(body: Callable[[], int | None], *words: str) -> int:
     """The exit code of a verb with this body."""
 
-    def act(as_json: bool) -> int | None:  # noqa: ARG001 - what `guarded` reads
+    def act(as_json: bool) -> int | None:
         return body()
 
     flag = click.Option(["--json", "as_json"], is_flag=True)
     debug = click.Option(["--debug"], is_flag=True)
     with pytest.raises(SystemExit) as end:
-        click.Command("act", callback=guarded(act), params=[flag, debug]).main(list(words), standalone_mode=False)
+        click.Command("act", callback=guarded(act), params=[flag, debug]).main(
+            list(words), prog_name="act", standalone_mode=False
+        )
     return int(str(end.value.code))
 
 
@@ -147,13 +149,17 @@ def test_a_defect_is_told_also_where_no_file_can_be_written(
     [
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/lake/x"),
-            "LCH-3001: the disk is full at /lake/x\n  why: No space left on device\n"
-            "  fix: make room and run again: nothing was lost\n",
+            (
+                "LCH-3001: the disk is full at /lake/x\n  why: No space left on device\n"
+                "  fix: make room and run again: nothing was lost\n"
+            ),
         ),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/lake"),
-            "LCH-3002: the system refused at /lake: Permission denied\n"
-            "  fix: mend that and run again: nothing was lost\n",
+            (
+                "LCH-3002: the system refused at /lake: Permission denied\n"
+                "  fix: mend that and run again: nothing was lost\n"
+            ),
         ),
         (
             BrokenPipeError(errno.EPIPE, "Broken pipe"),  # of some socket: not of what we print

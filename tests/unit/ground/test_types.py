@@ -45,4 +45,5 @@ def test_only_what_needs_a_cast_is_wrapped() -> None:
 def test_a_file_unlike_its_table_is_refused(found: list[tuple[str, str]], what: str) -> None:
     with pytest.raises(FoundWrong) as refused:
         same_columns("part-0.parquet", found, [("d", "DOUBLE")])
+    assert refused.value.code == "LCH-2311"
     assert refused.value.what == f"`part-0.parquet` does not fit its table: {what}"

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lichen.cli import screen
+from lichen.ground.duration import parse_duration
+
+
+def shown(
+    shop: Any, sql: str, capsys: pytest.CaptureFixture[str], limit: int | None = None, as_json: bool = False
+) -> Any:
+    screen.show_rows(shop.open().query(sql), limit=limit, as_json=as_json)
+    return capsys.readouterr()
+
+
+def test_a_querys_rows_are_aligned_and_harmless(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(
+        shop,
+        "SELECT 1 AS \"a\nb\", NULL AS n, true AS t, [1, NULL] AS l, {'k': 'v'} AS s, '北京' AS w, "
+        "chr(27) || '[31m' AS x, TIMESTAMPTZ '2026-01-01 00:00:00Z' AS at, INTERVAL 3 DAY AS i",
+        capsys,
+    )
+    assert said.out.splitlines() == [
+        "a\\nb  n     t     l          s           w     x         at                         i",
+        '1     null  true  [1, null]  {"k": "v"}  北京  \\x1b[31m  2026-01-01 00:00:00+00:00  3 days',
+    ]
+
+
+def test_people_see_the_first_rows_and_machines_all(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(shop, "FROM range(51)", capsys)
+    assert (len(said.out.splitlines()), said.err) == (51, "... the first 50 rows; --limit 0 shows all\n")
+    assert shown(shop, "FROM range(50)", capsys).err == ""
+    assert len(shown(shop, "FROM range(51)", capsys, limit=0).out.splitlines()) == 52
+    assert shown(shop, "FROM range(3)", capsys, limit=1).err == "... the first 1 row; --limit 0 shows all\n"
+    facts = json.loads(shown(shop, "FROM range(5000)", capsys, as_json=True).out)
+    assert (len(facts["rows"]), facts["more"]) == (5000, False)
+    facts = json.loads(shown(shop, "FROM range(5000)", capsys, as_json=True, limit=2).out)
+    assert (facts["rows"], facts["more"]) == ([[0], [1]], True)
+
+
+def test_no_rows(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(shop, "SELECT 1 AS one, 2 AS two WHERE false", capsys)
+    assert (said.out, said.err) == ("one  two\n", "no rows\n")
+    assert json.loads(shown(shop, "SELECT 1 AS one WHERE false", capsys, as_json=True).out)["rows"] == []
+
+
+def test_machines_get_null_for_what_is_no_number(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE] AS b, sum(1) AS c, 1.50::DECIMAL(9, 2) AS d, '\\xFF'::BLOB AS e"
+    facts = json.loads(shown(shop, sql, capsys, as_json=True).out)
+    assert facts["rows"] == [[None, [None], 1, "1.50", "ff"]]
+
+
+def test_counts_have_their_nouns() -> None:
+    assert [screen.count(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert screen.count(2, "entity", "entities") == "2 entities"
+    assert screen.day(int(parse_duration("31d").total_seconds() * 1e6)) == "1970-02-01"
+
+
+def test_what_a_check_and_a_plan_find(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    project = shop.open()
+    screen.show_check(project, project.check())
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1:] == [
+        "22 columns and 10 features resolved; nothing is wrong",
+        "taken as known always, for they say `static: true`: customer",
+    ]
+    screen.show_plan(shop.open("trial").plan())
+    assert "against nothing: there is no release yet; 0 unchanged\n" in capsys.readouterr().out
+
+
+def test_the_history(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_history(answered.open().history())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["release", "at", "by", "commit", "changed"]
+    assert lines[1].endswith("predictions.late_payment")
+    assert lines[2].endswith(" more")
+
+
+def test_no_progress_where_nobody_looks() -> None:
+    assert screen.progress("replay", "requests") is None

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+from lichen.errors import SystemFailed
+from lichen.run.deployed import artifact_folder, features_of, fill_online, forget_features, recipe, view_keys
+
+MODEL = "models/late_payment.yaml"
+
+
+def released(project: Any) -> tuple[Any, Any]:
+    versions = project.releases.versions(project.releases.current("prod"))
+    return versions, versions["model.late_payment"]
+
+
+def test_a_recipe_makes_the_same_features_whatever_the_files_say(shop: Any) -> None:
+    project = shop.open()
+    made = project.check().features["late_payment"]
+    shop.edit("features/invoice.yaml", "ln(amount)", "ln(amount + 1)")
+    shop.edit("features/customer.yaml", "[country, size]", "[size]")
+    edited = shop.open()
+    assert features_of(released(edited)[1].facts["recipe"], edited.workshop) == made
+    assert edited.check().features["late_payment"] != made
+
+
+def test_a_recipe_names_what_its_views_read(shop: Any) -> None:
+    project = shop.open()
+    made = recipe(project.graph["model.late_payment"].spec, project.spec, {})
+    assert made["features"] == list(made["views"]) == ["customer_payments", "customer", "invoice"]
+
+
+def test_a_model_whose_files_are_gone_is_told_and_can_be_trained_again(shop: Any) -> None:
+    project = shop.open()
+    trained = released(project)[1]
+    folder = artifact_folder(trained, project.workshop)
+    shutil.rmtree(folder)
+    with pytest.raises(SystemFailed) as failed:
+        project.serve(port=0)
+    assert str(failed.value) == (
+        f"LCH-3904: the files of model version {trained.version} are gone\n  at {folder}\n"
+        "  fix: put the folder back, or train again: change the model's seed and run"
+    )
+    shop.edit(MODEL, "task:", "seed: 8\ntask:")
+    run = shop.open().run()
+    assert run.release.number == 2
+    notes = next(outcome.notes for outcome in run.outcomes if outcome.asset == "model.late_payment")
+    assert "the files of the released model are gone, so this one was not compared with it" in notes
+
+
+def test_views_of_releases_that_went_by_leave_the_online_store(shop: Any) -> None:
+    project = shop.open()
+    versions, trained = released(project)
+    features = features_of(trained.facts["recipe"], project.workshop)
+    keys = view_keys(features, versions)
+    store = project.workshop.online
+    assert fill_online(features, versions, store, project.workshop) == keys
+    stored = set(store.views())
+    assert stored == {keys["customer"], keys["customer_payments"]}
+    forget_features(project.releases, project.workshop)
+    assert set(store.views()) == stored

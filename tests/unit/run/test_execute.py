@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lichen.errors import LichenError
+from lichen.run.execute import Watcher, files_in_use
+from lichen.run.facts import RUNS
+
+MODEL = "models/late_payment.yaml"
+
+
+def states(run: Any) -> dict[str, str]:
+    return {outcome.asset: outcome.state for outcome in run.outcomes}
+
+
+def test_a_run_tells_of_each_step_and_records_itself(shop: Any) -> None:
+    heard: list[str] = []
+    watcher = Watcher(lambda step: heard.append(f"> {step.asset}"), lambda one: heard.append(f"< {one.asset}"))
+    run = shop.open().run(watcher=watcher)  # a copied project reads its sources again
+    assert heard == [f"{sign} {outcome.asset}" for outcome in run.outcomes for sign in "><"]
+    assert set(states(run).values()) == {"same"}
+    assert run.release.number == 1
+    record = shop.open().workshop.state.get(RUNS, run.id)
+    assert (record["status"], record["release"], len(record["outcomes"])) == ("done", 1, len(run.outcomes))
+    assert shop.open().run().nothing
+
+
+def test_a_held_gate_leaves_the_release_and_is_not_trained_again(shop: Any) -> None:
+    shop.edit(MODEL, "min: 0.7,", "min: 0.99,")
+    first = shop.open().run()
+    assert (first.release, first.held) == (None, ("model.late_payment",))
+    second = shop.open().run()
+    assert (second.release, second.held) == (None, ("model.late_payment",))
+    old, new = ({o.asset: o for o in run.outcomes}["model.late_payment"] for run in (first, second))
+    assert (new.state, new.version) == ("held", old.version)
+    assert new.seconds < 0.5
+    assert shop.open().status()["run"]["held"][0]["asset"] == "model.late_payment"
+    assert [release.number for release in shop.open().history()] == [1]
+
+
+def test_a_dropped_asset_leaves_and_its_answers_stay(answered: Any) -> None:
+    (answered.root / "monitors/late_payment.yaml").unlink()
+    (answered.root / "services/late_payment.yaml").unlink()
+    run = answered.open().run()
+    assert {name for name, state in states(run).items() if state == "dropped"} == {
+        *("monitor.late_payment", "service.late_payment")
+    }
+    assert "predictions.late_payment" in run.release.versions
+
+
+def test_a_failed_run_is_recorded_and_the_release_stands(shop: Any) -> None:
+    shop.edit(MODEL, "test: 84d", "test: 4000d")
+    with pytest.raises(LichenError) as failed:
+        shop.open().run()
+    facts = shop.open().status()
+    assert (facts["release"], facts["run"]["status"], facts["errors"]) == (1, "failed", [failed.value.as_dict()])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "the run was stopped"),
+        (ZeroDivisionError("z"), "the run broke off: ZeroDivisionError: z"),
+    ],
+)
+def test_a_run_that_breaks_off_is_recorded_too(shop: Any, error: BaseException, said: str) -> None:
+    def stop(_: Any) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        shop.open().run(watcher=Watcher(stop))
+    (found,) = shop.open().status()["errors"]
+    assert (found["code"], found["what"]) == ("LCH-3996", said)
+
+
+def test_the_files_of_every_version_are_in_use(shop: Any) -> None:
+    found = files_in_use(shop.open().workshop)
+    assert {"invoices", "customers", "payments", "training_late_payment"} <= set(found)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import Any
+
+MODEL = "models/late_payment.yaml"
+
+
+def told(shop: Any) -> dict[str, str]:
+    """The place and the sentence of each error that `check` finds."""
+    return {f"{error.where}": f"{error.code}: {error.what}" for error in shop.open().check().errors}
+
+
+def place(shop: Any, word: str, name: str = MODEL) -> str:
+    lines = (shop.root / name).read_text().splitlines()
+    number = next(number for number, line in enumerate(lines) if word in line)
+    return f"{name}:{number + 1}:{lines[number].index(word) + 1}"
+
+
+def test_a_project_without_a_mistake(fresh: Any) -> None:
+    found = fresh.open().check()
+    found.refuse()
+    assert sum(map(len, found.columns.values())) == 22
+    assert list(found.features) == ["late_payment"]
+
+
+def test_every_mistake_of_a_model_is_told_at_once_where_it_stands(fresh: Any) -> None:
+    for old, new in [
+        ("value: late ", "value: lete "),
+        ("at: issued_at ", "at: invoice "),
+        ("learner: logistic", "learner: forest"),
+        ("{C: 0.1}", "{tree: 0.1}"),
+        ("roc_auc: {min", "roc_auk: {min"),
+        ("[invoice.amount]", "[invoice.amont]"),
+        ("[customer.size]", "[customer.sise]"),
+        ("task: classification", "prediction_time: {from: isued_at, tolerance: 5m}\ntask: classification"),
+    ]:
+        fresh.edit(MODEL, old, new)
+    fresh.edit("features/invoice.yaml", "terms_days: bigint}", "terms_days: bigint, due: timestamptz}")
+    fresh.edit("features/customer.yaml", "[country, size]", "[country, size, age]")
+    fresh.edit("features/customer.yaml", ", age]", "]")
+    assert told(fresh) == {
+        place(fresh, "lete"): "LCH-2501: the label table `invoice_labels` has no column `lete`",
+        place(fresh, "invoice  "): (
+            "LCH-2503: `label.at: invoice` is VARCHAR, and has to be an instant (TIMESTAMP WITH TIME ZONE)"
+        ),
+        place(fresh, "roc_auk"): "LCH-2960: the gate names `roc_auk`, which is no metric of classification",
+        place(fresh, "tree"): "LCH-2505: the learner `forest` has no parameter `tree`",
+        place(fresh, "invoice_labels"): (
+            "LCH-2502: a request brings `due`, and the label table `invoice_labels` has no such column"
+        ),
+        place(fresh, "isued_at"): told(fresh)[place(fresh, "isued_at")],
+        place(fresh, "customer.sise"): (
+            "LCH-2508: `slices` names `customer.sise`, which is no feature and no column of `invoice_labels`"
+        ),
+        place(fresh, "[invoice.amont]"): "LCH-2910: `exclude` names `invoice.amont`, which is no feature",
+        place(fresh, "[customer_payments,"): (
+            "LCH-2912: the feature `invoice.due` is TIMESTAMP WITH TIME ZONE, "
+            "and a model reads numbers, booleans and texts"
+        ),
+    }
+    assert "isued_at" in told(fresh)[place(fresh, "isued_at")]
+
+
+def test_a_prediction_time_has_to_be_an_instant(fresh: Any) -> None:
+    fresh.edit(MODEL, "task:", "prediction_time: {from: amount + 1, tolerance: 5m}\ntask:")
+    (error,) = fresh.open().check().errors
+    assert str(error).startswith("LCH-2507: `prediction_time.from` is DOUBLE, and has to be an instant (TIMESTAMP WITH")
+    assert error.fix == "compute it of a column of the request that is one"
+
+
+def test_an_unknown_learner_and_a_task_it_does_not_learn(fresh: Any) -> None:
+    fresh.edit(MODEL, "learner: logistic", "learner: logistik")
+    (error,) = fresh.open().check().errors
+    assert (error.code, error.fix) == ("LCH-2504", "did you mean `logistic`?")
+    fresh.edit(MODEL, "learner: logistik", "learner: logistic")
+    fresh.edit(MODEL, "task: classification", "task: regression")
+    errors = fresh.open().check().errors
+    assert [error.code for error in errors] == ["LCH-2960", "LCH-2960", "LCH-2506"]
+    assert errors[-1].what == "the learner `logistic` does not learn regression"
+    assert errors[-1].fix == "it learns classification; or choose another learner"
+
+
+def test_a_view_that_no_model_reads_is_looked_at_too_and_once(fresh: Any) -> None:
+    fresh.edit("features/customer.yaml", "[country, size]", "[country, size, age]")
+    (error,) = fresh.open().check().errors
+    assert str(error).startswith("LCH-2622: `customers` has no column `age`\n  at features/customer.yaml:")
+    fresh.edit(MODEL, "customer_payments, customer, ", "customer_payments, ")
+    fresh.edit(MODEL, "[customer.size]", "[]")
+    assert [error.code for error in fresh.open().check().errors] == ["LCH-2622"]
+
+
+def test_what_reads_a_faulty_table_is_not_looked_at(fresh: Any) -> None:
+    fresh.edit("tables/payments.sql", "amount,\n", "amont,\n")
+    assert len(fresh.open().check().errors) == 1

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lichen.errors import SystemFailed
+from lichen.ground import failpoint
+from lichen.ports import Column
+from lichen.run.recorded import MOST_FILES, _together, land_predictions, record_folder, record_folders
+
+NAME = "late_payment"
+ASKED = "SELECT invoice::VARCHAR AS id, issued_at AS at, customer, amount, terms_days FROM invoice_labels"
+COUNT = f"SELECT count(*), count(DISTINCT prediction_id) FROM predictions_{NAME}"
+
+
+def land(shop: Any, environment: str = "prod") -> int | None:
+    project = shop.open(environment)
+    landed = land_predictions(NAME, project.releases, environment, project.workshop)
+    return landed[1] if landed else None
+
+
+def test_without_an_answer_nothing_is_landed(shop: Any) -> None:
+    assert land(shop) is None
+    assert [release.number for release in shop.open().history()] == [1]
+
+
+def test_answers_land_once_whatever_is_asked_again(shop: Any) -> None:
+    assert shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5") == 5
+    assert land(shop) == 5
+    assert land(shop) is None
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7")
+    assert land(shop) == 2
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7", folder="replay")
+    assert land(shop) == 0
+    assert shop.rows(COUNT) == [(7, 7)]
+    newest = shop.open().history()[0]
+    assert newest.facts == {"recorded": {NAME: 0}}
+    assert len(shop.open().status()["tables"]) == 5
+
+
+def test_a_move_that_was_lost_loses_and_doubles_nothing(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    project = shop.open()
+    stale = project.releases.current("prod")
+    assert stale is not None
+
+    class Late(type(project.releases)):  # type: ignore[misc]
+        """Releases as one sees them who was overtaken between reading and moving."""
+
+        def current(self, environment: str) -> Any:
+            return stale
+
+    other = [*project.releases.versions(stale).values()]
+    project.releases.move("prod", other, at="2026-07-05T00:00:00+00:00", expected=stale, facts={})
+    with pytest.raises(SystemFailed) as lost:
+        land_predictions(NAME, Late(project.workshop.state), "prod", project.workshop)
+    assert str(lost.value).startswith("LCH-3911: `prod` was moved by another run meanwhile\n")
+    assert land(shop) == 5
+    assert shop.rows(COUNT) == [(5, 5)]
+
+
+def test_what_was_landed_is_discarded_and_a_crash_before_it_is_mended(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    monkeypatch.setattr(failpoint, "_armed", failpoint._parse("release.moved=enospc"))
+    with pytest.raises((SystemFailed, OSError)):
+        land(shop)
+    monkeypatch.setattr(failpoint, "_armed", failpoint._parse(""))
+    assert land(shop) is None
+    shop.answer(f"{ASKED} ORDER BY 1 DESC LIMIT 3")
+    assert land(shop) == 3
+    assert shop.rows(COUNT) == [(8, 8)]
+    (folder,) = record_folders(NAME, "prod", shop.open().workshop)
+    assert [path.name for path in sorted(folder.glob("*.log"))] == ["00000002.log"]
+
+
+def test_many_files_become_one(shop: Any) -> None:
+    for place in range(MOST_FILES + 1):
+        shop.answer(f"{ASKED} ORDER BY 1 LIMIT 1 OFFSET {place}")
+        assert land(shop) == 1
+    project = shop.open()
+    landed = project.releases.versions(project.releases.current("prod"))[f"predictions.{NAME}"]
+    assert len(landed.files) == 1
+    assert shop.rows(COUNT) == [(MOST_FILES + 1, MOST_FILES + 1)]
+
+
+def test_each_environment_has_answers_of_its_own(shop: Any) -> None:
+    shop.open("trial").run()
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5", environment="trial")
+    assert land(shop) is None
+    assert land(shop, "trial") == 5
+    assert shop.rows(COUNT, "trial") == [(5, 5)]
+    assert f"predictions.{NAME}" not in shop.open().history()[0].versions
+    assert record_folder(NAME, "trial", shop.open().workshop) == shop.root / ".lichen/records/trial" / NAME
+
+
+def test_answers_of_releases_with_other_features_live_in_one_table(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    assert land(shop) == 5
+    shop.edit("features/invoice.yaml", "log_amount: ln(amount)", "log_amount: ln(amount)\n  weeks: terms_days / 7")
+    shop.edit("features/customer.yaml", "[country, size]", "[size]")
+    assert shop.open().run().release is not None
+    shop.answer(f"{ASKED} ORDER BY 1 DESC LIMIT 3")
+    assert land(shop) == 3
+    select = 'count("feature.customer.country"), count("feature.invoice.weeks"), count("feature.invoice.log_amount")'
+    found = shop.rows(f"SELECT release, {select} FROM predictions_{NAME} GROUP BY 1 ORDER BY 1")
+    assert [row[1:] for row in found] == [(5, 0, 5), (0, 3, 3)]
+
+
+def test_columns_of_two_releases() -> None:
+    old = [Column("a", "BIGINT"), Column("b", "BIGINT"), Column("c", "VARCHAR")]
+    new = [Column("a", "BIGINT"), Column("b", "DOUBLE"), Column("c", "BIGINT"), Column("d", "DATE")]
+    assert _together(old, new) == (
+        Column("a", "BIGINT"),
+        Column("b", "DOUBLE"),
+        Column("c", "VARCHAR"),
+        Column("d", "DATE"),
+    )

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lichen.errors import FoundWrong
+from lichen.run.watching import FINDINGS
+
+AT = datetime(2026, 7, 5, tzinfo=UTC)
+ASKED = "SELECT invoice::VARCHAR AS id, issued_at AS at, customer, amount, terms_days FROM invoice_labels"
+
+
+def test_without_answers_there_is_nothing_to_ask_about(shop: Any) -> None:
+    with pytest.raises(FoundWrong) as refused:
+        shop.open().monitor(at=AT)
+    assert str(refused.value) == (
+        "LCH-3201: `late_payment` has no recorded predictions, so there is nothing to ask `late_payment` about\n"
+        "  fix: let it answer (lichen serve late_payment), or ask past rows again: lichen replay --from ..."
+    )
+
+
+def test_a_rehearsal_is_noted(answered: Any) -> None:
+    (asked,) = answered.open().monitor(at=AT)
+    assert asked.findings == []
+    assert asked.predictions == asked.labelled > 300
+    assert asked.notes[0].endswith("so this is a rehearsal and not new evidence")
+    assert asked.as_dict()["watch"] == asked.watch
+
+
+def test_a_missing_feature_is_found_once_with_its_newest_row(shop: Any) -> None:
+    shop.answer(f"{ASKED} WHERE issued_at >= '2026-01-01'", missing="customer_payments.")
+    for _ in range(2):
+        (asked,) = shop.open().monitor(at=AT)
+        (finding, *_) = [one for one in asked.findings if one["kind"] == "missing"]
+        assert finding["evidence"]["newest_row"]["table"] == "payments"
+        assert " The newest row of `payments` is of 2026-" in finding["message"]
+    kept = [entry for _, entry in shop.open().workshop.state.entries(FINDINGS)]
+    assert len(kept) == len({entry["id"] for entry in kept}) == len(asked.findings)
+    assert {entry["environment"] for entry in kept} == {"prod"}
+
+
+def test_labels_are_those_that_were_released_whatever_the_files_say(answered: Any) -> None:
+    answered.edit("models/late_payment.yaml", "value: late ", "value: tardy ")
+    (asked,) = answered.open().monitor(at=AT)
+    assert asked.labelled > 300
+
+
+def test_answers_of_a_model_that_read_other_features_are_left_out(answered: Any) -> None:
+    answered.edit("features/invoice.yaml", "log_amount: ln(amount)", "log_amount: ln(amount)\n  weeks: terms_days / 7")
+    assert answered.open().run().release.number == 3
+    with pytest.raises(FoundWrong) as refused:
+        answered.open().monitor(at=AT)
+    assert refused.value.why == "those it has are of models that read other features than the released one"
+    answered.answer(f"{ASKED} ORDER BY issued_at DESC LIMIT 5")
+    (asked,) = answered.open().monitor(at=AT)
+    assert asked.predictions == 5
+    assert asked.notes[-1].endswith("are left out: models gave them that read other features than the released one")

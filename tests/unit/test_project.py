@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from arro3.core import Table
+
+import lichen
+from lichen.errors import FoundWrong, SystemFailed, WrongUsage
+from lichen.project import RUN, Project
+from lichen.run.lease import held
+
+
+def test_a_project_is_found_from_any_folder_in_it(shop: Any) -> None:
+    with lichen.Project(shop.root / "models") as project:
+        assert repr(project) == f"Project({str(shop.root)!r}, environment='prod')"
+        assert Table.from_arrow(project.query("SELECT count(*) AS n FROM customers")).column("n").to_pylist() == [47]
+        assert [release.number for release in project.history()] == [1]
+
+
+@pytest.mark.parametrize("name", ["", "Prod", "../x", "a b", "1st"])
+def test_an_environments_name_is_checked(name: str) -> None:
+    with pytest.raises(WrongUsage) as refused:
+        Project(environment=name)
+    assert str(refused.value) == (
+        f"LCH-1026: `{name}` cannot be an environment's name\n"
+        "  fix: use small letters, digits and _, not starting with a digit"
+    )
+
+
+def test_of_several_services_one_has_to_be_named(shop: Any) -> None:
+    shop.write("services/other.yaml", "model: late_payment\n")
+    project = shop.open()
+    with pytest.raises(WrongUsage) as refused:
+        project.serve()
+    assert str(refused.value) == "LCH-1016: say which service is meant\n  fix: it is one of: late_payment, other"
+    with pytest.raises(WrongUsage) as refused:
+        project.serve("othr")
+    assert str(refused.value) == "LCH-1017: there is no service `othr`\n  fix: did you mean `other`?"
+
+
+def test_an_environment_that_was_never_released_is_planned_whole(shop: Any) -> None:
+    planned = shop.open("trial").plan()
+    assert (planned.release, {step.action for step in planned.steps}) == (None, {"build"})
+    assert shop.open("trial").history() == []
+
+
+def test_another_run_is_not_disturbed(shop: Any) -> None:
+    with held(shop.open().workshop.state, RUN, wait=0), pytest.raises(SystemFailed, match="another"):
+        shop.open().run()
+
+
+def test_what_is_wrong_is_refused_before_anything_runs(fresh: Any) -> None:
+    fresh.edit("models/late_payment.yaml", "C: 0.1", "D: 0.1")
+    project = fresh.open()
+    with pytest.raises(FoundWrong) as refused:
+        project.run()
+    assert str(refused.value).startswith("LCH-2505: the learner `logistic` has no parameter `D`\n")
+    assert not Path(fresh.root / ".lichen/lake").exists()
+    assert project.status()["run"] is None
