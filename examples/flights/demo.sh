@@ -5,6 +5,8 @@ set -eu
 say() { printf '\n$ %s\n' "$*"; }
 must() { say "$@"; "$@"; }
 
+# The demo shows a first run, so it starts anew: what an earlier one kept here is removed.
+echo 'starting anew: removing .lichen of an earlier demo'
 rm -rf .lichen
 must lichen check
 must lichen run

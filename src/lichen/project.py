@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from lichen.errors import WrongUsage, did_you_mean
+from lichen.errors import FoundWrong, WrongUsage, did_you_mean
 from lichen.graph.build import Graph, build_graph
 from lichen.plan import Plan, plan
+from lichen.run.audit import broken_at
 from lichen.run.commit import head_commit
 from lichen.run.lease import fence, held
 from lichen.run.relations import source_token
-from lichen.run.release import Release, Releases
+from lichen.run.release import AUDIT, Release, Releases
 from lichen.run.workshop import Workshop, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
@@ -137,16 +138,27 @@ class Project:
         """The rows of a SELECT over the release's sources, tables, predictions and training sets."""
         from lichen.run.reading import query
 
+        self._known_environment()
         return query(sql, self.releases, self.environment, self.workshop)
 
     def history(self) -> list[Release]:
-        """The environment's releases, newest first."""
+        """The environment's releases, newest first; refused where the audit was changed after it was written."""
+        self._known_environment()
+        number = broken_at(self.workshop.state, AUDIT)
+        if number is not None:
+            raise FoundWrong(
+                "LCH-3906",
+                f"the audit does not hold: entry {number} was changed after it was written",
+                why="each entry holds the hash of the one before it",
+                fix="find out who wrote to the state store, and restore it from a copy",
+            )
         return self.releases.history(self.environment)
 
     def status(self) -> dict[str, Any]:
         """The facts of the release in force: tables, models, services, predictions, findings, seconds by stage."""
         from lichen.run.facts import status
 
+        self._known_environment()
         return status(self.releases, self.environment, self.spec.project.name, self.workshop)
 
     def monitor(self, name: str | None = None, *, at: datetime | None = None) -> list[Asked]:
@@ -154,6 +166,8 @@ class Project:
         from lichen.run.watching import ask
 
         names = [self._one("monitor", name)] if name else [a.name for a in self.graph if a.kind == "monitor"]
+        if not names:
+            raise WrongUsage("LCH-1026", "the project has no monitor to ask", fix="write one in monitors/")
         with self._held(WAIT) as releases:
             return [ask(one, self.graph, releases, self.environment, self.workshop, at=at) for one in names]
 
@@ -199,6 +213,13 @@ class Project:
         """Hold the project's lease; gives releases that only its holder can move."""
         with held(self.workshop.state, RUN, wait=wait) as owner:
             yield Releases(self.workshop.state, fence(RUN, owner))
+
+    def _known_environment(self) -> None:
+        """Refuse an environment that is none, where there are others: it was mistyped."""
+        known = self.releases.environments()
+        if known and self.environment not in known:
+            fix = did_you_mean(self.environment, known)
+            raise WrongUsage("LCH-1027", f"there is no environment `{self.environment}`", fix=fix)
 
     def _one(self, kind: str, name: str | None) -> str:
         """The name of an asset of a kind; the only one there is, where none is named."""

@@ -13,8 +13,8 @@ from small_project import LATENESS, SHOPS_ASIDE, SHOPS_KEPT, SmallProject, Visit
 from lichen import Project
 from lichen.graph.version import Version
 from lichen.run.audit import broken_at
-from lichen.run.execute import files_in_use
-from lichen.run.release import AUDIT, Release
+from lichen.run.execute import KEPT
+from lichen.run.release import AUDIT, VERSIONS, Release
 
 FACE = ("visits", "shops", "purchases", "daily", "totals")
 
@@ -108,18 +108,20 @@ def audit_is_whole(root: Path) -> None:
 
 
 def little_is_left_over(root: Path) -> None:
-    """No staging outlives the runs that were killed, and of files that no version names only what one run leaves.
+    """No staging outlives the runs that were killed; of files, only what one run leaves is of no version, and few are kept.
 
     (A source with a cursor writes what it read before it lands it on what is there; the next run sweeps that.)
     """
     with Project(root) as project:
-        named = files_in_use(project.workshop)
+        versions = [Version.from_dict(stored) for _, stored in project.workshop.state.scan(VERSIONS)]
     lake = root / ".lichen/lake"
     assert not list((lake / ".staging").glob("*"))
+    named = {file.path for version in versions for file in (*version.files, *version.quarantine)}
     for folder in lake.iterdir():
         if not folder.name.startswith("."):
-            unnamed = {path.name for path in folder.glob("*.parquet")} - named.get(folder.name, frozenset())
-            assert len(unnamed) <= (folder.name == "visits"), f"{folder.name} holds {unnamed}, which no version names"
+            there = {path.name for path in folder.glob("*.parquet")}
+            assert len(there - named) <= (folder.name == "visits"), f"{folder.name} holds files that no version names"
+            assert len(there) <= 2 * KEPT + 4, f"{folder.name} holds {len(there)} files"
 
 
 def one_release(line: str) -> str:

@@ -99,7 +99,7 @@ seed: 7
 validate: {by: time, early_stop: 3d, test: 6d}
 gate: {roc_auc: {min: 0.55}}
 """,
-    "services/buys.yaml": "model: buys\nrecord: {durable_ms: 5}\n",
+    "services/buys.yaml": "model: buys\nrecord: {durable: 5ms}\n",
     "monitors/buys.yaml": """\
 watch: buys
 every: 1d

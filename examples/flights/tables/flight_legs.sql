@@ -9,7 +9,8 @@ contract:
 WITH clocks AS (
   SELECT
     f.*,
-    make_timestamp(f.year, f.month, f.day, f.sched_dep_time // 100, f.sched_dep_time % 100, 0) AS departure_clock,
+    make_timestamp(f.year, f.month, f.day, 0, 0, 0)
+      + to_minutes((f.sched_dep_time // 100) * 60 + f.sched_dep_time % 100) AS departure_clock,
     make_timestamp(f.year, f.month, f.day, 0, 0, 0)
       + to_minutes((f.sched_arr_time // 100) * 60 + f.sched_arr_time % 100) AS arrival_clock,
     o.tzone AS origin_zone,

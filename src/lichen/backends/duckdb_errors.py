@@ -32,6 +32,11 @@ def translated(
         yield
     except duckdb.InterruptException as stopped:
         raise KeyboardInterrupt from stopped
+    except RuntimeError as stopped:
+        # What Ctrl-C does to a `fetchall` that DuckDB has begun; the library has no class for it.
+        if str(stopped) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from stopped
     except Exception as error:
         # arro3 has no class of its own for an error that came through a C stream: it raises Exception itself.
         if not isinstance(error, duckdb.Error) and type(error) is not Exception:

@@ -62,9 +62,7 @@ def settle(learner: str, known: Mapping[str, Parameter], given: Mapping[str, Any
     """Every parameter's value: the given ones, checked, over the defaults."""
     for name, value in given.items():
         if name not in known:
-            raise FoundWrong(
-                "LCH-2701", f"`{learner}` has no parameter `{name}`", fix=did_you_mean(name, known)
-            )
+            raise FoundWrong("LCH-2701", f"`{learner}` has no parameter `{name}`", fix=did_you_mean(name, known))
         if not known[name].accepts(value):
             raise FoundWrong(
                 "LCH-2702",

@@ -10,6 +10,7 @@ from arro3.core import Table as ArrowTable
 
 from lichen.collect.extract import FILE, ROW
 from lichen.collect.staged import Staged, staging
+from lichen.contract.adopt import adopt
 from lichen.contract.check import Breach, Promise, judge, promises
 from lichen.contract.quarantine import keep, row_promises, set_aside
 from lichen.errors import FoundWrong, SystemFailed, Where
@@ -108,10 +109,10 @@ class Admission:
             if broken or staged.columns != self.columns:
                 with staging(tables.staging(self.table)) as folder:
                     kept = keep(self.columns, broken, staged.relation, engine, folder)
-                    files = tables.adopt(self.table, folder, kept)
+                    files = adopt(self.table, self.columns, folder, kept, engine, tables)
                 staged.discard()
             else:
-                files = tables.adopt(self.table, staged.folder, staged.files)
+                files = adopt(self.table, self.columns, staged.folder, staged.files, engine, tables)
         if rejected:
             breaches.append(Breach("record", "it cannot be read", rejected, staged.rows + rejected, by_row=True))
         return Admitted(files, quarantine, tuple(breaches), staged.rows + rejected)

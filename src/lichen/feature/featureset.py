@@ -145,6 +145,13 @@ class _Reading:
 
     def _times(self, asset: str, spec: FeatureView, facts: RelationFacts) -> tuple[str | None, str | None]:
         if spec.static:
+            if facts.time is not None:
+                raise FoundWrong(
+                    "LCH-2632", f"`{spec.from_}` has a time, so a view of it cannot be static",
+                    where=self.where(asset, "static"),
+                    why="its rows become known one after another; taken as known always, they tell the future",
+                    fix="take `static: true` away: the view then sees what was known",
+                )  # fmt: skip
             return None, None
         time = spec.time or facts.time
         if time is None:

@@ -456,7 +456,8 @@ CONSTRUCTS: Mapping[str, str] = {
     "and": "true if both are, false if one is false, else null; both sides are computed",
     "between": "`a between low and high`: both ends belong",
     "case": "`case when c then a ... else b end`, `case x when 1 then a ... end`: only the branch taken is computed",
-    "cast": "`a::double`, `cast(a as varchar)`: " + ", ".join([BOOLEAN, *RANGES, DOUBLE, VARCHAR, DATE, TIMESTAMP])
+    "cast": "`a::double`, `cast(a as varchar)`: "
+    + ", ".join([BOOLEAN, *RANGES, DOUBLE, VARCHAR, DATE, TIMESTAMP])
     + ", TIMESTAMPTZ; a double becomes an integer by rounding halves to even",
     "coalesce": "the first value that is not null; the rest is not computed",
     "if": "`if(c, a, b)`: a where c is true, else b",

@@ -408,9 +408,7 @@ class _Translator:
         subject = self._become(subject, type_)
         parts = [self._aside(partial(self._become, part, type_), code) for code, part in parts]
         equal = f.OPERATORS["="].signatures
-        tests = [
-            self._aside(partial(self.choose, "=", equal, [subject, part]), code) for code, part in parts
-        ]
+        tests = [self._aside(partial(self.choose, "=", equal, [subject, part]), code) for code, part in parts]
         return tests, "(CASE " + subject.sql, [part.sql for _, part in parts]
 
     def _aside(self, make: Callable[[], Term], code: Code | None = None) -> tuple[Code, Term]:

@@ -12,6 +12,10 @@ FORMAT = 1
 """Raised when the same spec starts to give other rows, so that everything is built anew."""
 
 
+MEANING = "meaning"
+"""The fact under which a version keeps what its asset meant, so that a plan can say what changed."""
+
+
 def meaning(asset: Asset) -> dict[str, Any]:
     """What an asset means, in the form a version keeps, a plan compares and a fingerprint hashes."""
     words = asset.spec.meaning()

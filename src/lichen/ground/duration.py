@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_PATTERN = re.compile(r"([0-9]{1,12})\s*([smhdw])")
-_LONGEST = 1000 * 366 * 86400
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_PATTERN = re.compile(r"([0-9]{1,12})\s*(ms|[smhdw])")
+_LONGEST = 1000 * 366 * 86_400_000
 
 
 def parse_duration(text: str) -> timedelta:
-    """A span written as whole numbers with units s, m, h, d or w.
+    """A span written as whole numbers with units ms, s, m, h, d or w.
 
     >>> parse_duration("1d12h")
     datetime.timedelta(days=1, seconds=43200)
@@ -19,12 +19,12 @@ def parse_duration(text: str) -> timedelta:
     compact = text.strip()
     if not re.fullmatch(rf"(?:{_PATTERN.pattern}\s*)+", compact):
         raise ValueError(f"`{text}` is not a duration; write a whole number and a unit: 90s, 5m, 3h, 28d, 2w")
-    seconds = sum(int(number) * _UNITS[unit] for number, unit in _PATTERN.findall(compact))
-    if seconds == 0:
+    milliseconds = sum(int(number) * _UNITS[unit] for number, unit in _PATTERN.findall(compact))
+    if milliseconds == 0:
         raise ValueError(f"`{text}` is no time at all; a duration is longer than 0s")
-    if seconds > _LONGEST:
+    if milliseconds > _LONGEST:
         raise ValueError(f"`{text}` is longer than 1000 years")
-    return timedelta(seconds=seconds)
+    return timedelta(milliseconds=milliseconds)
 
 
 def microseconds(span: timedelta) -> int:

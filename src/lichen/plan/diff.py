@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lichen.graph.build import STAGES, Asset, Graph
-from lichen.graph.fingerprint import fingerprint, meaning
+from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version
 from lichen.plan.explain import changed_places
 from lichen.plan.steps import Plan, Step
-
-__all__ = ["MEANING", "meaning", "plan"]
-
-MEANING = "meaning"
-"""The fact under which a version keeps what its asset meant, so that a plan can say what changed."""
 
 
 def plan(

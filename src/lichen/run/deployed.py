@@ -14,9 +14,8 @@ from lichen.feature.lookup import Lookup
 from lichen.feature.materialize import materialize
 from lichen.feature.request import compile_expression
 from lichen.graph.build import Asset
-from lichen.graph.fingerprint import fingerprint
+from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
-from lichen.plan.diff import MEANING, meaning
 from lichen.ports import Column, OnlineStore
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
@@ -24,7 +23,7 @@ from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
 from lichen.train.artifact import load
 
 KEPT_RELEASES = 8
-"""How many releases back a service may still answer with."""
+"""How many sets of views back a running service may still answer with."""
 
 CLOCKS_DIFFER = timedelta(hours=1)
 """How far the clocks of the machines that build and serve may be apart."""
@@ -89,16 +88,24 @@ def live_since(workshop: Workshop) -> int:
 
 
 def forget_features(releases: Releases, workshop: Workshop) -> None:
-    """Drop from the online store the views of all but the newest releases, which a service may still answer with."""
-    kept = set()
-    for release in releases.history()[:KEPT_RELEASES]:
-        for asset, version in release.versions.items():
-            kind, _, name = asset.partition(".")
-            if kind == "feature":
-                kept.add(f"{name}@{version}")
+    """Drop from the online store what no service of any environment can still answer with.
+
+    Kept are each environment's newest `KEPT_RELEASES` sets of views: releases that moved something else do not count.
+    """
+    kept: set[str] = set()
+    for environment in releases.environments():
+        sets = [_views_of(release) for release in releases.history(environment)]
+        for views in list(dict.fromkeys(sets))[:KEPT_RELEASES]:
+            kept |= views
     for view in workshop.online.views():
         if view not in kept:
             workshop.online.drop(view)
+
+
+def _views_of(release: Release) -> frozenset[str]:
+    """The names under which the online store keeps a release's views."""
+    named = ((*asset.partition(".")[::2], version) for asset, version in release.versions.items())
+    return frozenset(f"{name}@{version}" for kind, name, version in named if kind == "feature")
 
 
 def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Workshop) -> Version:
@@ -121,7 +128,7 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
         facts={
             MEANING: meaning(asset),
             "model": service.model,
-            "durable_ms": service.record.durable_ms,
+            "durable_ms": service.record.durable // timedelta(milliseconds=1),
             "notes": notes,
         },
     )

@@ -11,22 +11,23 @@ from typing import Any, Literal
 from lichen.contract.admit import quarantine_table
 from lichen.errors import LichenError, SystemFailed
 from lichen.graph.build import Asset, Graph
-from lichen.graph.fingerprint import fingerprint
+from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
 from lichen.plan import Plan, Step
-from lichen.plan.diff import MEANING, meaning
 from lichen.ports import Put
-from lichen.run.deployed import forget_features, make_service
+from lichen.run.deployed import forget_features, has_artifact, make_service
 from lichen.run.face import show_face
 from lichen.run.learned import make_model, make_view
 from lichen.run.relations import make_source, make_table, source_token
-from lichen.run.release import VERSIONS, Release, Releases
+from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectSpec
 
 RUNS, COLLECTED = "runs", "collected"
+KEPT = 20
+"""How many releases of each environment, and how many runs, keep their files."""
 
 State = Literal["built", "reused", "same", "held", "dropped", "failed"]
 
@@ -98,7 +99,7 @@ class Execution:
         self.id = f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
 
     def run(self) -> Run:
-        """Carry the plan out; on any failure the old release stands and the record says why."""
+        """Carry the plan out; on any failure before its release the old one stands, and the record says why."""
         begun = self.workshop.clock.seconds()
         self._record("running")
         try:
@@ -108,6 +109,8 @@ class Execution:
                 self._carry_out(step)
             release = self._release()
         except BaseException as error:
+            if self.before is not None and self.before.facts.get("run") == self.id:
+                raise  # it was released: what failed is the published face, which the next run mends
             with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
                 self._record("failed", error=_told(error))
             raise
@@ -145,7 +148,7 @@ class Execution:
             inputs = {name: self.versions[name] for name in asset.inputs}
             name = version_name(fingerprint(asset), {key: value.version for key, value in inputs.items()})
             known = self.releases.version(asset.id, name)
-            if known is not None:
+            if known is not None and self._is_whole(known):
                 version, state = known, "reused"
             else:
                 version, state = self._make(asset, inputs, old), "built"
@@ -161,12 +164,20 @@ class Execution:
         known = self.workshop.state.get(COLLECTED, key)
         if known is not None:
             version = self.releases.version(asset.id, known["version"])
-            if version is not None:
+            if version is not None and self._is_whole(version):
                 return version, "reused"
         version = make_source(asset, old, self.project, self.workshop)
-        self.releases.keep(version)
-        self.workshop.state.write(Put(COLLECTED, key, {"version": version.version}))
+        self.releases.keep(version, Put(COLLECTED, key, {"version": version.version}))
         return version, "built"
+
+    def _is_whole(self, version: Version) -> bool:
+        """Whether an earlier version's files are still there: those of old releases and runs are swept."""
+        try:
+            self.workshop.relation(version)
+            self.workshop.tables.locations(quarantine_table(version.relation), version.quarantine)
+        except SystemFailed:
+            return False
+        return "artifact" not in version.facts or has_artifact(version, self.workshop)
 
     def _make(self, asset: Asset, inputs: Mapping[str, Version], old: Version | None) -> Version:
         if asset.kind == "table":
@@ -194,6 +205,7 @@ class Execution:
                 expected=self.before,
                 facts=facts,
             )
+            self._record("done", release=self.before.number)
         show_face(self.before, self.versions, self.workshop)
         forget_features(self.releases, self.workshop)
         return self.before
@@ -230,7 +242,7 @@ def carry_out(
     """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
     settle(releases, workshop)
     if plan:
-        workshop.tables.sweep(files_in_use(workshop))
+        workshop.tables.sweep(files_in_use(releases, workshop))
         return Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
     release = releases.current(plan.environment)
     show_face(release, releases.versions(release), workshop)
@@ -252,14 +264,19 @@ def settle(releases: Releases, workshop: Workshop) -> None:
         workshop.state.write(Put(RUNS, run["id"], {**run, **ended}))
 
 
-def files_in_use(workshop: Workshop) -> dict[str, frozenset[str]]:
-    """Every file that a version names, by the folder it is in: what a sweep must keep."""
+def files_in_use(releases: Releases, workshop: Workshop) -> dict[str, frozenset[str]]:
+    """The files that a sweep keeps, by the folder they are in: of the newest releases, and of the newest runs."""
+    named = {entry for release in releases.newest(KEPT) for entry in release.versions.items()}
+    runs = sorted((run for _, run in workshop.state.scan(RUNS)), key=lambda run: str(run["started"]))
+    for run in runs[-KEPT:]:
+        named |= {(outcome["asset"], outcome["version"]) for outcome in run["outcomes"] if outcome["version"]}
     found: dict[str, set[str]] = {}
-    for _, stored in workshop.state.scan(VERSIONS):
-        version = Version.from_dict(stored)
-        found.setdefault(version.relation, set()).update(file.path for file in version.files)
-        aside = quarantine_table(version.relation)
-        found.setdefault(aside, set()).update(file.path for file in version.quarantine)
+    for asset, name in named:
+        version = releases.version(asset, name)
+        if version is not None:
+            found.setdefault(version.relation, set()).update(file.path for file in version.files)
+            aside = quarantine_table(version.relation)
+            found.setdefault(aside, set()).update(file.path for file in version.quarantine)
     return {table: frozenset(paths) for table, paths in found.items()}
 
 

@@ -101,6 +101,7 @@ def model_features(
     try:
         features = _features(model.features, graph, columns, project, workshop)
         errors += [*_request_faults(model, features, given, where), *_slice_faults(model, features, given, where)]
+        errors += _own_label_faults(asset, model, features, graph, project)
         check_features(model, features, where("exclude"), where("features"))
     except ProjectErrors as several:
         errors += several.errors
@@ -204,6 +205,24 @@ def _request_faults(
                 f"`prediction_time.from` is {found.type}, and has to be an instant ({INSTANT})",
                 where=place,
                 fix="compute it of a column of the request that is one",
+            )
+
+
+def _own_label_faults(
+    asset: Asset, model: Model, features: FeatureSet, graph: Graph, project: ProjectSpec
+) -> Iterator[LichenError]:
+    """A static view of the label table, or of what is made of it, would hand the model its answers."""
+    label = graph.relation(model.label.from_)
+    tainted = {label.id, *graph.downstream(label.id)} if label is not None else set()
+    for view in features.views:
+        read = graph.relation(view.table)
+        if view.static and read is not None and read.id in tainted:
+            yield FoundWrong(
+                "LCH-2509",
+                f"`{asset.name}` would learn from its own labels: the static view `{view.name}` reads `{view.table}`",
+                where=project.where(f"feature.{view.name}", "static"),
+                why=f"`{view.table}` is the label table or is made of it, and a static view sees all of it at once",
+                fix="give the table a `time` and a `known`, and take `static: true` away",
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from arro3.core import Table as ArrowTable
 
+from lichen.contract.adopt import adopt
 from lichen.errors import LichenError
 from lichen.evaluate.card import card
 from lichen.evaluate.evaluation import Evaluation, evaluate
@@ -15,13 +16,12 @@ from lichen.evaluate.metrics import METRICS
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
 from lichen.graph.build import Asset, Graph
-from lichen.graph.fingerprint import fingerprint
+from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ground.failpoint import fp
 from lichen.ground.files import write_durably
 from lichen.ground.quoting import identifier, sql
-from lichen.plan.diff import MEANING, meaning
-from lichen.ports import Arrow, DataFile, Engine, Relation
+from lichen.ports import Arrow, Engine, Relation
 from lichen.run.deployed import artifact_folder, has_artifact, recipe
 from lichen.run.inspect import model_features, relation_facts
 from lichen.run.workshop import Workshop
@@ -94,7 +94,7 @@ def _with_training_set(version: Version, joined: Arrow, workshop: Workshop) -> V
     columns = workshop.engine.describe(select, inputs)
     folder = workshop.tables.staging(version.relation)
     files = workshop.engine.sql(select, inputs, folder)
-    adopted: tuple[DataFile, ...] = workshop.tables.adopt(version.relation, folder, files)
+    adopted = adopt(version.relation, columns, folder, files, workshop.engine, workshop.tables)
     return Version(version.asset, version.version, version.fingerprint, version.inputs, columns, adopted)
 
 
@@ -122,8 +122,8 @@ def _trained(
 def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: Workshop) -> dict[str, float] | None:
     """The released model's metrics on the new test rows.
 
-    None where there is no released model, where it reads features that the rows lack, and where its files are gone:
-    training again is what mends that.
+    None where there is no released model, where it reads features that the rows lack or learned from some of the rows,
+    and where its files are gone: training again is what mends that.
     """
     if old is None or not has_artifact(old, workshop):
         return None
@@ -132,6 +132,8 @@ def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: W
         return None
     columns = labelled(model, rows, workshop.engine)
     cuts = split(model, rows, columns, workshop.engine)
+    if old.facts["spans"]["test"][0] > cuts.test:
+        return None  # the released model learned from some of these test rows: no fair comparison
     where = f"({columns.part(cuts.early_stop, cuts.test)}) = 'test'"
     matrix = preparation.matrix(rows, workshop.engine, where=where, label=columns.label)
     truth = ArrowTable.from_arrow(matrix.rows).column("_label").to_numpy()

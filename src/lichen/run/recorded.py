@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from lichen.contract.adopt import adopt
 from lichen.deploy.predictions import batches, columns_of
 from lichen.deploy.segment import Position, discard
 from lichen.graph.version import Version, version_name
@@ -103,7 +104,7 @@ def _appended(
     if before is not None and anew:
         select = sql("SELECT", _as(together, before.columns), "FROM", OLD, "UNION ALL", select)
     staged = workshop.engine.sql(select, {NEW: rows, OLD: old}, folder)
-    added = workshop.tables.adopt(table, folder, staged)
+    added = adopt(table, together, folder, staged, workshop.engine, workshop.tables)
     files: tuple[DataFile, ...] = added if anew or before is None else (*before.files, *added)
     content = "".join(file.sha256 for file in files) + str(sorted(cursors.items()))
     return Version(

@@ -10,15 +10,15 @@ from lichen.collect.extract import Extracted, declared_types, extract, located
 from lichen.collect.land import land
 from lichen.collect.staged import staging
 from lichen.contract.admit import Admission, Admitted, merged, quarantine_table
+from lichen.contract.adopt import adopt
 from lichen.contract.check import check_columns, check_types
 from lichen.contract.fit import check_values
 from lichen.contract.quarantine import SET_ASIDE, gather
 from lichen.errors import LichenError, Where
 from lichen.graph.build import Asset
-from lichen.graph.fingerprint import fingerprint
+from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
-from lichen.plan.diff import MEANING, meaning
 from lichen.ports import Column, Connector, DataFile, Relation
 from lichen.run.workshop import Workshop
 from lichen.spec import Contract, ProjectSpec, Source, Table
@@ -155,7 +155,7 @@ def _land(
     old = workshop.relation(same) if same else Relation(read.columns)
     with staging(tables.staging(asset.name)) as folder:
         landed = land(read.columns, key, str(source.cursor), new, old, engine, folder)
-        files = tables.adopt(asset.name, folder, landed.files)
+        files = adopt(asset.name, read.columns, folder, landed.files, engine, tables)
     quarantine, repeated = _gather(asset, admitted, same, workshop)
     there = same.rows + sum(file.rows for file in same.quarantine) if same else 0
     return merged(admitted, files, quarantine, deduplicated=landed.deduplicated + repeated, already_there=there)

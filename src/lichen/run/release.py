@@ -83,10 +83,28 @@ class Releases:
             found[asset] = version
         return found
 
-    def keep(self, version: Version) -> None:
-        """Record a version as built, in no release yet."""
-        self.state.write(Put(VERSIONS, f"{version.asset}@{version.version}", version.as_dict()))
+    def newest(self, count: int) -> list[Release]:
+        """The newest releases of each environment, at most so many of each: what is kept whole."""
+        found: list[Release] = []
+        for environment in self.environments():
+            found += self.history(environment)[:count]
+        return found
+
+    def environments(self) -> list[str]:
+        """The environments that point at a release."""
+        return [name for name, _ in self.state.scan(ENVIRONMENTS)]
+
+    def keep(self, version: Version, *also: Put) -> None:
+        """Record a version as built, in no release yet, together with what else is to be known of it."""
+        kept = Put(VERSIONS, f"{version.asset}@{version.version}", version.as_dict())
+        try:
+            self.state.write(kept, *also, *self._fenced())
+        except Conflict as conflict:
+            raise _overtaken("the project", conflict) from conflict
         fp("release.version_kept")
+
+    def _fenced(self) -> tuple[Put, ...]:
+        return (self._fence,) if self._fence else ()
 
     def move(
         self,
@@ -115,18 +133,22 @@ class Releases:
                 Put(RELEASES, _key(number), release.as_dict(), expect=None),
                 Put(ENVIRONMENTS, environment, {"release": number}, expect=pointer),
                 Append(AUDIT, entry),
-                *((self._fence,) if self._fence else ()),
+                *self._fenced(),
             )
         except Conflict as conflict:
-            raise SystemFailed(
-                "LCH-3911",
-                f"`{environment}` was moved by another run meanwhile",
-                why=str(conflict),
-                fix="run again: what was built is reused",
-            ) from conflict
+            raise _overtaken(f"`{environment}`", conflict) from conflict
         fp("release.moved")
         return release
 
 
 def _key(number: int) -> str:
     return f"{number:08d}"
+
+
+def _overtaken(what: str, conflict: Conflict) -> SystemFailed:
+    return SystemFailed(
+        "LCH-3911",
+        f"{what} was moved by another run meanwhile",
+        why=str(conflict),
+        fix="run again: what was built is reused",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lichen.spec.words import Name, Spec
 
@@ -20,4 +20,12 @@ class ProjectFile(Spec):
         "prod", description="The environment whose tables outside readers see as Delta tables; null for none."
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
+
+    @field_validator("lake", "state", "online")
+    @classmethod
+    def _is_a_path(cls, place: str) -> str:
+        if "://" in place:
+            raise ValueError("it is a path on this machine; other stores come with a later version")
+        return place
+
     memory: str | None = Field(None, description="The most memory the engine may use, such as `2GB`.")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field
 
-from lichen.spec.words import Name, Spec
+from lichen.spec.words import Name, Span, Spec
 
 
 class Record(Spec):
     """How soon an answer is on disk."""
 
-    durable_ms: int = Field(
-        20, ge=1, le=10_000, description="The span, in milliseconds, in which a power cut may lose answers."
+    durable: Span = Field(
+        timedelta(milliseconds=20),
+        le=timedelta(seconds=10),
+        description="The span in which a power cut may lose answers, such as `20ms`.",
     )
 
 

@@ -29,7 +29,8 @@ def _to_span(value: object) -> object:
 
 
 def _from_span(span: timedelta) -> str:
-    return f"{microseconds(span) // 1_000_000}s"
+    milliseconds = microseconds(span) // 1000
+    return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
 
 
 Name = Annotated[str, BeforeValidator(check_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
@@ -39,7 +40,7 @@ Span = Annotated[
     timedelta,
     BeforeValidator(_to_span),
     PlainSerializer(_from_span),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*([0-9]{1,12}\s*[smhdw]\s*)+$", "examples": ["1h", "28d"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*([0-9]{1,12}\s*(ms|[smhdw])\s*)+$", "examples": ["1h", "28d"]}),
 ]
 """A span of time: `90s`, `5m`, `3h`, `28d`, `2w`."""
 

@@ -1,6 +1,5 @@
 """What every state store must do."""
 
-# ruff: noqa: D102 (the name of a test is its sentence)
 from __future__ import annotations
 
 import time

@@ -12,7 +12,7 @@ from lichen.run.workshop import Workshop
 from lichen.spec import Model, ProjectFile
 
 ANSWERS = """
-SELECT id AS prediction_id, v AS model_version, CAST(asked AS TIMESTAMPTZ) AS "at", 0.5 AS score, who AS "request.who",
+SELECT id AS prediction_id, v AS model_version, CAST(asked AS TIMESTAMPTZ) AS "at", now() AS answered_at, 0.5 AS score, who AS "request.who",
   1.0 AS "feature.f.x"
 FROM (VALUES ('a', 'm1', '2026-01-01 12:00Z', 'ann'), ('b', 'm1', '2026-01-01 12:00Z', NULL),
   ('c', 'm2', '2026-01-01 12:00Z', 'ann'), ('d', 'm1', '2026-01-03 12:00Z', 'ann')) AS t(id, v, asked, who)

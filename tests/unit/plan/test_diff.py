@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lichen.graph.build import Graph
-from lichen.graph.fingerprint import fingerprint
+from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.plan import Plan, Step, plan
-from lichen.plan.diff import MEANING, meaning
 
 SQL = "SELECT a AS b, 7 AS c FROM flights"
 TOKENS = {"source.flights": "t1"}
@@ -128,7 +127,7 @@ CHANGES = {
     "tables/legs.sql": SQL.replace("7", "8"),
     "sources/flights.yaml": "path: y.csv\n",
     "features/trip.yaml": "on: request\ncolumns: {distance: bigint}\n",
-    "services/late.yaml": "model: late\nrecord: {durable_ms: 30}\n",
+    "services/late.yaml": "model: late\nrecord: {durable: 30ms}\n",
     "monitors/late.yaml": None,
 }
 

@@ -41,7 +41,7 @@ def test_every_mistake_of_a_model_is_told_at_once_where_it_stands(fresh: Any) ->
     assert told(fresh) == {
         place(fresh, "lete"): "LCH-2501: the label table `invoice_labels` has no column `lete`",
         place(fresh, "invoice  "): (
-            "LCH-2503: `label.at: invoice` is VARCHAR, and has to be an instant (TIMESTAMP WITH TIME ZONE)"
+            "LCH-2503: `label.at: invoice` is BIGINT, and has to be an instant (TIMESTAMP WITH TIME ZONE)"
         ),
         place(fresh, "roc_auk"): "LCH-2960: the gate names `roc_auk`, which is no metric of classification",
         place(fresh, "tree"): "LCH-2505: the learner `forest` has no parameter `tree`",

@@ -25,7 +25,7 @@ def test_a_rehearsal_is_noted(answered: Any) -> None:
     (asked,) = answered.open().monitor(at=AT)
     assert asked.findings == []
     assert asked.predictions == asked.labelled > 300
-    assert asked.notes[0].endswith("so this is a rehearsal and not new evidence")
+    assert any(note.endswith("so this is a rehearsal and not new evidence") for note in asked.notes)
     assert asked.as_dict()["watch"] == asked.watch
 
 
@@ -56,4 +56,5 @@ def test_answers_of_a_model_that_read_other_features_are_left_out(answered: Any)
     answered.answer(f"{ASKED} ORDER BY issued_at DESC LIMIT 5")
     (asked,) = answered.open().monitor(at=AT)
     assert asked.predictions == 5
-    assert asked.notes[-1].endswith("are left out: models gave them that read other features than the released one")
+    left_out = "are left out: models gave them that read other features than the released one"
+    assert any(note.endswith(left_out) for note in asked.notes)

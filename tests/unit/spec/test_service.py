@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from pydantic import ValidationError
 
@@ -7,12 +9,12 @@ from lichen.spec import Service
 
 
 def test_a_service_comes_back_from_its_meaning() -> None:
-    service = Service.model_validate({"description": "x", "model": "m", "record": {"durable_ms": 50}})
-    assert service.meaning() == {"model": "m", "record": {"durable_ms": 50}}
-    assert Service.model_validate({"model": "m"}).record.durable_ms == 20
+    service = Service.model_validate({"description": "x", "model": "m", "record": {"durable": "50ms"}})
+    assert service.meaning() == {"model": "m", "record": {"durable": "50ms"}}
+    assert Service.model_validate({"model": "m"}).record.durable == timedelta(milliseconds=20)
 
 
-@pytest.mark.parametrize("durable", [0, 10_001])
-def test_an_answer_is_durable_soon(durable: int) -> None:
-    with pytest.raises(ValidationError, match="durable_ms"):
-        Service.model_validate({"model": "m", "record": {"durable_ms": durable}})
+@pytest.mark.parametrize("durable", ["0ms", "10001ms", 20])
+def test_an_answer_is_durable_soon(durable: object) -> None:
+    with pytest.raises(ValidationError, match="record.durable"):
+        Service.model_validate({"model": "m", "record": {"durable": durable}})
