@@ -55,7 +55,7 @@ class Project:
     ) -> None:
         if not NAME.fullmatch(environment):
             raise WrongUsage(
-                "LCH-1026",
+                "LCH-1028",
                 f"`{environment}` cannot be an environment's name",
                 fix="use small letters, digits and _, not starting with a digit",
             )

@@ -108,7 +108,7 @@ def audit_is_whole(root: Path) -> None:
 
 
 def little_is_left_over(root: Path) -> None:
-    """No staging outlives the runs that were killed; of files, only what one run leaves is of no version, and few are kept.
+    """No staging outlives the killed runs; of files, only what one run leaves is of no version, and few are kept.
 
     (A source with a cursor writes what it read before it lands it on what is there; the next run sweeps that.)
     """

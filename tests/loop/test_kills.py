@@ -28,8 +28,6 @@ PHASES = ("collect", "transform", "train", "deploy", "release")
 PHASE = {"feature": "train", "monitor": "deploy"}
 """Making a feature view or a monitor is a line in the store: their moments count with the stage beside them."""
 
-MOST_ROUNDS_WITHOUT_END = 12
-
 
 class Kills:
     """Rounds of: send rows, kill runs, let one end, look at everything."""
@@ -66,14 +64,19 @@ class Kills:
         for _ in range(attempts):
             if self.random.random() < 0.1:
                 small.grow(self.random.randrange(5, 30))
-            self._attempt()
+            ended = self._attempt()
             self._balance()
+            if ended:
+                small.grow(self.random.randrange(5, 30))
         self._complete()
         self._heard(reader)
         self._look()
 
-    def _attempt(self) -> None:
-        """Kill a run at a random moment: by the clock, or by how far it has come, for the last steps are short."""
+    def _attempt(self) -> bool:
+        """Kill a run at a random moment, by the clock or by how far it has come, for the last steps are short.
+
+        Returns whether the run ended before that.
+        """
         trace = self.small.root / "trace"
         trace.write_bytes(b"")
         child = self.nursery.start(self.small.root, "run", "--json", trace=trace)
@@ -89,6 +92,7 @@ class Kills:
             self.phases[self._phase()] += 1
         else:
             assert ended.code == 0, ended.err + ended.out
+        return ended.code != KILLED
 
     def _complete(self) -> None:
         ended = self.nursery.lichen(self.small.root, "run", "--json")
@@ -153,10 +157,9 @@ def _kill(root: Path, nursery: Nursery, *, seed: int, kills: int, attempts: int)
     made = Kills(SmallProject(root, seed=seed), nursery, seed)
     rounds = 0
     while made.kills < kills:
-        before = made.kills
         made.round(attempts)
         rounds += 1
-        assert made.kills > before or rounds < MOST_ROUNDS_WITHOUT_END, "runs end before they are killed"
+        assert made.kills * 4 > rounds * attempts, "runs end before they are killed"
     numbers = len(set(made.seen))
     print(
         f"\n{made.kills} kills in {rounds} rounds, {time.monotonic() - begun:.0f} s (a run takes {made.span:.1f} s): "

@@ -24,7 +24,7 @@ def test_an_environments_name_is_checked(name: str) -> None:
     with pytest.raises(WrongUsage) as refused:
         Project(environment=name)
     assert str(refused.value) == (
-        f"LCH-1026: `{name}` cannot be an environment's name\n"
+        f"LCH-1028: `{name}` cannot be an environment's name\n"
         "  fix: use small letters, digits and _, not starting with a digit"
     )
 
@@ -43,7 +43,17 @@ def test_of_several_services_one_has_to_be_named(shop: Any) -> None:
 def test_an_environment_that_was_never_released_is_planned_whole(shop: Any) -> None:
     planned = shop.open("trial").plan()
     assert (planned.release, {step.action for step in planned.steps}) == (None, {"build"})
-    assert shop.open("trial").history() == []
+    for ask in (Project.history, Project.status):
+        with pytest.raises(WrongUsage) as refused:
+            ask(shop.open("prd"))
+        assert str(refused.value) == "LCH-1027: there is no environment `prd`\n  fix: did you mean `prod`?"
+
+
+def test_a_project_without_a_monitor_has_nothing_to_ask(shop: Any) -> None:
+    (shop.root / "monitors/late_payment.yaml").unlink()
+    with pytest.raises(WrongUsage) as refused:
+        shop.open().monitor()
+    assert str(refused.value) == "LCH-1026: the project has no monitor to ask\n  fix: write one in monitors/"
 
 
 def test_another_run_is_not_disturbed(shop: Any) -> None:

@@ -188,7 +188,7 @@ def refuse_usage(error: click.UsageError, *, as_json: bool) -> int:
     """Tell of words that are no command; gives the exit code."""
     if as_json:
         path = error.ctx.command_path if error.ctx else "lichen"
-        told = WrongUsage("LCH-1027", error.format_message(), fix=f"{path} --help says how it is used")
+        told = WrongUsage("LCH-1029", error.format_message(), fix=f"{path} --help says how it is used")
         verb = error.ctx.info_name if error.ctx and error.ctx.parent else None
         _emit_errors(told, verb)
     else:

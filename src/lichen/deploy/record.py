@@ -5,13 +5,16 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
+import msgspec
+
 from lichen.deploy.answer import Answer
-from lichen.deploy.segment import MAGIC, Heading, frame, numbers, path_of, whole
+from lichen.deploy.segment import MAGIC, Heading, frame, numbers, path_of, record_of, whole
 from lichen.errors import SystemFailed, Where
 from lichen.ground.failpoint import fp
 from lichen.ground.files import sync_folder, system_failures, write_durably
@@ -26,7 +29,8 @@ class Record:
     When `append` returns, the death of this process loses none of its answers; at most `durable_ms` later (longer
     where the disk itself takes longer to sync) a power cut loses none either. Frames that a crash left half
     written at the end of the last segment are moved to a `.torn` file beside it; each opening begins a new
-    segment. Where the disk fails, `failure` tells it, what is not synced is kept in memory, and the record tries
+    segment. Frames that are damaged otherwise, and segments of another version, are refused and left as they are.
+    Where the disk fails, `failure` tells it, what is not synced is kept in memory, and the record tries
     again until it succeeds; an answer may then stand twice, under one `prediction_id`.
     """
 
@@ -39,7 +43,7 @@ class Record:
         segment_bytes: int = 64 << 20,
         waiting_bytes: int = 16 << 20,
     ) -> None:
-        self.folder, self.heading = folder, heading
+        self.folder = folder
         self.failure: SystemFailed | None = None
         self._durable = durable_ms / 1000
         self._segment_bytes, self._most_waiting = segment_bytes, waiting_bytes
@@ -51,8 +55,14 @@ class Record:
         with system_failures("open the record of answers", folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
-            self.torn_bytes = _cut_torn(folder)
-            self._segment = _Segment(folder, heading)
+            try:
+                record = record_of(folder) or secrets.token_hex(8)
+                self.heading = msgspec.structs.replace(heading, record=record)
+                self.torn_bytes = _cut_torn(folder)
+                self._segment = _Segment(folder, self.heading)
+            except (OSError, SystemFailed):
+                os.close(self._lock)
+                raise
         self._syncer = threading.Thread(target=self._sync, name="lichen-record", daemon=True)
         self._syncer.start()
 
@@ -257,7 +267,7 @@ def _cut_torn(folder: Path) -> int:
         return 0
     path = path_of(folder, present[-1])
     content = path.read_bytes()
-    end = whole(content)
+    end = whole(path, content)
     torn = content[end:]
     if torn:
         write_durably(path.with_suffix(".torn"), torn)

@@ -1,8 +1,9 @@
 """The files of a record: frames of answers, each with its length and checksum, and how they are read back.
 
 A folder holds segments `00000001.log`, `00000002.log`, ...; only the last is ever written. A segment begins
-with eight bytes that say its format and a frame that says whose answers follow; then one frame an answer. A
-frame is its length and the CRC-32 of length and content (both 4 bytes, little-endian), then its content in MessagePack.
+with eight bytes that say its format and a frame that says whose answers follow and which record they are part of;
+then one frame an answer. A frame is its length and the CRC-32 of length and content (both 4 bytes, little-endian),
+then its content in MessagePack.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from lichen.errors import SystemFailed, Where
 from lichen.ground.files import system_failures
 from lichen.ports import Column
 
-MAGIC = b"LICHEN\x00\x01"
+MAGIC = b"LICHEN\x00\x02"
 _HEAD = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _LONGEST = 1 << 24
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """Whose answers a segment holds, and the columns their values stand in."""
+    """Whose answers a segment holds, the columns their values stand in, and the random id of the folder's record."""
 
     service: str
     model: str
@@ -36,6 +37,7 @@ class Heading(msgspec.Struct, frozen=True):
     release: int
     request: tuple[Column, ...]
     features: tuple[Column, ...]
+    record: str = ""
 
     @classmethod
     def of(cls, deployed: Deployed) -> Self:
@@ -45,23 +47,24 @@ class Heading(msgspec.Struct, frozen=True):
 
 
 class Position(NamedTuple):
-    """A place between two frames: a segment's number and the bytes of it that stand before.
+    """A place between two frames: a segment's number, the bytes of it that stand before, and the record's id.
 
-    >>> Position.parse(str(Position(3, 1024)))
-    Position(segment=3, offset=1024)
+    >>> Position.parse(str(Position(3, 1024, "5f0c")))
+    Position(segment=3, offset=1024, record='5f0c')
     """
 
     segment: int
     offset: int
+    record: str
 
     def __str__(self) -> str:
-        return f"{self.segment}:{self.offset}"
+        return f"{self.segment}:{self.offset}:{self.record}"
 
     @classmethod
     def parse(cls, text: str) -> Position:
         """The position that `str` wrote, as a cursor keeps it."""
-        segment, _, offset = text.partition(":")
-        return cls(int(segment), int(offset))
+        segment, offset, record = (*text.split(":"), "")[:3]
+        return cls(int(segment), int(offset), record)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Recorded:
 _encode = msgspec.msgpack.Encoder().encode
 _read_answer = msgspec.msgpack.Decoder(Answer).decode
 _read_heading = msgspec.msgpack.Decoder(Heading).decode
+_ANSWER_BEGINS = _encode(Answer("", 0, 0, 0, None, 0.0, (), ()))[:1]
 
 
 def frame(content: Heading | Answer) -> bytes:
@@ -95,38 +99,110 @@ def numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdigit())
 
 
-def whole(content: bytes) -> int:
-    """How many bytes, from the start of a segment, are whole frames."""
+def record_of(folder: Path) -> str | None:
+    """The id of the record that a folder's segments are part of; None where none has a heading yet.
+
+    Raises `SystemFailed` where a segment is in another version's format, or of another record than the rest.
+    """
+    record = None
+    for number in numbers(folder):
+        path = path_of(folder, number)
+        with system_failures("read the record of answers", path):
+            heading = _heading_of(path)
+        if heading is None or heading.record == record:
+            continue
+        if record is not None:
+            raise _another_record(
+                folder, f"segment {number} is of record `{heading.record}`, those before of `{record}`"
+            )
+        record = heading.record
+    return record
+
+
+def whole(path: Path, content: bytes) -> int:
+    """How many bytes, from the start of the last segment, are whole frames; the rest is what a crash tore.
+
+    Raises `SystemFailed` where the rest is no torn end: where a whole answer stands behind the damaged place.
+    """
     end = 0
-    for end, _ in _bodies(content):  # noqa: B007
+    for end, _ in _bodies(path, content):  # noqa: B007
         pass
+    following = _answer_behind(content, end)
+    if following is not None:
+        raise _damaged(path, end, f"a whole answer follows at byte {following}")
     return end
 
 
-def _bodies(content: bytes) -> Iterator[tuple[int, bytes]]:
+def _heading_of(path: Path) -> Heading | None:
+    """A segment's heading, without reading the answers behind it."""
+    with open(path, "rb") as segment:
+        content = segment.read(len(MAGIC) + _HEAD.size)
+        if len(content) == len(MAGIC) + _HEAD.size:
+            content += segment.read(min(_HEAD.unpack_from(content, len(MAGIC))[0], _LONGEST))
+    for _, body in _bodies(path, content):
+        return _read_heading(body)
+    return None
+
+
+def _bodies(path: Path, content: bytes) -> Iterator[tuple[int, memoryview]]:
     """Each whole frame's end and content, up to the first that is not whole."""
     if not content.startswith(MAGIC):
+        if not MAGIC.startswith(content):
+            raise _another_version(path, content)
         return
-    offset, size = len(MAGIC), len(content)
-    while offset + _HEAD.size <= size:
-        length, crc = _HEAD.unpack_from(content, offset)
-        end = offset + _HEAD.size + length
-        if not 0 < length <= _LONGEST or end > size:
-            return
-        body = content[offset + _HEAD.size : end]
-        if zlib.crc32(body, zlib.crc32(_LENGTH.pack(length))) != crc:
-            return
-        yield end, body
-        offset = end
+    offset = len(MAGIC)
+    view = memoryview(content)
+    while (body := _body_at(view, offset)) is not None and _fits(view, offset, body):
+        offset += _HEAD.size + len(body)
+        yield offset, body
+
+
+def _body_at(view: memoryview, offset: int) -> memoryview | None:
+    """The content of the frame whose head stands there, by its length alone; None where there is no room for it."""
+    begin = offset + _HEAD.size
+    if begin > len(view):
+        return None
+    (length,) = _LENGTH.unpack_from(view, offset)
+    return view[begin : begin + length] if 0 < length <= min(_LONGEST, len(view) - begin) else None
+
+
+def _fits(view: memoryview, offset: int, body: memoryview) -> bool:
+    crc = zlib.crc32(body, zlib.crc32(view[offset : offset + _LENGTH.size]))
+    return bool(crc == _HEAD.unpack_from(view, offset)[1])
+
+
+def _answer_behind(content: bytes, end: int) -> int | None:
+    """Where the first whole answer behind a damaged place stands; None where there is none.
+
+    A whole answer has room, decodes to its last byte and fits its checksum. The checksum comes last: what is no
+    answer fails to decode within a few bytes, and the scan stays linear however long the garbage is.
+    """
+    view = memoryview(content)
+    first = max(end, len(MAGIC)) + 1 + _HEAD.size
+    while (begin := content.find(_ANSWER_BEGINS, first)) >= 0:
+        offset, first = begin - _HEAD.size, begin + 1
+        body = _body_at(view, offset)
+        if body is not None and _is_answer(body) and _fits(view, offset, body):
+            return offset
+    return None
+
+
+def _is_answer(body: memoryview) -> bool:
+    try:
+        _read_answer(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def read(folder: Path, after: Position | None = None) -> Iterator[tuple[Position, Recorded]]:
     """The answers recorded after a position, oldest first, each with the position behind it.
 
-    A frame that is not whole ends the reading of the last segment, which may be being written; in an
-    older segment it is damage, and raises `SystemFailed`. Reading changes nothing.
+    A torn end of the last segment, which may be being written, ends the reading; any other frame that is not
+    whole is damage, and raises `SystemFailed`, as a position in another record does. Reading changes nothing.
     """
     present = numbers(folder)
+    _check_record(folder, after)
     if after is not None and (not present or after.segment > present[-1]):
         raise SystemFailed(
             "LCH-1831",
@@ -146,25 +222,60 @@ def _read_segment(path: Path, number: int, start: int, *, last: bool) -> Iterato
         content = path.read_bytes()
     heading: Heading | None = None
     end = 0
-    for end, body in _bodies(content):
+    for end, body in _bodies(path, content):
         if heading is None:
             heading = _read_heading(body)
         elif end > start:
-            yield Position(number, end), Recorded(heading, _read_answer(body))
-    if end < len(content) and not last:
-        raise SystemFailed(
-            "LCH-1830",
-            f"the record of answers is damaged at byte {end}",
-            where=Where(path),
-            why="a frame's checksum does not fit its content, and newer segments follow",
-            fix="restore the file from a copy; without one, move it away: the answers from that byte on are lost",
-        )
+            yield Position(number, end, heading.record), Recorded(heading, _read_answer(body))
+    if last:
+        whole(path, content)
+    elif end < len(content):
+        raise _damaged(path, end, "newer segments follow")
 
 
 def discard(folder: Path, read_up_to: Position) -> int:
     """Delete the segments that end before a position; returns how many. The position's own stays."""
+    _check_record(folder, read_up_to)
     past = [number for number in numbers(folder) if number < read_up_to.segment]
     with system_failures("delete read segments of the record of answers", folder):
         for number in past:
             path_of(folder, number).unlink()
     return len(past)
+
+
+def _check_record(folder: Path, position: Position | None) -> None:
+    record = record_of(folder)
+    if position is not None and record not in (None, position.record):
+        raise _another_record(folder, f"it holds record `{record}`, the position is one of record `{position.record}`")
+
+
+def _damaged(path: Path, end: int, behind: str) -> SystemFailed:
+    return SystemFailed(
+        "LCH-1830",
+        f"the record of answers is damaged at byte {end}",
+        where=Where(path),
+        why=f"a frame's checksum does not fit its content, and {behind}",
+        fix="restore the file from a copy; without one, keep it aside and cut it at that byte: "
+        "the answers before stay, those behind are lost",
+    )
+
+
+def _another_record(folder: Path, why: str) -> SystemFailed:
+    return SystemFailed(
+        "LCH-1831",
+        "the folder was begun anew: it is not the record that was read",
+        where=Where(folder),
+        why=why,
+        fix="put the record's folder back as it was, and what is in this one beside it under another name: "
+        "both are read then",
+    )
+
+
+def _another_version(path: Path, content: bytes) -> SystemFailed:
+    return SystemFailed(
+        "LCH-1833",
+        "the record of answers was written by another version of Lichen",
+        where=Where(path),
+        why=f"it begins with {content[: len(MAGIC)]!r}, this version writes {MAGIC!r}",
+        fix="go on with the version that wrote it; where none did, the file is damaged: restore it from a copy",
+    )

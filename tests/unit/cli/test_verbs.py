@@ -58,7 +58,7 @@ def test_words_that_are_no_command(nursery: Nursery, tmp_path: Path, words: list
     ended = nursery.lichen(tmp_path, *words, "--json")
     assert (ended.code, ended.err) == (2, "")
     assert ended.facts["verb"] == verb
-    assert ended.error["code"] == "LCH-1027"
+    assert ended.error["code"] == "LCH-1029"
     assert ended.error["what"] == said
 
 
@@ -113,7 +113,7 @@ def test_verbs_of_a_project_before_its_first_run(nursery: Nursery, fresh: Any) -
         ended = nursery.lichen(root, verb, "--json")
         assert (ended.code, ended.error["code"]) == (2, "LCH-1018")
         assert ended.error["what"] == "no release holds the service `late_payment` yet"
-    assert nursery.lichen(root, "status", "--env", "../x", "--json").error["code"] == "LCH-1026"
+    assert nursery.lichen(root, "status", "--env", "../x", "--json").error["code"] == "LCH-1028"
 
 
 def test_all_that_check_finds_is_told(nursery: Nursery, fresh: Any) -> None:

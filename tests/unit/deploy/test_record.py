@@ -13,7 +13,7 @@ import pytest
 
 from lichen.deploy.answer import Answer
 from lichen.deploy.record import Record
-from lichen.deploy.segment import Heading, numbers, path_of, read
+from lichen.deploy.segment import MAGIC, Heading, numbers, path_of, read, record_of
 from lichen.errors import SystemFailed
 
 
@@ -101,6 +101,75 @@ def test_a_segment_torn_at_birth_is_no_damage(tmp_path, heading):
     Record(tmp_path, heading, 1).close()
     Record(tmp_path, heading, 1).close()
     assert names(tmp_path) == []
+
+
+def test_a_segment_of_another_version_is_refused_and_left_as_it_is(tmp_path, heading):
+    record = Record(tmp_path, heading, 1)
+    record.append([answer(1)])
+    record.close()
+    path = path_of(tmp_path, 1)
+    content = b"LICHEN\x00\x09" + path.read_bytes()[8:]
+    path.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(SystemFailed) as failed:
+            Record(tmp_path, heading, 1)
+        assert str(failed.value) == (
+            "LCH-1833: the record of answers was written by another version of Lichen\n"
+            f"  at {path}\n"
+            f"  why: it begins with {content[:8]!r}, this version writes {MAGIC!r}\n"
+            "  fix: go on with the version that wrote it; where none did, the file is damaged: restore it from a copy"
+        )
+    assert path.read_bytes() == content
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "lock"]
+
+
+def test_one_flipped_bit_costs_no_answer_behind_it(tmp_path, heading):
+    record = Record(tmp_path, heading, 1)
+    record.append([answer(number) for number in range(100)])
+    record.close()
+    path = path_of(tmp_path, 1)
+    positions = [position.offset for position, _ in read(tmp_path)]
+    content = bytearray(path.read_bytes())
+    content[positions[47] + 15] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SystemFailed) as failed:
+        Record(tmp_path, heading, 1)
+    assert str(failed.value) == (
+        f"LCH-1830: the record of answers is damaged at byte {positions[47]}\n"
+        f"  at {path}\n"
+        f"  why: a frame's checksum does not fit its content, and a whole answer follows at byte {positions[48]}\n"
+        "  fix: restore the file from a copy; without one, keep it aside and cut it at that byte: "
+        "the answers before stay, those behind are lost"
+    )
+    assert path.read_bytes() == content
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "lock"]
+    path.write_bytes(content[: positions[47]])
+    Record(tmp_path, heading, 1).close()
+    assert names(tmp_path) == [f"id{number}" for number in range(48)]
+
+
+def test_a_folder_has_one_record_id_and_one_begun_anew_another(tmp_path, heading):
+    for number in range(2):
+        record = Record(tmp_path, heading, 1)
+        record.append([answer(number)])
+        record.close()
+    first, last = (position for position, _ in read(tmp_path))
+    assert first.record == last.record == record.heading.record == record_of(tmp_path)
+    for number in numbers(tmp_path):
+        path_of(tmp_path, number).unlink()
+    for number in range(3):
+        record = Record(tmp_path, heading, 1)
+        record.append([answer(number)])
+        record.close()
+    with pytest.raises(SystemFailed) as failed:
+        list(read(tmp_path, last))
+    assert str(failed.value) == (
+        "LCH-1831: the folder was begun anew: it is not the record that was read\n"
+        f"  at {tmp_path}\n"
+        f"  why: it holds record `{record_of(tmp_path)}`, the position is one of record `{last.record}`\n"
+        "  fix: put the record's folder back as it was, and what is in this one beside it under another name: "
+        "both are read then"
+    )
 
 
 def test_two_processes_do_not_record_in_one_folder(tmp_path, heading):

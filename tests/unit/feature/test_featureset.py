@@ -113,6 +113,14 @@ WRONG = {
             "  fix: give the view or the table a `time`, or say `static: true` if the rows never change"
         ),
     ),
+    "static with a time": (
+        {"carrier": {"entity": {"carrier": "varchar"}, "from": "legs", "static": True, "latest": ["delay"]}},
+        (
+            "LCH-2632: `legs` has a time, so a view of it cannot be static\n  at feature.carrier\n    static\n"
+            "  why: its rows become known one after another; taken as known always, they tell the future\n"
+            "  fix: take `static: true` away: the view then sees what was known"
+        ),
+    ),
     "time type": (
         {"carrier": {**CARRIER, "known": "delay"}},
         (

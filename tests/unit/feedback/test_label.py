@@ -12,7 +12,8 @@ from lichen.run.workshop import Workshop
 from lichen.spec import Model, ProjectFile
 
 ANSWERS = """
-SELECT id AS prediction_id, v AS model_version, CAST(asked AS TIMESTAMPTZ) AS "at", now() AS answered_at, 0.5 AS score, who AS "request.who",
+SELECT id AS prediction_id, v AS model_version, CAST(asked AS TIMESTAMPTZ) AS "at", now() AS answered_at,
+  0.5 AS score, who AS "request.who",
   1.0 AS "feature.f.x"
 FROM (VALUES ('a', 'm1', '2026-01-01 12:00Z', 'ann'), ('b', 'm1', '2026-01-01 12:00Z', NULL),
   ('c', 'm2', '2026-01-01 12:00Z', 'ann'), ('d', 'm1', '2026-01-03 12:00Z', 'ann')) AS t(id, v, asked, who)
@@ -56,7 +57,12 @@ def test_the_nearest_label_that_says_the_same_belongs_to_a_prediction(tmp_path: 
 
 
 def test_only_the_answers_of_these_models_are_asked_about(tmp_path: Path) -> None:
-    assert [name for name, _ in found(tmp_path, model(), "m1", "m2")] == ["a", "b", "c", "d"]
+    assert [name for name, _ in found(tmp_path, model(), "m2")] == ["c"]
+
+
+def test_what_was_asked_twice_is_one_question(tmp_path: Path) -> None:
+    # `a` and `c` asked the same of two models at the same instant.
+    assert [name for name, _ in found(tmp_path, model(), "m1", "m2")] == ["a", "b", "d"]
 
 
 @pytest.mark.parametrize(("tolerance", "label"), [("1m", None), ("2m", 0.0), ("3d", 0.0)])
@@ -66,4 +72,4 @@ def test_a_label_belongs_within_the_tolerance_only(tmp_path: Path, tolerance: st
 
 
 def test_without_request_columns_time_alone_decides(tmp_path: Path) -> None:
-    assert dict(found(tmp_path, model(), "m1", request=()))["b"] == 1.0
+    assert dict(found(tmp_path, model(), "m1", request=()))["a"] == 1.0

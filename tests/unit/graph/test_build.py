@@ -70,6 +70,10 @@ def test_a_common_table_expression_hides_a_table_but_in_itself(build) -> None:
         ({"features/trip.yaml": None, "models/late.yaml": "task: regression\nlabel: {from: legs, value: l, at: a, known: k}\n"
           "features:\n  - carrier\n  - trip\nvalidate: {early_stop: 1d, test: 1d}\n"},
          "LCH-2102: there is no feature `trip`\n  at models/late.yaml:5:5\n      - trip\n        ^\n  fix: it is one of: carrier"),
+        ({"tables/training_late.sql": "SELECT * FROM legs"},
+         "LCH-2104: a table cannot be called `training_late`\n  at tables/training_late.sql\n"
+         "  why: that is what SQL calls rows that Lichen itself keeps\n  fix: choose a name that is not `quarantine`, "
+         "does not start with `predictions_` or `training_` and does not end in `__quarantine`"),
         ({"tables/legs.sql": "SELECT *\nFROM legs"}, "LCH-2103: a table reads itself\n  at tables/legs.sql:2:6\n    FROM legs\n         ^\n"
          "  why: legs reads legs\n  fix: read what it is made of instead"),
         ({"tables/a.sql": "SELECT * FROM b", "tables/b.sql": "FROM\n  a"}, "LCH-2103: tables read each other in a circle\n"

@@ -78,5 +78,5 @@ def test_a_run_that_breaks_off_is_recorded_too(shop: Any, error: BaseException, 
 
 
 def test_the_files_of_every_version_are_in_use(shop: Any) -> None:
-    found = files_in_use(shop.open().workshop)
+    found = files_in_use(shop.open().releases, shop.open().workshop)
     assert {"invoices", "customers", "payments", "training_late_payment"} <= set(found)

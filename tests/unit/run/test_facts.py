@@ -41,5 +41,8 @@ def test_two_services_and_two_monitors_are_counted_apart(answered: Any) -> None:
 
 
 def test_each_environment_has_facts_of_its_own(answered: Any) -> None:
+    answered.open("trial").run()
     facts = answered.open("trial").status()
-    assert (facts["release"], facts["watches"], facts["findings"], facts["seconds"]) == (None, {}, [], {})
+    assert (facts["watches"], facts["findings"], facts["predictions"]) == ({}, [], 0)
+    assert not {"replay", "monitor"} & {stage for stage, spent in facts["seconds"].items() if spent > 1}
+    assert answered.open().status()["predictions"] > 300

@@ -92,3 +92,15 @@ def test_a_view_that_no_model_reads_is_looked_at_too_and_once(fresh: Any) -> Non
 def test_what_reads_a_faulty_table_is_not_looked_at(fresh: Any) -> None:
     fresh.edit("tables/payments.sql", "amount,\n", "amont,\n")
     assert len(fresh.open().check().errors) == 1
+
+
+def test_a_static_view_of_the_label_table_is_refused(fresh: Any) -> None:
+    fresh.edit("features/customer.yaml", "from: customers", "from: invoice_labels")
+    fresh.edit("features/customer.yaml", "[country, size]", "[late]")
+    fresh.edit(MODEL, "[customer.size]", "[]")
+    (error,) = fresh.open().check().errors
+    assert (f"{error.code}: {error.what}", str(error.where)) == (
+        "LCH-2509: `late_payment` would learn from its own labels: the static view `customer` reads `invoice_labels`",
+        place(fresh, "true ", "features/customer.yaml"),
+    )
+    assert error.fix == "give the table a `time` and a `known`, and take `static: true` away"

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from lichen.errors import SystemFailed, WrongUsage
+from lichen.ports import Put
 from lichen.run.workshop import Workshop, connector_options
 from lichen.spec import ProjectFile
 
@@ -56,3 +57,15 @@ def test_kernels_are_cached_in_the_project_unless_said_otherwise(tmp_path, monke
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/elsewhere")
     workshop.prepare_kernels()
     assert os.environ["NUMBA_CACHE_DIR"] == "/elsewhere"
+
+
+def test_a_state_of_another_shape_is_not_read(tmp_path):
+    settings = ProjectFile(name="p")
+    with Workshop(tmp_path, settings) as workshop:
+        workshop.state.write(Put("lichen", "shape", {"shape": 0}))
+    with Workshop(tmp_path, settings) as workshop, pytest.raises(SystemFailed) as caught:
+        _ = workshop.state
+    assert str(caught.value) == (
+        "LCH-3905: the state was kept by another version of Lichen: its shape is 0, not 1\n"
+        "  fix: use the version of Lichen that kept it, or build anew in a fresh folder"
+    )

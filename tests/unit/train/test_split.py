@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 from arro3.core import Table
 
-from lichen.errors import FoundWrong
+from lichen.errors import FoundWrong, SystemFailed
 from lichen.ports import Engine, Relation
-from lichen.train.split import labelled, split
+from lichen.train.split import _counts, labelled, split
 
-from .conftest import model
+from .conftest import model, rows
 
 Held = Callable[..., Relation]
 
@@ -122,3 +122,22 @@ def test_labels_that_do_not_fit_are_refused(engine: Engine, held: Held, task: st
     with pytest.raises(FoundWrong) as refusal:
         split(asked, rows, labelled(asked, rows, engine), engine)
     assert str(refusal.value) == said
+
+
+class _Changing:
+    """Rows that are others each time they are read."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        self.read += 1
+        return Table.from_arrow(rows(10 + self.read)).__arrow_c_stream__(requested_schema)
+
+
+def test_rows_that_change_between_two_readings_are_told(engine: Engine) -> None:
+    with pytest.raises(SystemFailed) as found:
+        _counts(Relation(arrow=_Changing()), "'train'", engine)
+    assert found.value.code == "LCH-2905"
+    assert found.value.what.endswith("were split")
+    assert found.value.fix == "report this: every row must be in one part or be counted as left out"
