@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +71,19 @@ def test_what_is_wrong_is_refused_before_anything_runs(fresh: Any) -> None:
     assert str(refused.value).startswith("LCH-2505: the learner `logistic` has no parameter `D`\n")
     assert not Path(fresh.root / ".lichen/lake").exists()
     assert project.status()["run"] is None
+
+
+def test_an_audit_that_was_changed_is_not_shown_as_if_it_held(shop: Any) -> None:
+    shop.open().history()
+    path = shop.root / ".lichen/state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE entries SET value = replace(value, '\"release\"', '\"releese\"') WHERE journal = 'audit' AND number = 1"
+        )
+    with pytest.raises(FoundWrong) as refused:
+        shop.open().history()
+    assert str(refused.value) == (
+        "LCH-3906: the audit does not hold: entry 1 was changed after it was written\n"
+        "  why: each entry holds the hash of the one before it\n"
+        "  fix: find out who wrote to the state store, and restore it from a copy"
+    )
