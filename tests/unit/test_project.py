@@ -77,9 +77,8 @@ def test_an_audit_that_was_changed_is_not_shown_as_if_it_held(shop: Any) -> None
     shop.open().history()
     path = shop.root / ".lichen/state.db"
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE entries SET value = replace(value, '\"release\"', '\"releese\"') WHERE journal = 'audit' AND number = 1"
-        )
+        changed = """replace(value, '"release"', '"releese"')"""
+        connection.execute("UPDATE entries SET value = " + changed + " WHERE journal = 'audit' AND number = 1")
     with pytest.raises(FoundWrong) as refused:
         shop.open().history()
     assert str(refused.value) == (

@@ -46,16 +46,16 @@ def test_other_columns_than_those_learned_are_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (rows([]), "LCH-2706: `forest` was given no labelled row to learn from\n"
-         "  fix: look at the label table, and at how much of it `validate` leaves for training"),
+        (rows([]), ("LCH-2706: `forest` was given no labelled row to learn from\n"
+         "  fix: look at the label table, and at how much of it `validate` leaves for training")),
         (rows([0, 1], columns=0), "LCH-2707: `forest` was given no feature to learn from\n  fix: name `features`"),
         (rows([0, float("nan")]),
          "LCH-2708: a training label is not a finite number\n  fix: leave such rows out of the label table"),
-        (rows([0, 1, 2]), "LCH-2709: the training labels are not two classes\n"
-         "  why: a class is 0 or 1; there are: 0, 1, 2\n  fix: make the label a boolean, or set `task: regression`"),
-        (rows([1, 1]), "LCH-2710: every training label is 1\n"
+        (rows([0, 1, 2]), ("LCH-2709: the training labels are not two classes\n"
+         "  why: a class is 0 or 1; there are: 0, 1, 2\n  fix: make the label a boolean, or set `task: regression`")),
+        (rows([1, 1]), ("LCH-2710: every training label is 1\n"
          "  why: `forest` learns to tell two classes apart, and the training rows hold one\n"
-         "  fix: look at the label's definition, or train on a longer span"),
+         "  fix: look at the label's definition, or train on a longer span")),
     ],
 )  # fmt: skip
 def test_rows_that_nothing_can_be_learned_from(given: Rows, text: str) -> None:

@@ -78,8 +78,7 @@ def test_logistic_regression_tells_classes_only() -> None:
     with pytest.raises(FoundWrong) as refusal:
         LogisticLearner().fit("regression", matrix(50, 1, "regression"), None, {}, seed=0, seconds=None)
     assert str(refusal.value) == (
-        "LCH-2705: `logistic` cannot learn regression\n  why: it learns classification\n"
-        "  fix: choose another `learner`"
+        "LCH-2705: `logistic` cannot learn regression\n  why: it learns classification\n  fix: choose another `learner`"
     )
 
 

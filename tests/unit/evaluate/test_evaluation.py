@@ -51,7 +51,9 @@ def trained_by(asked: Model, folder: Path) -> Trained:
     rows = Table.from_arrow(session.sql(ROWS))
     engine = DuckDBEngine(scratch=folder / "scratch")
     features = FeatureSet((), (), (), FEATURES)
-    return train(asked, features, Relation(arrow=rows), LightGBMLearner(), engine, folder / "artifacts", clock=SystemClock())
+    return train(
+        asked, features, Relation(arrow=rows), LightGBMLearner(), engine, folder / "artifacts", clock=SystemClock()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,4 @@ def test_too_few_days_give_no_interval() -> None:
 def test_no_rows_are_refused() -> None:
     with pytest.raises(FoundWrong) as refusal:
         measure("regression", np.empty(0), np.empty(0), np.empty(0, np.int64))
-    assert str(refusal.value) == (
-        "LCH-2950: there is no row to measure a metric on\n  fix: lengthen `validate.test`"
-    )
+    assert str(refusal.value) == ("LCH-2950: there is no row to measure a metric on\n  fix: lengthen `validate.test`")

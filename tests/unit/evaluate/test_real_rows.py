@@ -50,7 +50,9 @@ def test_bike_rentals_of_the_last_month_are_told_from_the_weather(hours: Path, t
     )
     features = FeatureSet((), (), (), tuple(Column(f"v.{name}", "DOUBLE") for name in COLUMNS))
     engine = DuckDBEngine(scratch=tmp_path / "scratch")
-    trained = train(model, features, Relation(arrow=rows), LightGBMLearner(), engine, tmp_path / "kept", clock=SystemClock())
+    trained = train(
+        model, features, Relation(arrow=rows), LightGBMLearner(), engine, tmp_path / "kept", clock=SystemClock()
+    )
     found = evaluate(model, trained)
     december = session.sql(f"SELECT count(*) FROM read_csv('{hours}') WHERE dteday >= '2012-12-02'").fetchall()
     assert trained.split.rows["test"] == december[0][0]

@@ -183,8 +183,10 @@ ONE_ROW = "an expression sees one row and gives one value\n  fix: "
         ("heavy or null", "LCH-2405: `trip.x`: `or` takes a BOOLEAN, not NULL"),
         (
             "scheduled_departure - prediction_time",
-            ("LCH-2406: `trip.x` gives an INTERVAL, which no feature can be\n  "
-            "fix: write `epoch(...)` of it: seconds, a DOUBLE"),
+            (
+                "LCH-2406: `trip.x` gives an INTERVAL, which no feature can be\n  "
+                "fix: write `epoch(...)` of it: seconds, a DOUBLE"
+            ),
         ),
         ("null", "LCH-2406: `trip.x` gives a NULL, which no feature can be\n  fix: name a type: `null::double`"),
         (

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from lichen.evaluate.metrics import roc_auc
 
+from lichen.evaluate.metrics import roc_auc
 from lichen.monitor.cohort import instant
 from lichen.monitor.outcome import cohorts_of, outcome
 from lichen.monitor.sample import DAY

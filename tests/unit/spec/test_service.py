@@ -16,5 +16,5 @@ def test_a_service_comes_back_from_its_meaning() -> None:
 
 @pytest.mark.parametrize("durable", ["0ms", "10001ms", 20])
 def test_an_answer_is_durable_soon(durable: object) -> None:
-    with pytest.raises(ValidationError, match="record.durable"):
+    with pytest.raises(ValidationError, match=r"record\.durable"):
         Service.model_validate({"model": "m", "record": {"durable": durable}})

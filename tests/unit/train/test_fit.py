@@ -23,7 +23,9 @@ def learn(
 ) -> Trained:
     params = {"lightgbm": {"num_iterations": 20, "min_data_in_leaf": 5}, "forest": {"n_estimators": 10}}
     asked = model(learner=learner, **{"params": params.get(learner, {}), **changes})
-    return train(asked, feature_set(), Relation(arrow=rows(2400, wrap)), LEARNERS[learner](), engine, folder, clock=CLOCK)
+    return train(
+        asked, feature_set(), Relation(arrow=rows(2400, wrap)), LEARNERS[learner](), engine, folder, clock=CLOCK
+    )
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
@@ -81,4 +83,3 @@ def test_a_refused_training_leaves_nothing_behind(engine: Engine, tmp_path: Path
     with pytest.raises(FoundWrong, match="every training label is 0"):
         learn(engine, tmp_path / "artifacts", wrap="SELECT * REPLACE (false AS late) FROM rows")
     assert list((tmp_path / "artifacts").iterdir()) == []
-

@@ -50,8 +50,11 @@ def test_values_become_numbers_and_texts_their_places(engine: Engine, held: Held
 
 
 def test_categories_come_from_the_rows_asked_for_most_frequent_first(engine: Engine, held: Held) -> None:
-    rows = held(100, "SELECT CASE WHEN i < 5 THEN 'rare' WHEN i < 15 THEN '' WHEN i < 50 THEN 'often' ELSE 'later' END "
-        "AS \"v.carrier\", i FROM rows")
+    rows = held(
+        100,
+        "SELECT CASE WHEN i < 5 THEN 'rare' WHEN i < 15 THEN '' WHEN i < 50 THEN 'often' ELSE 'later' END "
+        'AS "v.carrier", i FROM rows',
+    )
     made = prepare((FEATURES[4],), rows, engine, where="i < 50")
     assert made.categories == {"v.carrier": ("often", "", "rare")}
     assert as_rows(made.matrix(rows, engine, where="i IN (0, 7, 20, 70)")) == [[2], [1], [0], [-1]]
@@ -113,11 +116,13 @@ def test_a_model_reads_its_views_features_without_what_it_excludes() -> None:
         (
             [],
             (Column("v.seen", "TIMESTAMP WITH TIME ZONE"),),
-            ("LCH-2912: the feature `v.seen` is TIMESTAMP WITH TIME ZONE, and a model reads numbers, "
+            (
+                "LCH-2912: the feature `v.seen` is TIMESTAMP WITH TIME ZONE, and a model reads numbers, "
                 "booleans and texts\n"
-            "  at models/m.yaml:5\n  why: an instant or a list has no size that a model could compare\n"
-            "  fix: name `v.seen` in `exclude`, and where it matters compute a number of it in an expression, "
-            "as in `date_part('hour', ...)`"),
+                "  at models/m.yaml:5\n  why: an instant or a list has no size that a model could compare\n"
+                "  fix: name `v.seen` in `exclude`, and where it matters compute a number of it in an expression, "
+                "as in `date_part('hour', ...)`"
+            ),
         ),
     ],
 )

@@ -83,36 +83,46 @@ def test_labels_that_are_not_finite_are_no_labels(engine: Engine, held: Held) ->
         (
             "regression",
             "FROM rows",
-            ("LCH-2901: the label `late` is BOOLEAN, and regression learns numbers\n"
-            "  fix: make `late` a number in the label table, or set `task: classification`"),
+            (
+                "LCH-2901: the label `late` is BOOLEAN, and regression learns numbers\n"
+                "  fix: make `late` a number in the label table, or set `task: classification`"
+            ),
         ),
         (
             "classification",
             "SELECT * REPLACE (late::VARCHAR AS late) FROM rows",
-            ("LCH-2902: the label `late` is VARCHAR, and classification learns true or false\n"
-            "  fix: compute a boolean in the label table, as in `late = 'yes' AS late`"),
+            (
+                "LCH-2902: the label `late` is VARCHAR, and classification learns true or false\n"
+                "  fix: compute a boolean in the label table, as in `late = 'yes' AS late`"
+            ),
         ),
         (
             "classification",
             "SELECT * REPLACE ((i % 4)::INTEGER AS late) FROM rows",
-            ("LCH-2903: the label `late` has values other than 0 and 1\n"
-            "  why: classification learns two classes; there are also: 2, 3\n"
-            "  fix: make the label a boolean, or set `task: regression`"),
+            (
+                "LCH-2903: the label `late` has values other than 0 and 1\n"
+                "  why: classification learns two classes; there are also: 2, 3\n"
+                "  fix: make the label a boolean, or set `task: regression`"
+            ),
         ),
         (
             "classification",
             "SELECT * REPLACE (NULL::BOOLEAN AS late) FROM rows",
-            ("LCH-2904: no row of `labels` has a label and its times\n"
-            "  why: `late`, `at` or `known` is null in every row\n"
-            "  fix: look at the label table and at the sources it reads"),
+            (
+                "LCH-2904: no row of `labels` has a label and its times\n"
+                "  why: `late`, `at` or `known` is null in every row\n"
+                "  fix: look at the label table and at the sources it reads"
+            ),
         ),
         (
             "classification",
             "FROM rows WHERE i < 30 * 24",
-            ("LCH-2906: the split leaves no rows for `train`\n"
-            "  why: the labelled rows of `labels` reach over 30.0 days; left out: 18 rows without a label, "
-            "3 rows of early stopping whose label was not known by the start of the test\n"
-            "  fix: shorten `validate.test` and `validate.early_stop`, or collect a longer span"),
+            (
+                "LCH-2906: the split leaves no rows for `train`\n"
+                "  why: the labelled rows of `labels` reach over 30.0 days; left out: 18 rows without a label, "
+                "3 rows of early stopping whose label was not known by the start of the test\n"
+                "  fix: shorten `validate.test` and `validate.early_stop`, or collect a longer span"
+            ),
         ),
     ],
 )
