@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 import pytest
 from facts import (
@@ -35,7 +37,6 @@ class Kills:
     def __init__(self, small: SmallProject, nursery: Nursery, seed: int) -> None:
         self.small, self.nursery, self.random = small, nursery, random.Random(seed)
         self.phases: Counter[str] = Counter()
-        self.runs: set[str] = set()
         self.seen: list[str] = []
         self.span, self.passages = 2.0, 100
         for _ in range(4):
@@ -79,6 +80,7 @@ class Kills:
         """
         trace = self.small.root / "trace"
         trace.write_bytes(b"")
+        before = self._runs()
         child = self.nursery.start(self.small.root, "run", "--json", trace=trace)
         if self.random.random() < 0.5:
             child.wait(self.random.uniform(0, self.span))
@@ -89,7 +91,7 @@ class Kills:
             child.wait(self.random.uniform(0, 0.01))
         ended = child.kill()
         if ended.code == KILLED:
-            self.phases[self._phase()] += 1
+            self.phases[self._phase(before)] += 1
         else:
             assert ended.code == 0, ended.err + ended.out
         return ended.code != KILLED
@@ -130,21 +132,24 @@ class Kills:
 
     def _record_ends(self) -> None:
         """The newest run ended well; each run released at most once."""
+        runs = list(self._runs().values())
         with Project(self.small.root) as project:
-            runs = [run for _, run in project.workshop.state.scan(RUNS)]
             released_by = Counter(release.facts["run"] for release in project.history())
         assert max(runs, key=lambda run: run["started"])["status"] == "done"
         assert max(released_by.values()) == 1
 
-    def _phase(self) -> str:
-        """Where the kill fell, by what the killed run recorded last."""
+    def _runs(self) -> dict[str, Any]:
         with Project(self.small.root) as project:
-            runs = {key: run for key, run in project.workshop.state.scan(RUNS) if key not in self.runs}
-        self.runs.update(runs)
-        new = [run for run in runs.values() if run["status"] == "running"]
-        if not new:
+            return dict(project.workshop.state.scan(RUNS))
+
+    def _phase(self, before: Container[str]) -> str:
+        """Where the kill fell, by what the killed run recorded last; `before` are the runs that there were."""
+        runs = {key: run for key, run in self._runs().items() if key not in before}
+        if not runs:
             return "start"
-        run = max(new, key=lambda run: run["started"])
+        run = max(runs.values(), key=lambda run: run["started"])
+        if run["status"] == "done":  # its release is recorded, its published face and its end are not
+            return "release"
         steps, done = run["plan"]["steps"], len(run["outcomes"])
         if done == len(steps):
             return "release"

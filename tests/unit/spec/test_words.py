@@ -69,4 +69,4 @@ def test_the_keys_as_they_are_written() -> None:
 def test_its_json_schema_says_what_a_name_and_a_span_are() -> None:
     properties = Part.model_json_schema()["properties"]
     assert properties["name"]["pattern"] == "^[a-z_][a-z0-9_]*$"
-    assert properties["span"]["anyOf"][0]["pattern"] == r"^\s*([0-9]{1,12}\s*[smhdw]\s*)+$"
+    assert properties["span"]["anyOf"][0]["pattern"] == r"^\s*([0-9]{1,12}\s*(ms|[smhdw])\s*)+$"
