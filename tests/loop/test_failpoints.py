@@ -39,9 +39,14 @@ def _names() -> dict[str, bool]:
     return names
 
 
+CUTS_TOO_MUCH = ("record.appended",)
+"""Failpoints whose short write would cut what was synced before: half of a whole log, where a real one leaves more."""
+
+
 def _cases() -> Iterator[object]:
     """Each failpoint with each failure; those of one failure a failpoint, in turn, are not left to `make soak`."""
-    for number, (name, cuts) in enumerate(sorted(item for item in NAMES.items() if item[0] not in NOT_PASSED)):
+    for number, name in enumerate(sorted(set(NAMES) - set(NOT_PASSED))):
+        cuts = NAMES[name] and name not in CUTS_TOO_MUCH
         actions = ("kill", "enospc", "short" if cuts else "eio")
         for action in (*actions, *(["eio"] if cuts else [])):  # without a file to cut, a short write is an EIO
             marks = () if action == actions[number % 3] else pytest.mark.soak
@@ -108,7 +113,9 @@ def test_a_failure_at(name: str, action: str, ways: list[Way], nursery: Nursery)
         small.grow(5)
         small.write(EXTRA, EXTRA_SQL)
         _completes(small, nursery, "run")
-    nth = 1 if name in PREPARED else random.Random(f"{name} {action}").randint(1, way.passages[name])
+    # How often a server syncs its record hangs on the time that its requests take.
+    most = 1 if name in PREPARED else 2 if name.startswith("record.") else way.passages[name]
+    nth = random.Random(f"{name} {action}").randint(1, most)
     way.prepare()
     number, totals = released(small.root)[0].number, _totals(small, nursery)
 
@@ -122,7 +129,7 @@ def test_a_failure_at(name: str, action: str, ways: list[Way], nursery: Nursery)
     mended = nursery.lichen(small.root, *way.args)
     assert (mended.code, mended.err) == (0, ""), mended
     if way.args[0] == "replay":
-        _predictions_are_whole(small, nursery)
+        _predictions_are_whole(small, nursery, mended.facts["model_version"])
     elif not mended.facts["nothing"]:
         little_is_left_over(small.root)
     again = nursery.lichen(small.root, "run", "--json")
@@ -159,11 +166,12 @@ def _totals(small: SmallProject, nursery: Nursery) -> list[list[object]]:
     return rows
 
 
-def _predictions_are_whole(small: SmallProject, nursery: Nursery) -> None:
-    """Each label row asked about has one answer."""
+def _predictions_are_whole(small: SmallProject, nursery: Nursery, model: str) -> None:
+    """Each label row that this model was asked about has one answer of it."""
     sql = (
         "SELECT count(*), count(DISTINCT prediction_id), (SELECT count(*) FROM purchases "
-        "WHERE asked_at >= TIMESTAMPTZ '2024-01-21 12:00:00+00') FROM predictions_buys"
+        "WHERE asked_at >= TIMESTAMPTZ '2024-01-21 12:00:00+00') "
+        f"FROM predictions_buys WHERE model_version = '{model}'"
     )
     ((rows, distinct, asked),) = nursery.lichen(small.root, "query", "--json", sql).facts["rows"]
     assert rows == distinct == asked

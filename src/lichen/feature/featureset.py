@@ -160,7 +160,14 @@ class _Reading:
                 why="without it nothing tells which rows an instant may see",
                 fix="give the view or the table a `time`, or say `static: true` if the rows never change",
             )  # fmt: skip
-        known = spec.known or facts.known or time
+        known = spec.known or facts.known
+        if known is None:
+            raise FoundWrong(
+                "LCH-2633", f"`{asset.partition('.')[2]}` has a `time` and nothing says when its rows became known",
+                where=self.where(asset, "time", key=True),
+                why="a row that is taken as known when it happened may tell the future",
+                fix=f"add `known:`; it is `known: {time}` if a row is known the moment it happens",
+            )  # fmt: skip
         for path, sql in (("time", time), ("known", known)):
             found = self._type(asset, (path,), f"({sql})", facts)
             if not found.startswith("TIMESTAMP") and found != "DATE":

@@ -51,9 +51,13 @@ class PastRows:
         wanted = list(dict.fromkeys([at, *names]))
         where = self._between()
         select = sql("SELECT", identifiers(wanted), "FROM", ROWS, "WHERE", where, "ORDER BY", identifier(at))
-        for batch in RecordBatchReader.from_arrow(self.engine.query(select, {ROWS: self.relation})):
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield dict(zip(wanted, values, strict=True))
+        reader = RecordBatchReader.from_arrow(self.engine.query(select, {ROWS: self.relation}))
+        try:
+            for batch in reader:
+                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    yield dict(zip(wanted, values, strict=True))
+        finally:
+            del reader  # let go here, a stream closes; let go while an exception passes, it would fail to and be heard
 
     def _between(self) -> str:
         at = identifier(self.label.at)

@@ -42,6 +42,7 @@ def describe(
     except LichenError as error:
         raise placed(error, asset, project) from error
     known = [column.name for column in columns]
+    _refuse_repeated(asset, known, project)
     for place, name in enumerate(table.grain):
         if name not in known:
             raise FoundWrong(
@@ -51,6 +52,22 @@ def describe(
                 fix=did_you_mean(name, known),
             )
     return columns
+
+
+def _refuse_repeated(asset: Asset, names: list[str], project: ProjectSpec) -> None:
+    """Two columns of one name: SQL would read one of them, and which is anybody's guess."""
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            file = project.files[asset.id]
+            raise FoundWrong(
+                "LCH-2235",
+                f"the statement gives two columns called `{name}`",
+                where=file.line(file.sql_line),
+                why="names that differ only in case are one name in SQL",
+                fix="name each with AS, or list the columns instead of *; in a join USING gives the key once",
+            )
+        seen.add(name.casefold())
 
 
 def placed(error: LichenError, asset: Asset, project: ProjectSpec) -> LichenError:

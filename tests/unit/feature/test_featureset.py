@@ -113,6 +113,21 @@ WRONG = {
             "  fix: give the view or the table a `time`, or say `static: true` if the rows never change"
         ),
     ),
+    "time without known": (
+        {
+            "plane": {
+                "entity": {"tail": "varchar"},
+                "from": "planes",
+                "time": "make_timestamp(year, 1, 1, 0, 0, 0)",
+                "latest": ["year"],
+            }
+        },
+        (
+            "LCH-2633: `plane` has a `time` and nothing says when its rows became known\n  at feature.plane\n    time (key)\n"
+            "  why: a row that is taken as known when it happened may tell the future\n"
+            "  fix: add `known:`; it is `known: make_timestamp(year, 1, 1, 0, 0, 0)` if a row is known the moment it happens"
+        ),
+    ),
     "static with a time": (
         {"carrier": {"entity": {"carrier": "varchar"}, "from": "legs", "static": True, "latest": ["delay"]}},
         (

@@ -134,3 +134,7 @@ def test_names_that_sql_uses_may_be_columns(built, fetch):
     assert fetch(staged.relation) == [(1, 2, 3, 4, 5)]
     assert describe is not None
     assert Relation(staged.columns).files == ()
+
+
+def test_two_columns_of_one_name_are_refused(refused):
+    assert "LCH-2235: the statement gives two columns called `ID`" in refused("SELECT 1 AS id, 2 AS ID")
