@@ -123,9 +123,11 @@ WRONG = {
             }
         },
         (
-            "LCH-2633: `plane` has a `time` and nothing says when its rows became known\n  at feature.plane\n    time (key)\n"
+            "LCH-2633: `plane` has a `time` and nothing says when its rows became known\n"
+            "  at feature.plane\n    time (key)\n"
             "  why: a row that is taken as known when it happened may tell the future\n"
-            "  fix: add `known:`; it is `known: make_timestamp(year, 1, 1, 0, 0, 0)` if a row is known the moment it happens"
+            "  fix: add `known:`; it is `known: make_timestamp(year, 1, 1, 0, 0, 0)` "
+            "if a row is known the moment it happens"
         ),
     ),
     "static with a time": (
