@@ -29,21 +29,22 @@ class DuckDBEngine:
     """Runs SQL with DuckDB, inside this process.
 
     `memory` is a limit such as `4GB` and `threads` a number of threads (both DuckDB's own defaults otherwise);
-    `scratch` is the folder where what does not fit in memory is spilled.
+    `scratch` is the folder where what does not fit in memory is spilled, `lake` the one that holds the tables.
 
-    A session reads the files of its relations and nothing else: no other file, no network, no extension that
-    would have to be downloaded, no variable of the calling Python code.
+    A session reads the files of its relations and those of the lake, and nothing else: no other file, no network, no
+    extension that would have to be downloaded, no variable of the calling Python code.
     """
 
-    def __init__(self, *, memory: str | None = None, threads: int | None = None, scratch: Path) -> None:
+    def __init__(
+        self, *, memory: str | None = None, threads: int | None = None, scratch: Path, lake: Path | None = None
+    ) -> None:
         limits = {"memory_limit": memory, "threads": threads}
         self._limits: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
-        self._scratch = scratch
+        self._scratch, self._lake = scratch, lake
 
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns that `sql` would write for a statement; nothing is read but metadata."""
-        reads_nothing = all(not given.files and given.arrow is None for given in inputs.values())
-        with (self._names_only if reads_nothing else self._session)(inputs, select) as session:
+        with self._session(inputs, select) as session:
             columns = _describe(session, _one_select(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
@@ -94,34 +95,28 @@ class DuckDBEngine:
         finally:
             session.close()
 
-    @contextmanager
-    def _names_only(self, inputs: Mapping[str, Relation], select: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A session in a database that may read no file, opened once: each session's names are its own."""
-        session, broken = self._sealed.cursor(), Broken()
-        try:
-            with translated(tuple(inputs), select, None, broken):
-                register(session, inputs, broken)
-                yield session
-        finally:
-            session.close()
-
-    @cached_property
-    def _sealed(self) -> duckdb.DuckDBPyConnection:
-        return self._open({})
-
     def _open(
         self, inputs: Mapping[str, Relation], target: Path | None = None, reads: tuple[str, ...] = ()
     ) -> duckdb.DuckDBPyConnection:
+        paths = [*reads, *(file for relation in inputs.values() for file in relation.files)]
+        if target is not None:
+            paths.append(str(target))
+        lake = self._lake
+        if not paths or (lake is not None and all(Path(path).is_relative_to(lake) for path in paths)):
+            return self._shared.cursor()
+        return self._sealed(sql("SET allowed_paths = [", ", ".join(map(literal, paths)), "]"))
+
+    @cached_property
+    def _shared(self) -> duckdb.DuckDBPyConnection:
+        """A database that may open the lake's files, opened once, for it takes 10 ms; a cursor has names of its own."""
+        folders = [] if self._lake is None else [literal(f"{self._lake}/")]
+        return self._sealed(sql("SET allowed_directories = [", ", ".join(folders), "]"))
+
+    def _sealed(self, allowed: str) -> duckdb.DuckDBPyConnection:
         with system_failures("make the scratch folder", self._scratch):
             self._scratch.mkdir(parents=True, exist_ok=True)
-        allowed = [*reads, *(file for relation in inputs.values() for file in relation.files)]
-        if target is not None:
-            allowed.append(str(target))
         session = connect(self._scratch, **self._limits)
-        session.execute(
-            f"SET allowed_paths = [{', '.join(map(literal, allowed))}];"
-            " SET enable_external_access = false; SET lock_configuration = true"
-        )
+        session.execute(f"{allowed}; SET enable_external_access = false; SET lock_configuration = true")
         return session
 
 

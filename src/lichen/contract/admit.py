@@ -18,6 +18,9 @@ from lichen.ground.failpoint import fp
 from lichen.ports import Arrow, Column, DataFile, Engine, Relation, TableStore
 from lichen.spec import Contract
 
+UNIQUE = "unique"
+"""The fact under which a version keeps which of its keys do not repeat."""
+
 
 @dataclass(frozen=True)
 class Admitted:
@@ -28,6 +31,8 @@ class Admitted:
     breaches: tuple[Breach, ...]
     read: int
     deduplicated: int = 0
+    unique: tuple[tuple[str, ...], ...] = ()
+    """The keys that no two of the rows kept share."""
 
     @property
     def kept(self) -> int:
@@ -54,7 +59,8 @@ class Admitted:
                 why="rows would be lost or doubled; nothing was released",
                 fix="this is a defect of Lichen: report it with the command and the log",
             )
-        return {"balance": counts, "breaches": [breach.as_dict() for breach in self.breaches]}
+        breaches = [breach.as_dict() for breach in self.breaches]
+        return {"balance": counts, "breaches": breaches, UNIQUE: [list(key) for key in self.unique]}
 
 
 def quarantine_table(name: str) -> str:
@@ -67,6 +73,7 @@ class Admission:
     """The way into one table: its columns, its contract and key, and what to say where the contract is broken.
 
     Where rows are `merged` by key once they are in, a key that comes again is a newer row, and breaks nothing.
+    Keys that are `proven` not to repeat, by the statement that made the rows, are not counted again.
     """
 
     table: str
@@ -75,11 +82,12 @@ class Admission:
     key: tuple[str, ...]
     where: Where | None = None
     merged: bool = False
+    proven: tuple[tuple[str, ...], ...] = ()
 
     def judge(self, staged: Staged, engine: Engine) -> tuple[list[Promise], list[Breach]]:
         """The contract's promises and those that these rows break; `on_breach: stop` ends it here."""
         promised = promises(self.contract, self.key, self.columns, merged=self.merged)
-        breaches = judge(promised, staged, engine)
+        breaches = judge(promised, staged, engine, self.proven)
         if breaches and self.contract.on_breach == "stop":
             worst = max(breaches, key=lambda breach: breach.rows)
             raise FoundWrong(
@@ -115,7 +123,14 @@ class Admission:
                 files = adopt(self.table, self.columns, staged.folder, staged.files, engine, tables)
         if rejected:
             breaches.append(Breach("record", "it cannot be read", rejected, staged.rows + rejected, by_row=True))
-        return Admitted(files, quarantine, tuple(breaches), staged.rows + rejected)
+        unique = self._unique(promised, [] if broken else breaches)
+        return Admitted(files, quarantine, tuple(breaches), staged.rows + rejected, unique=unique)
+
+    def _unique(self, promised: Sequence[Promise], breaches: Sequence[Breach]) -> tuple[tuple[str, ...], ...]:
+        """The keys of which no two rows that came in have the same."""
+        broken = {(breach.column, breach.reason) for breach in breaches}
+        held = [one.repeats for one in promised if one.repeats and (one.column, one.reason) not in broken]
+        return (self.key,) if self.merged else tuple(dict.fromkeys(held))
 
     def _unreadable(self, rejects: Arrow, rejected: int, of: int) -> FoundWrong:
         table = ArrowTable.from_arrow(rejects)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lichen.collect.cursor import check_cursor, newest, resume_from
 from lichen.collect.extract import Extracted, declared_types, extract, located
 from lichen.collect.land import land
 from lichen.collect.staged import staging
-from lichen.contract.admit import Admission, Admitted, merged, quarantine_table
+from lichen.contract.admit import UNIQUE, Admission, Admitted, merged, quarantine_table
 from lichen.contract.adopt import adopt
 from lichen.contract.check import check_columns, check_types
 from lichen.contract.fit import check_values
@@ -17,6 +18,7 @@ from lichen.contract.quarantine import SET_ASIDE, gather
 from lichen.errors import LichenError, Where
 from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
+from lichen.graph.key import keeps_key
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
 from lichen.ports import Column, Connector, DataFile, Relation
@@ -181,7 +183,8 @@ def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec
     staged = build(asset, relations, workshop.engine, workshop.tables, project)
     with staging(staged.folder):
         check_relation(asset, staged.columns, project, workshop)
-    admitted = _admission(asset, staged.columns, project).admit(staged, workshop.engine, workshop.tables)
+    admission = replace(_admission(asset, staged.columns, project), proven=_proven(asset, inputs))
+    admitted = admission.admit(staged, workshop.engine, workshop.tables)
     own = fingerprint(asset)
     named = {name: version.version for name, version in inputs.items()}
     return Version(
@@ -194,3 +197,14 @@ def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec
         quarantine=admitted.quarantine,
         facts={MEANING: meaning(asset), **admitted.facts(asset.id)},
     )
+
+
+def _proven(asset: Asset, inputs: Mapping[str, Version]) -> tuple[tuple[str, ...], ...]:
+    """The promised keys of a table that cannot repeat, because they do not in the one relation whose rows it shows."""
+    if len(inputs) != 1 or asset.statement is None:
+        return ()
+    (read,) = inputs.values()
+    contract, key = _contract(asset)
+    unique = [column for column, promise in contract.columns.items() if promise.unique]
+    keys = [*filter(None, (key, contract.key)), *((column,) for column in unique)]
+    return tuple(tuple(one) for one in keys if keeps_key(asset.statement.tree, one, read.facts.get(UNIQUE, ())))

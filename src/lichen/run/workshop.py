@@ -76,7 +76,9 @@ class Workshop:
     def engine(self) -> Engine:
         """What runs the SQL."""
         made: Any = plugins.load(GROUPS["Engine"], self.settings.engine)
-        engine: Engine = made(scratch=self.folder("scratch"), memory=self.settings.memory)
+        engine: Engine = made(
+            scratch=self.folder("scratch"), memory=self.settings.memory, lake=self.root / self.settings.lake
+        )
         return engine
 
     @cached_property

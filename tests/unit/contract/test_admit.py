@@ -112,4 +112,5 @@ def test_rows_that_do_not_balance_are_a_defect():
     assert whole.facts("source.t") == {
         "balance": {"read": 9, "kept": 6, "quarantined": 0, "deduplicated": 3},
         "breaches": [{"column": "n", "reason": "bad", "rows": 1, "of": 2}],
+        "unique": [],
     }

@@ -367,3 +367,13 @@ def test_a_tables_version_is_named_by_what_it_is_built_from(events):
     events.write("e.csv", "k,n\n1,10\n")
     events.collect("e")
     assert events.build("t").version != first.version
+
+
+# ------------------------------------------------------------------------------------- keys that are known
+
+
+@pytest.mark.parametrize(("on_breach", "unique"), [("quarantine", [["id"]]), ("warn", [])])
+def test_a_version_says_which_of_its_keys_do_not_repeat(world, on_breach, unique):
+    world.write("sources/s.yaml", f"path: s.csv\ncontract:\n  key: [id]\n  on_breach: {on_breach}\n")
+    world.write("s.csv", "id\n1\n1\n2\n")
+    assert world.collect().facts["unique"] == unique
