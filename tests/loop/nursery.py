@@ -9,6 +9,7 @@ where it still runs, and answers the same.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ import pkgutil
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 ENDED: dict[int, int] = {}
@@ -30,24 +32,47 @@ SELECT (SELECT count(*) FROM visits) AS visits, (SELECT count(*) FROM purchases)
 
 
 def grow_up() -> None:
-    """Import all that a run needs; nothing that starts a thread is called, for forking would lose it."""
+    """Import and try all that a run needs; nothing that leaves a thread behind is called, for forking would lose it."""
     import lichen
 
     for module in pkgutil.walk_packages(lichen.__path__, "lichen."):
         if not module.name.startswith(("lichen.testing", "lichen.templates")) and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in (
-        "deltalake",
-        "duckdb",
-        "numba",
-        "scipy.optimize",
-        "sklearn.linear_model",
-        "sklearn.metrics",
-        "skops.io",
-    ):
+    for name in ("deltalake", "duckdb", "numba", "scipy.optimize", "sklearn.metrics"):
         importlib.import_module(name)
-    numba: Any = sys.modules["numba"]
-    numba.njit(_successor)(1)  # makes numba read its own registries, which takes it longer than many a run
+    learn()
+    compute()
+    threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    assert len([name for name in threads if name != "jemalloc_bg_thd"]) <= 1, f"forking would lose {threads}"
+    gc.collect()
+    gc.freeze()  # children need not copy what they never look at
+
+
+def learn() -> None:
+    """Fit and pack a small model: both make their libraries read much that they read once."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from skops.io import dumps
+    from threadpoolctl import threadpool_limits
+
+    rows = [[0.0, 0], [1.0, 1], [2.0, 1], [3.0, 0]]
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    columns = ColumnTransformer([("numbers", numbers, [0]), ("words", OneHotEncoder(), [1])])
+    with threadpool_limits(limits=1):
+        dumps(make_pipeline(columns, LogisticRegression()).fit(rows, [0, 0, 1, 1]))
+
+
+def compute() -> None:
+    """Make numba read its own registries, which takes it longer than many a run."""
+    import numba
+
+    from lichen.feature.history import kernels
+
+    kernels()
+    numba.njit(_successor)(1)
 
 
 def _successor(n: int) -> int:

@@ -47,7 +47,14 @@ class Nursery:
     def __init__(self, folder: Path) -> None:
         self.folder, self.born = folder, 0
         folder.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "numba"), "PYTHONWARNINGS": "default"}
+        environment = {
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(folder / "numba"),
+            "PYTHONWARNINGS": "default",
+            # Threads of its libraries would be lost in its children, and many children share few cores.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("nursery.py"))],
             stdin=subprocess.PIPE,

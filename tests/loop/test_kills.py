@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,13 @@ from lichen import Project
 from lichen.graph.version import Version
 from lichen.run.execute import RUNS
 
-PHASES = ("collect", "transform", "train", "deploy", "release")
-PHASE = {"feature": "train", "monitor": "deploy"}
-"""Making a feature view or a monitor is a line in the store: their moments count with the stage beside them."""
+PHASES = ("collect", "transform", "feature", "train", "deploy", "release")
+PHASE = {"monitor": "deploy"}
+"""Making a monitor is a line in the store: its moments count with the stage beside it."""
+
+ROWS = 600
+SPANS = ("early_stop: 3d, test: 6d", "early_stop: 1d, test: 2d")
+"""Few rows and short spans: what is shown hangs on where a run is killed, not on how much it reads."""
 
 
 class Kills:
@@ -36,38 +39,42 @@ class Kills:
 
     def __init__(self, small: SmallProject, nursery: Nursery, seed: int) -> None:
         self.small, self.nursery, self.random = small, nursery, random.Random(seed)
+        self.trace = small.root / "trace"
         self.phases: Counter[str] = Counter()
         self.seen: list[str] = []
+        self.runs: dict[str, Any] = {}
+        self.visits: Version | None = None
+        self.sent: list[Visit] = []
         self.span, self.passages = 2.0, 100
         for _ in range(4):
             self._attempt()
         self._complete()
-        self.visits: Version | None = None
-        self.sent: list[Visit] = []
         self._look()
         small.grow(10)
         begun = time.monotonic()
-        trace = small.root / "trace"
-        trace.unlink()
-        assert nursery.lichen(small.root, "run", "--json", trace=trace).code == 0
-        self.span, self.passages = time.monotonic() - begun, trace.read_bytes().count(b"\n")
+        self.trace.unlink()
+        assert nursery.lichen(small.root, "run", "--json", trace=self.trace).code == 0
+        self.span, self.passages = time.monotonic() - begun, len(self._passed())
         self._look()
 
     @property
     def kills(self) -> int:
         return self.phases.total()
 
+    @property
+    def missed(self) -> list[str]:
+        """The phases that got under one in a hundred of the kills."""
+        return [phase for phase in PHASES if self.phases[phase] * 100 < self.kills]
+
     def round(self, attempts: int) -> None:
         """Send rows, kill up to `attempts` runs, and let one end; a reader looks on."""
         small = self.small
         small.grow(self.random.randrange(5, 30))
-        reader = self.nursery.reader(small.root)
+        reader = self.nursery.reader(small.root, pause=1.0)
         for _ in range(attempts):
             if self.random.random() < 0.1:
                 small.grow(self.random.randrange(5, 30))
-            ended = self._attempt()
-            self._balance()
-            if ended:
+            if self._attempt():
                 small.grow(self.random.randrange(5, 30))
         self._complete()
         self._heard(reader)
@@ -78,23 +85,25 @@ class Kills:
 
         Returns whether the run ended before that.
         """
-        trace = self.small.root / "trace"
-        trace.write_bytes(b"")
-        before = self._runs()
-        child = self.nursery.start(self.small.root, "run", "--json", trace=trace)
-        if self.random.random() < 0.5:
+        self.trace.write_bytes(b"")
+        child = self.nursery.start(self.small.root, "run", "--json", trace=self.trace)
+        if self.random.random() < 0.3:
             child.wait(self.random.uniform(0, self.span))
         else:
             passages = self.random.randrange(self.passages)
-            while trace.read_bytes().count(b"\n") < passages and child.wait(0.002) is None:
+            while len(self._passed()) < passages and child.wait(0.005) is None:
                 pass
             child.wait(self.random.uniform(0, 0.01))
         ended = child.kill()
-        if ended.code == KILLED:
-            self.phases[self._phase(before)] += 1
-        else:
+        self._recorded(killed=ended.code == KILLED)
+        if ended.code != KILLED:
             assert ended.code == 0, ended.err + ended.out
+            self._holds_all_that_was_sent()
         return ended.code != KILLED
+
+    def _passed(self) -> list[str]:
+        """The failpoints that the last run passed."""
+        return self.trace.read_text(encoding="utf-8").split("\n")[:-1]
 
     def _complete(self) -> None:
         ended = self.nursery.lichen(self.small.root, "run", "--json")
@@ -116,52 +125,63 @@ class Kills:
 
     def _look(self) -> None:
         small = self.small
-        self._balance()
+        self._recorded(killed=False)
         tables_hold_what_was_sent(small)
         face_equals_release(small.root)
         audit_is_whole(small.root)
         little_is_left_over(small.root)
         self._record_ends()
 
-    def _balance(self) -> None:
-        """A release that came, be it of a run that was killed right after, has met just the rows it must have met."""
-        visits = released(self.small.root)[1]["source.visits"]
-        if self.visits is None or visits.version != self.visits.version:
+    def _recorded(self, *, killed: bool) -> None:
+        """What every run left: the phase it was killed in counts, and a release of it has met just what it must have.
+
+        That goes for the release of a run that was killed right after it, too.
+        """
+        with Project(self.small.root) as project:
+            runs = dict(project.workshop.state.scan(RUNS))
+            visits = project.releases.versions(project.releases.current("prod")).get("source.visits")
+        if killed:
+            self.phases[self._phase([run for key, run in runs.items() if key not in self.runs])] += 1
+        self.runs = runs
+        if visits is not None and (self.visits is None or visits.version != self.visits.version):
             balance_is_whole(self.small, self.visits, self.sent)
             self.visits, self.sent = visits, list(self.small.sent)
 
+    def _holds_all_that_was_sent(self) -> None:
+        """A run that says it ended well has done all there was to do."""
+        assert self.visits is not None
+        assert self.visits.rows == len(self.small.expected()), "a run ended well and had not done what there was to do"
+
     def _record_ends(self) -> None:
         """The newest run ended well; each run released at most once."""
-        runs = list(self._runs().values())
         with Project(self.small.root) as project:
             released_by = Counter(release.facts["run"] for release in project.history())
-        assert max(runs, key=lambda run: run["started"])["status"] == "done"
+        assert max(self.runs.values(), key=lambda run: run["started"])["status"] == "done"
         assert max(released_by.values()) == 1
 
-    def _runs(self) -> dict[str, Any]:
-        with Project(self.small.root) as project:
-            return dict(project.workshop.state.scan(RUNS))
-
-    def _phase(self, before: Container[str]) -> str:
-        """Where the kill fell, by what the killed run recorded last; `before` are the runs that there were."""
-        runs = {key: run for key, run in self._runs().items() if key not in before}
+    def _phase(self, runs: list[Any]) -> str:
+        """Where the kill fell, by what the killed run recorded and passed last; `runs` is that run, if it began."""
         if not runs:
             return "start"
-        run = max(runs.values(), key=lambda run: run["started"])
+        run = max(runs, key=lambda run: run["started"])
         if run["status"] == "done":  # its release is recorded, its published face and its end are not
             return "release"
         steps, done = run["plan"]["steps"], len(run["outcomes"])
         if done == len(steps):
             return "release"
         stage = steps[done]["stage"]
+        if stage == "train" and "feature.joined" not in self._passed():
+            return "feature"  # a view is a line in the store; its values are computed where a model asks for them
         return PHASE.get(stage, stage)
 
 
 def _kill(root: Path, nursery: Nursery, *, seed: int, kills: int, attempts: int) -> None:
     begun = time.monotonic()
-    made = Kills(SmallProject(root, seed=seed), nursery, seed)
+    small = SmallProject(root, seed=seed, rows=ROWS)
+    small.edit("models/buys.yaml", *SPANS)
+    made = Kills(small, nursery, seed)
     rounds = 0
-    while made.kills < kills:
+    while made.kills < kills or (made.missed and made.kills < 2 * kills):
         made.round(attempts)
         rounds += 1
         assert made.kills * 4 > rounds * attempts, "runs end before they are killed"
@@ -169,17 +189,17 @@ def _kill(root: Path, nursery: Nursery, *, seed: int, kills: int, attempts: int)
     print(
         f"\n{made.kills} kills in {rounds} rounds, {time.monotonic() - begun:.0f} s (a run takes {made.span:.1f} s): "
         + ", ".join(f"{phase} {made.phases[phase]}" for phase in ("start", *PHASES))
-        + f"; {len(made.seen)} looks of a reader at {numbers} states; 0 lost, 0 doubled, 0 torn, 0 stuck"
+        + f"; {len(made.seen)} looks of a reader at {numbers} states; "
+        + "0 lost, 0 doubled, 0 torn, 0 stuck, 0 silent no-ops"
     )
-    for phase in PHASES:
-        assert made.phases[phase] >= made.kills / 100, f"only {made.phases[phase]} kills fell into {phase}"
+    assert not made.missed, f"too few kills fell into {', '.join(made.missed)}: {dict(made.phases)}"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_runs_killed_at_random_moments(seed: int, tmp_path: Path, nursery: Nursery) -> None:
-    _kill(tmp_path, nursery, seed=seed, kills=100, attempts=12)
+    _kill(tmp_path, nursery, seed=seed, kills=100, attempts=20)
 
 
 @pytest.mark.soak
 def test_a_thousand_runs_killed_at_random_moments(tmp_path: Path, nursery: Nursery) -> None:
-    _kill(tmp_path, nursery, seed=3, kills=1000, attempts=8)
+    _kill(tmp_path, nursery, seed=3, kills=1000, attempts=20)
