@@ -30,6 +30,8 @@ PHASE = {"monitor": "deploy"}
 """Making a monitor is a line in the store: its moments count with the stage beside it."""
 
 ROWS = 600
+BEFORE = 10
+"""Failpoints that every run passes before its first step."""
 SPANS = ("early_stop: 3d, test: 6d", "early_stop: 1d, test: 2d")
 """Few rows and short spans: what is shown hangs on where a run is killed, not on how much it reads."""
 
@@ -45,7 +47,7 @@ class Kills:
         self.runs: dict[str, Any] = {}
         self.visits: Version | None = None
         self.sent: list[Visit] = []
-        self.span, self.passages = 2.0, 100
+        self.span, self.passages, self.left = 2.0, 100, 100
         for _ in range(4):
             self._attempt()
         self._complete()
@@ -68,38 +70,48 @@ class Kills:
 
     def round(self, attempts: int) -> None:
         """Send rows, kill up to `attempts` runs, and let one end; a reader looks on."""
-        small = self.small
-        small.grow(self.random.randrange(5, 30))
-        reader = self.nursery.reader(small.root, pause=1.0)
+        self._send()
+        reader = self.nursery.reader(self.small.root, pause=1.0)
         for _ in range(attempts):
-            if self.random.random() < 0.1:
-                small.grow(self.random.randrange(5, 30))
+            if self.random.random() < 0.2:
+                self._send()
             if self._attempt():
-                small.grow(self.random.randrange(5, 30))
+                self._send()
         self._complete()
         self._heard(reader)
         self._look()
 
+    def _send(self) -> None:
+        self.small.grow(self.random.randrange(5, 30))
+        self.left = self.passages
+
     def _attempt(self) -> bool:
-        """Kill a run at a random moment, by the clock or by how far it has come, for the last steps are short.
+        """Kill a run at a random moment of what is left to do, by the clock or, for the last steps are short, by how
+        far it has come.
 
         Returns whether the run ended before that.
         """
         self.trace.write_bytes(b"")
         child = self.nursery.start(self.small.root, "run", "--json", trace=self.trace)
-        if self.random.random() < 0.3:
-            child.wait(self.random.uniform(0, self.span))
+        if self.random.random() < 0.4:
+            child.wait(self.random.uniform(0, self.span * self.left / self.passages))
         else:
-            passages = self.random.randrange(self.passages)
+            passages = self.random.randrange(self.left)
             while len(self._passed()) < passages and child.wait(0.005) is None:
                 pass
             child.wait(self.random.uniform(0, 0.01))
         ended = child.kill()
         self._recorded(killed=ended.code == KILLED)
+        self.left = max(BEFORE + 1, self.left - self._kept())
         if ended.code != KILLED:
             assert ended.code == 0, ended.err + ended.out
             self._holds_all_that_was_sent()
         return ended.code != KILLED
+
+    def _kept(self) -> int:
+        """How many failpoints the next run need not pass again, for this one has ended the steps they are of."""
+        ends = [place for place, name in enumerate(self._passed()) if name == "run.step_done"]
+        return max(0, ends[-1] - BEFORE) if ends else 0
 
     def _passed(self) -> list[str]:
         """The failpoints that the last run passed."""
