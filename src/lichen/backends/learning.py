@@ -13,6 +13,7 @@ from arro3.core import Array, Table
 from numpy.typing import NDArray
 
 from lichen.errors import FoundWrong, LichenError, SystemFailed, Where, WrongUsage, did_you_mean
+from lichen.ground.clock import SystemClock
 from lichen.ground.files import system_failures
 from lichen.ports import Arrow, Matrix
 
@@ -73,6 +74,19 @@ def settle(learner: str, known: Mapping[str, Parameter], given: Mapping[str, Any
     return {name: given.get(name, parameter.default) for name, parameter in known.items()}
 
 
+class Budget:
+    """The seconds that a learner may take from now on; without a limit where they are null."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._clock, self._seconds = SystemClock(), seconds
+        self._begun = self._clock.seconds()
+
+    @property
+    def spent(self) -> bool:
+        """Whether they are over."""
+        return self._seconds is not None and self._clock.seconds() - self._begun >= self._seconds
+
+
 @dataclass(frozen=True)
 class Rows:
     """A matrix as numpy: `values` holds one column a name, Fortran order, NaN missing, codes as numbers."""
@@ -119,6 +133,20 @@ def expect_columns(matrix: Matrix, names: Sequence[str]) -> None:
             why=f"it learned from {', '.join(names)}; these are {', '.join(matrix.names)}",
             fix="encode the rows with the model's own preparation",
         )
+
+
+def asked(
+    learner: str,
+    known: Mapping[str, Parameter],
+    tasks: Sequence[str],
+    task: str,
+    train: Matrix,
+    given: Mapping[str, Any],
+) -> tuple[dict[str, Any], Rows]:
+    """What every fit begins with: the parameters, settled, and the rows to learn from; both checked."""
+    settings, rows = settle(learner, known, given), read(train)
+    expect_learnable(learner, task, tasks, rows)
+    return settings, rows
 
 
 def expect_learnable(learner: str, task: str, tasks: Sequence[str], rows: Rows) -> None:

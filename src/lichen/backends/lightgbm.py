@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lichen.backends.learning import (
+    Budget,
     Parameter,
+    asked,
     corrupt,
     expect_columns,
-    expect_learnable,
     helps,
     read,
     read_columns,
     read_text,
     scores,
-    settle,
     shares,
     write,
     write_columns,
@@ -27,7 +27,6 @@ from lichen.backends.learning import (
 from lichen.backends.lightgbm_library import LibraryError, Trees, cannot_load, library, threads
 from lichen.backends.lightgbm_text import fault
 from lichen.errors import FoundWrong
-from lichen.ground.clock import SystemClock
 from lichen.ports import Arrow, Matrix
 
 if TYPE_CHECKING:
@@ -93,13 +92,11 @@ class _Stop:
 
     module: ModuleType
     patience: int
-    seconds: float | None
-    started: float
+    budget: Budget
     best: int = 0
     lowest: float = float("inf")
     order: ClassVar[int] = 30
     before_iteration: ClassVar[bool] = False
-    clock: SystemClock = field(default_factory=SystemClock)
 
     def __call__(self, env: Any) -> None:
         grown = env.iteration + 1
@@ -107,8 +104,7 @@ class _Stop:
         if not results or results[0][2] < self.lowest:
             self.best, self.lowest = grown, results[0][2] if results else self.lowest
         stale = self.patience > 0 and grown - self.best >= self.patience
-        spent = self.seconds is not None and self.clock.seconds() - self.started >= self.seconds
-        if stale or spent:
+        if stale or self.budget.spent:
             raise self.module.EarlyStopException(self.best - 1, results)
 
 
@@ -133,12 +129,10 @@ class LightGBMLearner:
         The number of threads does not change the model. A model that the budget cut short depends on the machine's
         speed; so does nothing else.
         """
-        started = SystemClock().seconds()
-        settings = settle("lightgbm", _PARAMETERS, params)
-        rows = read(train)
-        expect_learnable("lightgbm", task, self.tasks, rows)
+        budget = Budget(seconds)
+        settings, rows = asked("lightgbm", _PARAMETERS, self.tasks, task, train, params)
         module = _import()
-        stop = _Stop(module, settings["early_stopping_round"] if early_stop else 0, seconds, started)
+        stop = _Stop(module, settings["early_stopping_round"] if early_stop else 0, budget)
         grown = _grow(module, task, train, rows, early_stop, settings, seed, stop)
         text = grown.model_to_string(num_iteration=stop.best)
         # The number of threads is the machine's, and no part of the model: the same model has the same text anywhere.

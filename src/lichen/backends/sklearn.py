@@ -12,23 +12,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lichen.backends.learning import (
+    Budget,
     Floats,
     Parameter,
     Rows,
+    asked,
     corrupt,
     expect_columns,
-    expect_learnable,
     helps,
     read,
     read_columns,
     scores,
-    settle,
     shares,
     write,
     write_columns,
 )
 from lichen.backends.skops_file import MODEL, pack, read_model, unpack
-from lichen.ground.clock import SystemClock
 from lichen.ports import Arrow, Matrix
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -155,17 +154,15 @@ class LogisticLearner:
     ) -> LogisticFitted:
         """Solve until it converges or `seconds` are spent; nothing is stopped early, and nothing is random."""
         del early_stop, seed
-        started = SystemClock().seconds()
-        settings = settle("logistic", _LOGISTIC, params)
-        rows = read(train)
-        expect_learnable("logistic", task, self.tasks, rows)
+        budget = Budget(seconds)
+        settings, rows = asked("logistic", _LOGISTIC, self.tasks, task, train, params)
         columns, model = _steps(train, rows, settings)
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         # With one thread sums are added in one order, whatever the machine.
         with threadpool_limits(limits=1):
             design = columns.fit_transform(_finite(rows.values))
-            _solve(model, design, rows.labels, settings["max_iter"], started, seconds)
+            _solve(model, design, rows.labels, settings["max_iter"], budget)
         from sklearn.pipeline import Pipeline
 
         pipeline = Pipeline([("columns", columns), ("model", model)])
@@ -216,10 +213,10 @@ def _most_frequent(codes: Floats, most: int) -> list[float]:
     return sorted(found[order].tolist())
 
 
-def _solve(model: Any, design: Any, labels: Floats, most: int, started: float, seconds: float | None) -> None:
+def _solve(model: Any, design: Any, labels: Floats, most: int, budget: Budget) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
-    clock, done = SystemClock(), 0
+    done = 0
     while done < most:
         model.set_params(max_iter=min(_STEPS, most - done))
         with warnings.catch_warnings():
@@ -228,7 +225,7 @@ def _solve(model: Any, design: Any, labels: Floats, most: int, started: float, s
             model.fit(design, labels)
         steps = int(model.n_iter_[0])
         done += max(steps, 1)
-        if steps < _STEPS or (seconds is not None and clock.seconds() - started >= seconds):
+        if steps < _STEPS or budget.spent:
             return
 
 
@@ -352,17 +349,15 @@ class ForestLearner:
     ) -> ForestFitted:
         """Grow trees, ten at a time, until all are grown or `seconds` are spent; more trees do not overfit."""
         del early_stop
-        started, clock = SystemClock().seconds(), SystemClock()
-        settings = settle("forest", _FOREST, params)
-        rows = read(train)
-        expect_learnable("forest", task, self.tasks, rows)
+        budget = Budget(seconds)
+        settings, rows = asked("forest", _FOREST, self.tasks, task, train, params)
         forest = _forest(task, settings, seed)
         coded = [place for place, name in enumerate(train.names) if name in train.categories]
         values, most = _narrow(rows.values, coded), settings["n_estimators"]
         for grown in range(_TREES, most + _TREES, _TREES):
             forest.set_params(n_estimators=min(grown, most))
             forest.fit(values, rows.labels)
-            if seconds is not None and clock.seconds() - started >= seconds:
+            if budget.spent:
                 break
         return ForestFitted(pack(forest), forest, task, train.names, train.categories)
 

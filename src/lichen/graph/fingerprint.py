@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.graph.build import Asset, Graph
+from lichen.graph.build import Asset
 from lichen.ground.digest import digest
 from lichen.spec import FeatureView
 
@@ -30,11 +30,3 @@ def meaning(asset: Asset) -> dict[str, Any]:
 def fingerprint(asset: Asset) -> str:
     """The hash of one asset's own meaning, without its inputs'."""
     return digest({"format": FORMAT, "kind": asset.kind, "name": asset.name, "meaning": meaning(asset)})[:16]
-
-
-def fingerprints(graph: Graph) -> dict[str, str]:
-    """Each asset's fingerprint, its inputs' included: equal only if all it stands on means the same."""
-    found: dict[str, str] = {}
-    for asset in graph:
-        found[asset.id] = digest([fingerprint(asset), {name: found[name] for name in asset.inputs}])[:16]
-    return found

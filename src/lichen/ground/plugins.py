@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from lichen.errors import SystemFailed, WrongUsage, did_you_mean
@@ -20,7 +20,7 @@ def load(group: str, name: str) -> Any:
 
     An unknown name lists what exists; a missing optional dependency names the command that installs it.
     """
-    found = list(_installed(tuple(sys.path)).select(group=group, name=name))
+    found: list[EntryPoint] = list(_installed(tuple(sys.path)).select(group=group, name=name))
     if not found:
         _installed.cache_clear()  # whoever installs it now, in a notebook say, asks again
         kind = group.removeprefix("lichen.").replace("_", " ")
@@ -38,9 +38,12 @@ def load(group: str, name: str) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _installed(path: tuple[str, ...]) -> EntryPoints:
-    """Every entry point that the packages on this path declare: reading them takes 20 ms, and a run asks often."""
-    del path  # what is found on it changes with it
+def _installed(path: tuple[str, ...]) -> Any:
+    """Every entry point that the packages on this path declare: reading them takes 20 ms, and a run asks often.
+
+    Its type is another in Python 3.11 than later; both have `select`.
+    """
+    del path  # what is found changes with it
     return entry_points()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arro3.core import Table
 
-from lichen.backends.learning import Rows, expect_columns, expect_learnable, read
+from lichen.backends.learning import Budget, Parameter, Rows, asked, expect_columns, expect_learnable, read
 from lichen.errors import FoundWrong, LichenError, WrongUsage
 from lichen.ports import Matrix
 from lichen.testing.learner import matrix
@@ -62,3 +62,21 @@ def test_rows_that_nothing_can_be_learned_from(given: Rows, text: str) -> None:
     with pytest.raises(FoundWrong) as found:
         expect_learnable("forest", "classification", TASKS, given)
     assert refusal(found) == text
+
+
+def test_a_fit_begins_with_checked_parameters_and_rows() -> None:
+    given = matrix(10, 1)
+    known = {"depth": Parameter("How deep.", 3, low=1)}
+    settings, found = asked("forest", known, TASKS, "classification", given, {})
+    assert settings == {"depth": 3}
+    assert found.values.shape == (10, len(given.names))
+    with pytest.raises(FoundWrong, match="LCH-2701"):
+        asked("forest", known, TASKS, "classification", given, {"width": 3})
+    with pytest.raises(FoundWrong, match="LCH-2705"):
+        asked("forest", known, TASKS, "regression", given, {})
+
+
+def test_a_budget_is_spent_at_its_end_and_never_without_one() -> None:
+    assert Budget(0.0).spent
+    assert not Budget(3600.0).spent
+    assert not Budget(None).spent
