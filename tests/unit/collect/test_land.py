@@ -84,8 +84,8 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=ROWS, cuts=st.lists(st.integers(0, 12), max_size=3))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS, cuts=st.lists(st.integers(0, 12), max_size=2))
 def test_however_rows_are_split_the_same_rows_are_there_in_the_same_order(landed, rows, cuts):
     whole = landed([], rows)
     there = []
