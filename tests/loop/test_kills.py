@@ -56,7 +56,7 @@ class Kills:
         begun = time.monotonic()
         self.trace.unlink()
         assert nursery.lichen(small.root, "run", "--json", trace=self.trace).code == 0
-        self.span, self.passages = time.monotonic() - begun, len(self._passed())
+        self.span, self.passages = time.monotonic() - begun, len(self._passed()) - BEFORE
         self._look()
 
     @property
@@ -86,27 +86,32 @@ class Kills:
         self.left = self.passages
 
     def _attempt(self) -> bool:
-        """Kill a run at a random moment of what is left to do, by the clock or, for the last steps are short, by how
-        far it has come.
+        """Kill a run at a random moment and return whether it ended before that.
 
-        Returns whether the run ended before that.
+        One in ten falls anywhere from the start on, the others into what is left to do: by the clock or, for the last
+        steps are short, by how far the run has come.
         """
         self.trace.write_bytes(b"")
         child = self.nursery.start(self.small.root, "run", "--json", trace=self.trace)
-        if self.random.random() < 0.4:
+        if self.random.random() < 0.1:
+            child.wait(self.random.uniform(0, self.span / 4))
+        elif self.random.random() < 0.4:
+            self._wait_for(child, BEFORE)
             child.wait(self.random.uniform(0, self.span * self.left / self.passages))
         else:
-            passages = self.random.randrange(self.left)
-            while len(self._passed()) < passages and child.wait(0.005) is None:
-                pass
+            self._wait_for(child, BEFORE + self.random.randrange(self.left))
             child.wait(self.random.uniform(0, 0.01))
         ended = child.kill()
         self._recorded(killed=ended.code == KILLED)
-        self.left = max(BEFORE + 1, self.left - self._kept())
+        self.left = max(1, self.left - self._kept())
         if ended.code != KILLED:
             assert ended.code == 0, ended.err + ended.out
             self._holds_all_that_was_sent()
         return ended.code != KILLED
+
+    def _wait_for(self, child: Born, passages: int) -> None:
+        while len(self._passed()) < passages and child.wait(0.005) is None:
+            pass
 
     def _kept(self) -> int:
         """How many failpoints the next run need not pass again, for this one has ended the steps they are of."""
