@@ -12,6 +12,7 @@ from lichen.evaluate.gate import check_gate
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.request import compile_expression
 from lichen.graph.build import Asset, Graph
+from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground import plugins
 from lichen.ports import GROUPS, Column
 from lichen.run.relations import check_relation, column_places, in_source
@@ -195,9 +196,10 @@ def _request_faults(
         place = where("prediction_time", "from")
         brought = {column.name: column.type for column in features.request}
         try:
+            refuse_volatile_value(model.prediction_time.from_, place)
             found = compile_expression("prediction_time", model.prediction_time.from_, brought)
         except LichenError as error:
-            yield type(error)(error.code, error.what, where=place, why=error.why, fix=error.fix)
+            yield type(error)(error.code, error.what, where=error.where or place, why=error.why, fix=error.fix)
             return
         if found.type != INSTANT:
             yield FoundWrong(

@@ -104,3 +104,8 @@ def test_a_static_view_of_the_label_table_is_refused(fresh: Any) -> None:
         place(fresh, "true ", "features/customer.yaml"),
     )
     assert error.fix == "give the table a `time` and a `known`, and take `static: true` away"
+
+
+def test_nothing_may_ask_for_the_time_of_the_run(fresh: Any) -> None:
+    fresh.edit(MODEL, "task:", "prediction_time: {from: now() - INTERVAL 1 HOUR, tolerance: 5m}\ntask:")
+    assert told(fresh) == {place(fresh, "now()"): "LCH-2007: `now` gives another answer each time it is asked"}
