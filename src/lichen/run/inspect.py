@@ -14,10 +14,11 @@ from lichen.feature.request import compile_expression
 from lichen.graph.build import Asset, Graph
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground import plugins
+from lichen.monitor.judge import check_questions
 from lichen.ports import GROUPS, Column
 from lichen.run.relations import check_relation, column_places, in_source
 from lichen.run.workshop import Workshop
-from lichen.spec import Model, ProjectSpec, Source, Table
+from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
 from lichen.train.prepare import check_features
 from lichen.transform.build import describe
 from lichen.transform.instants import INSTANT
@@ -77,6 +78,16 @@ def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, 
         _features([asset.name], graph, found.columns, project, workshop)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
+    elif asset.kind == "monitor":
+        _check_questions(asset, project)
+
+
+def _check_questions(asset: Asset, project: ProjectSpec) -> None:
+    """Refuse a monitor that asks for a metric which the task of the model behind its service does not have."""
+    monitor = asset.spec
+    assert isinstance(monitor, Monitor)
+    task = project.models[project.services[monitor.watch].model].task
+    check_questions(task, {name: project.where(asset.id, "ask", name, key=True) for name in monitor.ask.metrics})
 
 
 def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> tuple[Column, ...]:

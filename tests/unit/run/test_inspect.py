@@ -109,3 +109,11 @@ def test_a_static_view_of_the_label_table_is_refused(fresh: Any) -> None:
 def test_nothing_may_ask_for_the_time_of_the_run(fresh: Any) -> None:
     fresh.edit(MODEL, "task:", "prediction_time: {from: now() - INTERVAL 1 HOUR, tolerance: 5m}\ntask:")
     assert told(fresh) == {place(fresh, "now()"): "LCH-2007: `now` gives another answer each time it is asked"}
+
+
+def test_a_monitor_asks_for_metrics_of_the_models_task(fresh: Any) -> None:
+    monitor = "monitors/late_payment.yaml"
+    fresh.edit(monitor, "roc_auc: {drop: 0.1}", "rmse: {rise: 0.1}")
+    assert told(fresh) == {
+        place(fresh, "rmse", monitor): "LCH-2804: the monitor asks for `rmse`, which is no metric of classification"
+    }
