@@ -339,6 +339,10 @@ class Learner(Protocol):
     params: ClassVar[Mapping[str, str]]
     """The parameters it understands, each with one sentence of help."""
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse parameters that `fit` would refuse, as `FoundWrong`; nothing is learned."""
+        ...
+
     def fit(
         self,
         task: str,

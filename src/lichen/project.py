@@ -18,7 +18,7 @@ from lichen.run.commit import head_commit
 from lichen.run.lease import fence, held
 from lichen.run.relations import source_token
 from lichen.run.release import AUDIT, Release, Releases
-from lichen.run.workshop import Workshop, connector_options
+from lichen.run.workshop import Workshop, check_learner, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
 from lichen.spec.words import NAME
@@ -106,6 +106,8 @@ class Project:
 
     def plan(self) -> Plan:
         """What a run would change, and why."""
+        for name, model in self.spec.models.items():
+            check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
         release = self.releases.current(self.environment)
         tokens = {
             asset.id: source_token(asset, self.spec, self.workshop) for asset in self.graph if asset.kind == "source"

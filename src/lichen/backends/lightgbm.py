@@ -118,6 +118,10 @@ class LightGBMLearner:
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     params: ClassVar[Mapping[str, str]] = helps(_PARAMETERS)
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse a parameter that is none, or whose value is not allowed."""
+        settle("lightgbm", _PARAMETERS, params)
+
     def fit(
         self,
         task: str,

@@ -143,6 +143,10 @@ class LogisticLearner:
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     params: ClassVar[Mapping[str, str]] = helps(_LOGISTIC)
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse a parameter that is none, or whose value is not allowed."""
+        settle("logistic", _LOGISTIC, params)
+
     def fit(
         self,
         task: str,
@@ -339,6 +343,10 @@ class ForestLearner:
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     params: ClassVar[Mapping[str, str]] = helps(_FOREST)
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse a parameter that is none, or whose value is not allowed."""
+        settle("forest", _FOREST, params)
 
     def fit(
         self,

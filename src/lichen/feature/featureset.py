@@ -241,6 +241,14 @@ class _Reading:
     ) -> tuple[Expression, ...]:
         """The expressions, each after those it reads."""
         texts = {f"{name}.{short}": text for name in names for short, text in specs[name].expressions.items()}
+        for name in texts:
+            if name.endswith(f".{PREDICTION_TIME}"):
+                raise FoundWrong(
+                    "LCH-2634", f"an expression cannot be called `{PREDICTION_TIME}`",
+                    where=self.where(f"feature.{name.partition('.')[0]}", "expressions", PREDICTION_TIME, key=True),
+                    why="it is what expressions call the instant at which the prediction is asked for",
+                    fix="give it another name; expressions read `prediction_time` without declaring it",
+                )  # fmt: skip
         known = {column.name: column.type for column in request}
         known |= {f"{n}.{c}": known[c] for n in names for c in specs[n].columns}
         known |= {f"{view.name}.{column.name}": column.type for view in views for column in view.features}

@@ -146,7 +146,7 @@ def _unanswered(monitor: str, cohorts: tuple[Cohort, ...], now: int) -> Iterator
             yield Finding.of(
                 monitor, "unanswered", "label", (cohort.start, cohort.end),
                 severity=1 - share,
-                message=f"{cohort.closed:,} of {cohort.predictions:,} predictions of {span(cohort.start, cohort.end)} got no label.",
+                message=f"{cohort.closed:,} of {cohort.predictions:,} predictions of {_span(cohort)} got no label.",
                 found_at=now,
                 evidence={"predictions": cohort.predictions, "labelled": cohort.labelled, "closed": cohort.closed},
             )  # fmt: skip
@@ -191,9 +191,13 @@ def _moved(monitor: str, drifts: tuple[Drift, ...], severity: float, now: int) -
             severity=each.severity,
             message=(
                 f"`{each.feature}` has moved by {each.effect:.2f} (0 to 1; {each.typical:.2f} is usual) in "
-                f"{each.rows:,} predictions of {span(each.start, each.end)}: {each.bin} went from {each.share_before:.1%} to "
+                f"{each.rows:,} predictions of {_span(each)}: {each.bin} went from {each.share_before:.1%} to "
                 f"{each.share_now:.1%}; it carries {each.importance:.1%} of the model's importance."
             ),
             found_at=now,
             evidence={name: fact for name, fact in facts.items() if name not in _SAID},
         )  # fmt: skip
+
+
+def _span(of: Cohort | Drift) -> str:
+    return span(of.start, of.end)

@@ -176,6 +176,10 @@ class LearnerSuite(ABC):
     def test_parameters_are_helped_with_and_unknown_ones_and_tasks_refused(self) -> None:
         learner = self.make()
         assert all(line.strip().endswith(".") for line in learner.params.values())
+        learner.check(self.quick)
+        learner.check({})
+        with pytest.raises(FoundWrong, match="no_such_parameter_"):
+            learner.check({"no_such_parameter_": 1})
         with pytest.raises(FoundWrong, match="no_such_parameter_"):
             learner.fit("classification", matrix(50, 1), None, {"no_such_parameter_": 1}, seed=0, seconds=None)
         with pytest.raises(FoundWrong, match="clustering"):

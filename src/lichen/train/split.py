@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from arro3.core import Table
 
-from lichen.errors import FoundWrong, SystemFailed
+from lichen.errors import FoundWrong, SystemFailed, Where
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import identifier, literal
 from lichen.ports import Engine, Relation
@@ -85,33 +85,40 @@ class Labelled:
         return " ".join(("CASE", *cases, "END"))
 
 
+def check_label(model: Model, kind: str, where: Where | None = None) -> None:
+    """Refuse a label whose type does not fit the task; whole numbers may be classes, which only the rows tell."""
+    name, number = model.label.value, kind in _INTEGERS or kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL")
+    if model.task == "regression" and not number:
+        raise FoundWrong(
+            "LCH-2901",
+            f"the label `{name}` is {kind}, and regression learns numbers",
+            where=where,
+            fix=f"make `{name}` a number in the label table, or set `task: classification`",
+        )
+    if model.task == "classification" and kind != "BOOLEAN" and kind not in _INTEGERS:
+        raise FoundWrong(
+            "LCH-2902",
+            f"the label `{name}` is {kind}, and classification learns true or false",
+            where=where,
+            fix=f"compute a boolean in the label table, as in `{name} = 'yes' AS {name}`",
+        )
+
+
 def labelled(model: Model, rows: Relation, engine: Engine) -> Labelled:
     """Read a model's label columns as the learners want them; a label that does not fit the task is refused."""
     types = {column.name: column.type for column in rows.columns}
     value = identifier(model.label.value)
     kind = types[model.label.value]
-    if model.task == "classification":
-        if kind != "BOOLEAN":
-            _expect_two_classes(model.label.value, kind, rows, engine)
-        label = f"CAST({value} AS DOUBLE)"
-    elif kind in _INTEGERS or kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
-        label = " ".join((f"CASE WHEN isfinite(CAST({value} AS DOUBLE))", f"THEN CAST({value} AS DOUBLE) END"))
-    else:
-        raise FoundWrong(
-            "LCH-2901",
-            f"the label `{model.label.value}` is {kind}, and regression learns numbers",
-            fix=f"make `{model.label.value}` a number in the label table, or set `task: classification`",
-        )
+    check_label(model, kind)
+    label = f"CAST({value} AS DOUBLE)"
+    if model.task == "regression":
+        label = " ".join((f"CASE WHEN isfinite({label})", f"THEN {label} END"))
+    elif kind != "BOOLEAN":
+        _expect_two_classes(model.label.value, rows, engine)
     return Labelled(label, f"epoch_us({identifier(model.label.at)})", f"epoch_us({identifier(model.label.known)})")
 
 
-def _expect_two_classes(name: str, kind: str, rows: Relation, engine: Engine) -> None:
-    if kind not in _INTEGERS:
-        raise FoundWrong(
-            "LCH-2902",
-            f"the label `{name}` is {kind}, and classification learns true or false",
-            fix=f"compute a boolean in the label table, as in `{name} = 'yes' AS {name}`",
-        )
+def _expect_two_classes(name: str, rows: Relation, engine: Engine) -> None:
     column = identifier(name)
     parts = (f"CAST({column} AS VARCHAR) AS v", "FROM rows WHERE", f"{column} NOT IN (0, 1)", "ORDER BY v LIMIT 5")
     distinct = " ".join(("SELECT DISTINCT", *parts))

@@ -245,3 +245,14 @@ def test_an_expression_that_asks_the_clock_is_told_of_the_prediction_time(engine
     assert caught.value.fix == (
         "read `prediction_time`, when the prediction is asked for, in an expression of a view with `on: request`"
     )
+
+
+def test_an_expression_is_not_called_as_the_prediction_time(engine):
+    with pytest.raises(FoundWrong) as caught:
+        understand(engine, trip={"on": "request", "columns": {"a": "double"}, "expressions": {"prediction_time": "a"}})
+    assert str(caught.value) == (
+        "LCH-2634: an expression cannot be called `prediction_time`\n"
+        "  at feature.trip\n    expressions/prediction_time (key)\n"
+        "  why: it is what expressions call the instant at which the prediction is asked for\n"
+        "  fix: give it another name; expressions read `prediction_time` without declaring it"
+    )
