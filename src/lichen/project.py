@@ -108,6 +108,9 @@ class Project:
         """What a run would change, and why."""
         for name, model in self.spec.models.items():
             check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
+        return self._planned()
+
+    def _planned(self) -> Plan:
         release = self.releases.current(self.environment)
         tokens = {
             asset.id: source_token(asset, self.spec, self.workshop) for asset in self.graph if asset.kind == "source"
@@ -131,13 +134,13 @@ class Project:
 
         graph = self.graph
         with self._held(wait) as releases:
-            planned, commit = self.plan(), head_commit(self.root)
+            planned, commit = self._planned(), head_commit(self.root)
             if planned:
                 self.check().refuse()
             return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher)
 
-    def query(self, sql: str) -> Arrow:
-        """The rows of a SELECT over the release's sources, tables, predictions and training sets."""
+    def query(self, sql: str | None = None) -> Arrow:
+        """The rows of a SELECT over the release's sources, tables, predictions, training sets; without one, a list."""
         from lichen.run.reading import query
 
         self._known_environment()
