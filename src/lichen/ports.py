@@ -343,6 +343,10 @@ class Learner(Protocol):
         """Refuse parameters that `fit` would refuse, as `FoundWrong`; nothing is learned."""
         ...
 
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Whether `fit` with these parameters, which `check` let through, looks at `early_stop`."""
+        ...
+
     def fit(
         self,
         task: str,

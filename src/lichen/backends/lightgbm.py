@@ -122,6 +122,10 @@ class LightGBMLearner:
         """Refuse a parameter that is none, or whose value is not allowed."""
         settle("lightgbm", _PARAMETERS, params)
 
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Whether growing stops where rows held out no longer gain."""
+        return bool(settle("lightgbm", _PARAMETERS, params)["early_stopping_round"])
+
     def fit(
         self,
         task: str,

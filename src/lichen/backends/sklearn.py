@@ -147,6 +147,11 @@ class LogisticLearner:
         """Refuse a parameter that is none, or whose value is not allowed."""
         settle("logistic", _LOGISTIC, params)
 
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Never: it is solved until it converges."""
+        del params
+        return False
+
     def fit(
         self,
         task: str,
@@ -347,6 +352,11 @@ class ForestLearner:
     def check(self, params: Mapping[str, Any]) -> None:
         """Refuse a parameter that is none, or whose value is not allowed."""
         settle("forest", _FOREST, params)
+
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Never: more trees do not overfit."""
+        del params
+        return False
 
     def fit(
         self,

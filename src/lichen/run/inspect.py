@@ -32,6 +32,8 @@ class Inspection:
 
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     features: dict[str, FeatureSet] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What is not wrong, and may not be meant."""
     errors: list[LichenError] = field(default_factory=list)
 
     def refuse(self) -> None:
@@ -82,6 +84,7 @@ def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, 
             raise ProjectErrors(wrong)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
+        found.notes += _held_out_for_nothing(asset.name, project.models[asset.name], workshop)
     elif asset.kind == "service":
         _check_fields(asset, found, project)
     elif asset.kind == "monitor":
@@ -231,11 +234,27 @@ def _parameter_faults(model: Model, learner: Learner, where: Callable[..., Where
         except LichenError as error:
             wrong = True
             yield _at(error, where("params", name))
-    if not wrong:
-        try:
-            learner.check(model.params)
-        except LichenError as error:
-            yield _at(error, where("params"))
+    if wrong:
+        return
+    try:
+        learner.check(model.params)
+    except LichenError as error:
+        yield _at(error, where("params"))
+        return
+    if model.validate_.early_stop is None and learner.stops_early(model.params):
+        yield FoundWrong(
+            "LCH-2512",
+            f"the learner `{model.learner}` stops early, and `validate` holds no rows out for it",
+            where=where("validate"),
+            why="without them nothing tells it when more learning no longer helps",
+            fix="add `early_stop:`, the span before the test, as in `early_stop: 30d`",
+        )
+
+
+def _held_out_for_nothing(name: str, model: Model, workshop: Workshop) -> Iterator[str]:
+    """Says so where rows are held out that the learner does not look at."""
+    if model.validate_.early_stop is not None and not workshop.learner(model.learner).stops_early(model.params):
+        yield f"`{name}` holds `early_stop` rows out for nothing, for `{model.learner}` does not stop early: remove it"
 
 
 def _at(error: LichenError, where: Where) -> LichenError:

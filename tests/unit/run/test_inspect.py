@@ -194,3 +194,27 @@ def test_a_column_that_the_files_lack_is_told_where_the_contract_names_it(fresh:
     fresh.edit(source, "size:", "sise:")
     (error,) = fresh.open().check().errors
     assert (str(error.where), error.fix) == (place(fresh, "sise", source), "did you mean `size`?")
+
+
+def test_rows_are_held_out_where_the_learner_stops_early_and_nowhere_else(fresh: Any) -> None:
+    assert fresh.open().check().notes == []
+    fresh.edit(MODEL, "  test: 84d", "  early_stop: 14d\n  test: 84d")
+    found = fresh.open().check()
+    assert (found.errors, found.notes) == (
+        [],
+        ["`late_payment` holds `early_stop` rows out for nothing, for `logistic` does not stop early: remove it"],
+    )
+    for old, new in [("learner: logistic", "learner: lightgbm"), ("{C: 0.1}", "{}")]:
+        fresh.edit(MODEL, old, new)
+    found = fresh.open().check()
+    assert found.errors == found.notes == []
+    fresh.edit(MODEL, "  early_stop: 14d\n", "")
+    (error,) = fresh.open().check().errors
+    assert (error.code, error.what, error.fix) == (
+        "LCH-2512",
+        "the learner `lightgbm` stops early, and `validate` holds no rows out for it",
+        "add `early_stop:`, the span before the test, as in `early_stop: 30d`",
+    )
+    fresh.edit(MODEL, "params: {}", "params: {early_stopping_round: 0}")
+    found = fresh.open().check()
+    assert found.errors == found.notes == []
