@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +28,16 @@ class Where:
             if self.column is not None:
                 place += f":{self.column}"
         return place
+
+    def at(self, word: str) -> Where:
+        """The place of a word in this line, from this column on; this place where the word is not there.
+
+        >>> Where("a.yaml", 3, 9, "  late: avg(random())").at("random").column
+        13
+        """
+        start = (self.column or 1) - 1
+        found = re.search(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", (self.text or "")[start:]) if word else None
+        return self if found is None else replace(self, column=start + found.start() + 1)
 
 
 class LichenError(Exception):

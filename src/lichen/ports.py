@@ -339,6 +339,14 @@ class Learner(Protocol):
     params: ClassVar[Mapping[str, str]]
     """The parameters it understands, each with one sentence of help."""
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse parameters that `fit` would refuse, as `FoundWrong`; nothing is learned."""
+        ...
+
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Whether `fit` with these parameters, which `check` let through, looks at `early_stop`."""
+        ...
+
     def fit(
         self,
         task: str,

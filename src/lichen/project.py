@@ -18,7 +18,7 @@ from lichen.run.commit import head_commit
 from lichen.run.lease import fence, held
 from lichen.run.relations import source_token
 from lichen.run.release import AUDIT, Release, Releases
-from lichen.run.workshop import Workshop, connector_options
+from lichen.run.workshop import Workshop, check_learner, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
 from lichen.spec.words import NAME
@@ -106,6 +106,11 @@ class Project:
 
     def plan(self) -> Plan:
         """What a run would change, and why."""
+        for name, model in self.spec.models.items():
+            check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
+        return self._planned()
+
+    def _planned(self) -> Plan:
         release = self.releases.current(self.environment)
         tokens = {
             asset.id: source_token(asset, self.spec, self.workshop) for asset in self.graph if asset.kind == "source"
@@ -129,13 +134,13 @@ class Project:
 
         graph = self.graph
         with self._held(wait) as releases:
-            planned, commit = self.plan(), head_commit(self.root)
+            planned, commit = self._planned(), head_commit(self.root)
             if planned:
                 self.check().refuse()
             return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher)
 
-    def query(self, sql: str) -> Arrow:
-        """The rows of a SELECT over the release's sources, tables, predictions and training sets."""
+    def query(self, sql: str | None = None) -> Arrow:
+        """The rows of a SELECT over the release's sources, tables, predictions, training sets; without one, a list."""
         from lichen.run.reading import query
 
         self._known_environment()

@@ -86,3 +86,13 @@ def test_an_audit_that_was_changed_is_not_shown_as_if_it_held(shop: Any) -> None
         "  why: each entry holds the hash of the one before it\n"
         "  fix: find out who wrote to the state store, and restore it from a copy"
     )
+
+
+def test_a_learner_that_is_none_is_not_planned(fresh: Any) -> None:
+    fresh.edit("models/late_payment.yaml", "learner: logistic", "learner: logistik")
+    with pytest.raises(FoundWrong) as refused:
+        fresh.open().plan()
+    assert str(refused.value).startswith(
+        "LCH-2504: there is no learner `logistik`\n  at models/late_payment.yaml:11:10\n"
+    )
+    assert refused.value.fix == "did you mean `logistic`?"

@@ -177,6 +177,13 @@ class Reading:
     # ------------------------------------------------------------------------------------------ its columns
 
     def _find_columns(self, source: Source) -> tuple[Column, ...]:
+        broken = next((name for name in source.types if "\x00" in name), None)
+        if broken is not None:
+            raise FoundWrong(
+                "LCH-2216", f"the head of `{source.name}` holds a NUL byte, in {broken!r}",
+                why="no column can be called so; the file may be damaged, or written in another encoding",
+                fix="write the file anew, or say its `encoding`",
+            )  # fmt: skip
         for name in self._types:
             if name not in source.types:
                 raise _missing(source, name)

@@ -114,6 +114,14 @@ class LightGBMLearner:
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     params: ClassVar[Mapping[str, str]] = helps(_PARAMETERS)
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse a parameter that is none, or whose value is not allowed."""
+        settle("lightgbm", _PARAMETERS, params)
+
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Whether growing stops where rows held out no longer gain."""
+        return bool(settle("lightgbm", _PARAMETERS, params)["early_stopping_round"])
+
     def fit(
         self,
         task: str,

@@ -142,6 +142,15 @@ class LogisticLearner:
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     params: ClassVar[Mapping[str, str]] = helps(_LOGISTIC)
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse a parameter that is none, or whose value is not allowed."""
+        settle("logistic", _LOGISTIC, params)
+
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Never: it is solved until it converges."""
+        del params
+        return False
+
     def fit(
         self,
         task: str,
@@ -336,6 +345,15 @@ class ForestLearner:
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     params: ClassVar[Mapping[str, str]] = helps(_FOREST)
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse a parameter that is none, or whose value is not allowed."""
+        settle("forest", _FOREST, params)
+
+    def stops_early(self, params: Mapping[str, Any]) -> bool:
+        """Never: more trees do not overfit."""
+        del params
+        return False
 
     def fit(
         self,

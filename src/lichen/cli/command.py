@@ -143,7 +143,12 @@ def _foreseen(error: BaseException) -> LichenError | None:
         return SystemFailed(
             "LCH-3997", "the machine is out of memory", fix="set `memory:` in lichen.yaml, or use a larger machine"
         )
-    return _from_system(error) if isinstance(error, OSError) else None
+    if isinstance(error, OSError):
+        return _from_system(error)
+    # What breaks off a stream of rows comes as a text, in an error of the library that read it.
+    from lichen.ground.stream import carried
+
+    return carried(error)
 
 
 def _from_system(error: OSError) -> LichenError:

@@ -87,7 +87,7 @@ def _add_model(made: Document, model: dict[str, Any]) -> None:
         ("stopped early on", model["rows_early_stop"], spans["test"][0]),
         ("judged on", model["rows_test"], spans["test"][1]),
     )
-    section.parts += [f"{what} {count(rows, 'row')} from before {day(end)}" for what, rows, end in parts]
+    section.parts += [f"{what} {count(rows, 'row')} from before {day(end)}" for what, rows, end in parts if rows]
     left = ", ".join(f"{rows:,} {why.replace('_', ' ')}" for why, rows in model["rows_left_out"].items() if rows)
     if left:
         section.parts.append(f"left out: {left}")

@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import emit, say, talk, tell
@@ -55,6 +56,7 @@ def check_facts(project: Project, found: Inspection) -> dict[str, Any]:
         "assets": [asset.id for asset in project.graph],
         "columns": {name: {c.name: c.type for c in given} for name, given in found.columns.items()},
         "features": {name: {c.name: c.type for c in made.features} for name, made in found.features.items()},
+        "notes": found.notes,
         "errors": [error.as_dict() for error in found.errors],
     }
 
@@ -74,6 +76,8 @@ def show_check(project: Project, found: Inspection) -> None:
         f"{count(sum(len(made.features) for made in found.features.values()), 'feature')} resolved; nothing is wrong"
     )
     _facts_without_time(project)
+    for note in found.notes:
+        tell(f"note: {note}")
     talk("next: lichen plan")
 
 
@@ -219,37 +223,50 @@ def show_monitor(asked: list[Asked]) -> None:
 
 
 def cohort_rows(watch: dict[str, Any]) -> list[tuple[str, ...]]:
-    """A head, and a row a cohort: how many answers and labels, how good, how many features moved."""
-    rows: list[tuple[str, ...]] = [
-        ("from", "to", "answers", "labels", "base rate", "ROC AUC", "95 % interval", "moved", "")
-    ]
-    for cohort in watch["cohorts"]:
-        scores = cohort["scores"] or {}
-        interval = scores.get("interval")
-        judged = [one for one in watch["drifts"] if one["start"] == cohort["start"]]
-        rows.append(
-            (
-                day(cohort["start"]),
-                day(cohort["end"]),
-                f"{cohort['predictions']:,}",
-                f"{cohort['labelled']:,}",
-                _number(scores.get("base_rate"), "{:.1%}"),
-                _number(scores.get("roc_auc"), "{:.3f}"),
-                f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "",
-                f"{sum(one['drifted'] for one in judged)} of {len(judged)}" if judged else "",
-                "" if cohort["state"] == "mature" else cohort["state"],
-            )
-        )
+    """A head, and a row a cohort: how many answers and labels, how good, how many features moved.
+
+    Cohorts in which nobody asked are one row together.
+    """
+    from lichen.evaluate.metrics import METRICS
+    from lichen.monitor.judge import metric_name
+
+    metric, cohorts = watch["metrics"][0], watch["cohorts"]
+    classes = metric in METRICS["classification"]
+    head = ("from", "to", "answers", "labels", "base rate" if classes else "mean label", metric_name(metric))
+    rows: list[tuple[str, ...]] = [(*head, "95 % interval", "moved", "")]
+    for empty, together in groupby(cohorts, lambda cohort: not cohort["predictions"]):
+        several = list(together)
+        if empty and len(several) > 1:
+            span = (day(several[0]["start"]), day(several[-1]["end"]))
+            rows.append((*span, "0", "0", "", "", "", "", count(len(several), "empty cohort")))
+        else:
+            rows += [_cohort_row(cohort, metric, watch["drifts"], classes=classes) for cohort in several]
     return rows
+
+
+def _cohort_row(cohort: dict[str, Any], metric: str, drifts: list[dict[str, Any]], *, classes: bool) -> tuple[str, ...]:
+    from lichen.monitor.judge import metric_value
+
+    scores = cohort["scores"]
+    value = scores["metrics"][metric] if scores else None
+    interval = scores["intervals"].get(metric) if scores else None
+    judged = [one for one in drifts if one["start"] == cohort["start"]]
+    return (
+        day(cohort["start"]),
+        day(cohort["end"]),
+        f"{cohort['predictions']:,}",
+        f"{cohort['labelled']:,}",
+        f"{scores['mean_label']:{'.1%' if classes else '.4g'}}" if scores else "",
+        "" if value is None else metric_value(metric, value),
+        " to ".join(metric_value(metric, end) for end in interval) if interval else "",
+        f"{sum(one['drifted'] for one in judged)} of {len(judged)}" if judged else "",
+        "" if cohort["state"] == "mature" else cohort["state"],
+    )
 
 
 def day(microseconds: int) -> str:
     """An instant in microseconds since 1970 as a day."""
     return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d")
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
 
 
 # --------------------------------------------------------------------------------------- query, history

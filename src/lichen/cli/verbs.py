@@ -277,7 +277,7 @@ def monitor(monitor: str | None, environment: str, at: str | None, as_json: bool
 
 
 @verb("query", 'lichen query "SELECT carrier, count(*) AS flights FROM flight_legs GROUP BY 1 ORDER BY 2 DESC"')
-@click.argument("sql")
+@click.argument("sql", required=False)
 @environment_option
 @click.option(
     "--limit",
@@ -285,8 +285,11 @@ def monitor(monitor: str | None, environment: str, at: str | None, as_json: bool
     default=None,
     help="The most rows shown; 0 shows all. If not said: 50 for people, all with --json.",
 )
-def query(sql: str, environment: str, limit: int | None, as_json: bool) -> int:
-    """Run a SELECT over the release's sources, tables, predictions and `quarantine`."""
+def query(sql: str | None, environment: str, limit: int | None, as_json: bool) -> int:
+    """Run a SELECT over the release's sources, tables, predictions and `quarantine`; without one, list them.
+
+    `DESCRIBE x` shows the columns of one of them, `SUMMARIZE x` what is in them.
+    """
     from lichen.cli import screen
 
     with opened(environment) as project:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -131,8 +131,15 @@ def check_columns(
                 "LCH-2221",
                 f"the contract speaks of a column `{name}` that is not there",
                 where=where.get(name),
+                why=_other_case(name, known),
                 fix=did_you_mean(name, known),
             )
+
+
+def _other_case(name: str, known: Iterable[str]) -> str | None:
+    """Why a name does not do that SQL would take for the same."""
+    same = next((one for one in known if one.casefold() == name.casefold()), None)
+    return same and f"the column is `{same}`: a contract names it letter by letter, though SQL takes both for one"
 
 
 def check_types(contract: Contract, columns: Sequence[Column], engine: Engine, where: Mapping[str, Where]) -> None:

@@ -23,7 +23,8 @@ class Baseline:
     """Two predictions that need no model, measured on the test rows.
 
     `constant` is the training rows' mean label, predicted for every row. `feature` is the one feature whose twenty
-    bins (or categories), each predicting its training rows' mean label, did best on the early-stop rows.
+    bins (or categories), each predicting its training rows' mean label, did best on the early-stop rows, or on the
+    training rows where there are none.
     """
 
     constant: float
@@ -38,11 +39,11 @@ def baseline(task: str, trained: Trained) -> Baseline:
     labels = {part: _column(table, LABEL) for part, table in tables.items()}
     mean = float(labels["train"].mean())
     best, lowest, chosen = "", float("inf"), np.full(len(labels["test"]), mean)
-    matrix = trained.parts["train"]
+    matrix, held_out = trained.parts["train"], "early_stop" if len(labels["early_stop"]) else "train"
     for name in matrix.names:
         columns = {part: _column(table, name) for part, table in tables.items()}
         table = _Means.of(matrix, name, columns["train"], labels["train"], mean)
-        error = float(((table.predict(columns["early_stop"]) - labels["early_stop"]) ** 2).mean())
+        error = float(((table.predict(columns[held_out]) - labels[held_out]) ** 2).mean())
         if error < lowest:
             best, lowest, chosen = name, error, table.predict(columns["test"])
     test = labels["test"]
@@ -55,7 +56,7 @@ def baseline(task: str, trained: Trained) -> Baseline:
 
 
 def _column(table: Table, name: str) -> NDArray[np.float64]:
-    return np.asarray(table.column(name).to_numpy(), dtype=np.float64)
+    return np.asarray(table.column(name).to_numpy() if table.num_rows else [], dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def _data(facts: dict[str, Any]) -> list[str]:
         "early_stop": f"{_day(split['early_stop'])} to {_day(split['test'] - 1)}",
         "test": f"{_day(split['test'])} to {_day(split['end'] - 1)}",
     }
-    rows = [(part.replace("_", " "), spans[part], f"{split['rows'][part]:,}") for part in PARTS]
+    rows = [(part.replace("_", " "), spans[part], f"{split['rows'][part]:,}") for part in PARTS if split["rows"][part]]
     left = [f"- {count:,} {LEFT_OUT[reason]}" for reason, count in split["left_out"].items() if count]
     out = "Left out:\n\n" + "\n".join(left) if left else "No row was left out."
     return ["## Data", _table(("part", "asked (UTC days)", "rows"), rows), out]

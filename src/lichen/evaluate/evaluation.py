@@ -9,13 +9,10 @@ import numpy as np
 
 from lichen.evaluate.baseline import Baseline, baseline
 from lichen.evaluate.gate import Verdict, check_gate, judge
-from lichen.evaluate.metrics import Floats, Measured, bins, measure
+from lichen.evaluate.metrics import MAIN, Floats, Measured, bins, measure
 from lichen.evaluate.slices import Slices, slices
 from lichen.spec import Model
 from lichen.train.fit import Trained
-
-MAIN = {"classification": "roc_auc", "regression": "rmse"}
-"""The metric that slices are judged by, for each task."""
 
 _TABLE = 10
 

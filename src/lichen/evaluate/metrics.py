@@ -142,6 +142,9 @@ METRICS: Mapping[str, Mapping[str, Metric]] = {
 }
 """The metrics of each task."""
 
+MAIN = {"classification": "roc_auc", "regression": "rmse"}
+"""The metric by which each task's models are judged where none is named."""
+
 HIGHER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
 
 

@@ -13,6 +13,7 @@ from lichen.feature.request import Expression, compile_expression
 from lichen.feature.statement import select
 from lichen.feature.value import KEY_TYPES, is_storable, value_kind
 from lichen.feature.view import View, WindowAggregate
+from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import identifier
 from lichen.ports import Column, Engine, Relation
@@ -126,6 +127,7 @@ class _Reading:
 
     def _type(self, asset: str, path: Sequence[str | int], sql: str, facts: RelationFacts | None = None) -> str:
         """The type of an expression over a relation's row, as DuckDB calls it."""
+        refuse_volatile_value(sql, self.where(asset, *path), of_a_feature=True)
         relation = Relation(facts.columns if facts is not None else (Column("_none", "BIGINT"),))
         try:
             return self.engine.describe(select([(sql, "value")], identifier("row")), {"row": relation})[0].type
@@ -239,6 +241,14 @@ class _Reading:
     ) -> tuple[Expression, ...]:
         """The expressions, each after those it reads."""
         texts = {f"{name}.{short}": text for name in names for short, text in specs[name].expressions.items()}
+        for name in texts:
+            if name.endswith(f".{PREDICTION_TIME}"):
+                raise FoundWrong(
+                    "LCH-2634", f"an expression cannot be called `{PREDICTION_TIME}`",
+                    where=self.where(f"feature.{name.partition('.')[0]}", "expressions", PREDICTION_TIME, key=True),
+                    why="it is what expressions call the instant at which the prediction is asked for",
+                    fix="give it another name; expressions read `prediction_time` without declaring it",
+                )  # fmt: skip
         known = {column.name: column.type for column in request}
         known |= {f"{n}.{c}": known[c] for n in names for c in specs[n].columns}
         known |= {f"{view.name}.{column.name}": column.type for view in views for column in view.features}
@@ -246,11 +256,11 @@ class _Reading:
         compiled = []
         for name in self._ordered(texts):
             try:
+                refuse_volatile_value(texts[name], self._where_expression(name), of_a_feature=True)
                 expression = compile_expression(name, texts[name], known)
             except FoundWrong as wrong:
-                raise FoundWrong(
-                    wrong.code, wrong.what, where=self._where_expression(name), why=wrong.why, fix=wrong.fix
-                ) from wrong
+                place = wrong.where or self._where_expression(name)
+                raise FoundWrong(wrong.code, wrong.what, where=place, why=wrong.why, fix=wrong.fix) from wrong
             known[name] = expression.type
             compiled.append(expression)
         return tuple(compiled)

@@ -9,6 +9,7 @@ from typing import Any
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.graph.statement import Statement, parse_statement
 from lichen.graph.version import is_own
+from lichen.graph.volatile import refuse_volatile
 from lichen.spec import ProjectSpec
 from lichen.spec.words import Spec
 
@@ -132,6 +133,7 @@ class _Builder:
         except LichenError as error:
             self.errors.append(error)
             return Asset("table", name, spec)
+        self.errors += refuse_volatile(statement.tree, spec.sql, place)
         inputs = [self._relation(read, place(*statement.places[read])) for read in statement.reads]
         return Asset("table", name, spec, tuple(filter(None, inputs)), statement)
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
+
+from lichen.errors import LichenError
 
 
 class Stream:
@@ -52,6 +55,9 @@ class _Reading:
             made = make()
         except BaseException as error:  # noqa: BLE001 no exception passes through C
             text = f"{type(error).__name__}: {error}".replace("\x00", " ")
+            if isinstance(error, LichenError) and type(error).__init__ is LichenError.__init__:
+                copy = type(error)(error.code, error.what, where=error.where, why=error.why, fix=error.fix)
+                _told.append((text, copy))
             self.error = ctypes.create_string_buffer(text.encode())
             return errno.EIO
         if made is None:
@@ -67,6 +73,16 @@ class _Reading:
     def next_array(self) -> tuple[object, bytes, int] | None:
         batch = next(self.batches, None)
         return None if batch is None else (batch.__arrow_c_array__()[1], b"arrow_array", _ARRAY_SIZE)
+
+
+_told: deque[tuple[str, LichenError]] = deque(maxlen=4)
+"""The newest of our errors that became texts, as copies: the errors hold what they came through."""
+
+
+def carried(error: BaseException) -> LichenError | None:
+    """The error of ours whose text a C stream carried into this one; None where it carries none."""
+    shown = str(error)
+    return next((told for text, told in reversed(_told) if text in shown), None)
 
 
 _WORD = ctypes.sizeof(ctypes.c_void_p)

@@ -31,6 +31,15 @@ def shown(at: int) -> str:
     return f"{moment:%Y-%m-%d}" if at % DAY == 0 else f"{moment:%Y-%m-%d %H:%M}"
 
 
+def span(start: int, end: int) -> str:
+    """A span of time for people.
+
+    >>> span(0, 86_400_000_000)
+    '1970-01-01 to 1970-01-02'
+    """
+    return f"{shown(start)} to {shown(end)}"
+
+
 @dataclass(frozen=True)
 class Cohorts:
     """Cohort `i` covers `[origin + i * length, origin + (i + 1) * length)`; the last may still be open.

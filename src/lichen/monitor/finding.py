@@ -13,8 +13,8 @@ from lichen.ground.digest import digest
 class Finding:
     """An observation with its evidence: one monitor, one subject, one cohort.
 
-    `kind` is `metric_drop`, `drift`, `missing` (features that are not there) or `unanswered` (labels that never
-    came). `severity` lies between 0 and 1. `start`,
+    `kind` is `metric_drop` or `metric_rise` (whichever is worse for the metric), `drift`, `missing` (features that are
+    not there) or `unanswered` (labels that never came). `severity` lies between 0 and 1. `start`,
     `end` (the cohort) and `found_at` are microseconds since 1970 UTC. `id` is the same whenever the same thing is found
     again.
     """

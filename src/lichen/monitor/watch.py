@@ -8,25 +8,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lichen.errors import FoundWrong
-from lichen.monitor.cohort import Cohorts, instant, shown
+from lichen.evaluate.metrics import MAIN
+from lichen.monitor.cohort import Cohorts, instant, span
 from lichen.monitor.drift import Drift, Drifts, drift
 from lichen.monitor.finding import Finding, Unjudged
+from lichen.monitor.judge import LEAST_ROWS, Bar, judge
 from lichen.monitor.missing import Missing, missing
-from lichen.monitor.outcome import LEAST_DAYS, Cohort, cohorts_of, outcome
+from lichen.monitor.outcome import Cohort, cohorts_of, outcome
 from lichen.monitor.sample import Sample, recorded
 from lichen.ports import Engine, Relation
 from lichen.spec.monitor import Monitor
 
-LEAST_ROWS = 200
-"""A cohort with fewer labelled predictions is not judged by its metric."""
-
-LEAST_OF_A_CLASS = 30
-"""Nor is one with fewer labels of either class."""
-
 LEAST_ANSWERED = 0.5
 """Where a smaller share of a mature cohort has labels, the metric is a minority's: this is a finding."""
 
-_CHANCE = 0.5
 _SAID = ("feature", "start", "end", "severity", "drifted")
 
 
@@ -39,6 +34,7 @@ class Released:
 
     metrics: Mapping[str, float]
     importances: Mapping[str, float]
+    task: str = "classification"
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,8 @@ class Watch:
 
     monitor: str
     now: int
+    metrics: tuple[str, ...]
+    """The metrics with an interval: those asked about, or the task's main one."""
     cohorts: tuple[Cohort, ...]
     drifts: tuple[Drift, ...]
     findings: tuple[Finding, ...]
@@ -55,7 +53,7 @@ class Watch:
     def as_dict(self) -> dict[str, Any]:
         """The watch as a JSON object."""
         lists = ("cohorts", "drifts", "findings", "unjudged")
-        return {"monitor": self.monitor, "now": self.now} | {
+        return {"monitor": self.monitor, "now": self.now, "metrics": list(self.metrics)} | {
             name: [each.as_dict() for each in getattr(self, name)] for name in lists
         }
 
@@ -83,13 +81,19 @@ def watch(
     at = instant(now)
     found: list[Finding] = []
     unjudged: list[Unjudged] = []
-    outcomes = outcome(predictions, engine, cohorts=cohorts, now=at, wait=wait, seed=seed)
+    bars = [
+        Bar(metric, _released_metric(released, metric), *question.allowed)
+        for metric, question in monitor.ask.metrics.items()
+    ]
+    asked = tuple(bar.metric for bar in bars) or (MAIN[released.task],)
+    outcomes = outcome(
+        predictions, engine, cohorts=cohorts, now=at, wait=wait, task=released.task, asked=asked, seed=seed
+    )
     found += _unanswered(name, outcomes, at)
-    if monitor.ask.roc_auc is not None:
-        was = _released_metric(released, "roc_auc")
+    for bar in bars:
         for cohort in outcomes:
             if cohort.state == "mature":
-                judged = _dropped(name, cohort, was, monitor.ask.roc_auc.drop, at)
+                judged = judge(name, cohort, bar, at)
                 found += [judged] if isinstance(judged, Finding) else []
                 unjudged += [judged] if isinstance(judged, Unjudged) else []
     drifts = _drifts(monitor, released, predictions, reference, engine, cohorts, at, seed)
@@ -100,7 +104,7 @@ def watch(
     if monitor.ask.drift is not None:
         found += _moved(name, drifts.judged, monitor.ask.drift.severity, at)
     ordered = sorted(found, key=lambda finding: (-finding.severity, finding.start, finding.kind, finding.subject))
-    return Watch(name, at, outcomes, drifts.judged, tuple(ordered), (*unjudged, *drifts.unjudged))
+    return Watch(name, at, asked, outcomes, drifts.judged, tuple(ordered), (*unjudged, *drifts.unjudged))
 
 
 def _drifts(
@@ -127,8 +131,8 @@ def _released_metric(released: Released, metric: str) -> float:
         raise FoundWrong(
             "LCH-2803",
             f"the released model has no `{metric}` on its test rows",
-            why=f"the monitor asks how far `{metric}` has fallen below it",
-            fix=f"remove `{metric}` from the monitor's `ask`, or train again with labels of both classes in the test",
+            why=f"the monitor asks how far `{metric}` has moved from it",
+            fix=f"remove `{metric}` from the monitor's `ask`, or train again with labels in the test that differ",
         )
     return released.metrics[metric]
 
@@ -146,45 +150,6 @@ def _unanswered(monitor: str, cohorts: tuple[Cohort, ...], now: int) -> Iterator
                 found_at=now,
                 evidence={"predictions": cohort.predictions, "labelled": cohort.labelled, "closed": cohort.closed},
             )  # fmt: skip
-
-
-def _dropped(monitor: str, cohort: Cohort, was: float, drop: float, now: int) -> Finding | Unjudged | None:
-    """A finding needs both: the estimate below what is allowed, and an interval that excludes what was released."""
-    scores = cohort.scores
-    reason = _reason_not_to_judge(cohort)
-    if reason is not None or scores is None or scores.roc_auc is None or scores.interval is None:
-        return Unjudged("roc_auc", cohort.start, cohort.end, reason or "no interval")
-    low, high = scores.interval
-    if scores.roc_auc >= was - drop or high >= was:
-        return None
-    return Finding.of(
-        monitor, "metric_drop", "roc_auc", (cohort.start, cohort.end),
-        # The share of the model's skill above chance that is gone: comparable with a drift's severity.
-        severity=min(1.0, (was - scores.roc_auc) / max(was - _CHANCE, drop)),
-        message=(
-            f"ROC AUC over {cohort.labelled:,} predictions of {_span(cohort)} is {scores.roc_auc:.3f} "
-            f"(95 % interval {low:.3f} to {high:.3f}); the model had {was:.3f} in its test, "
-            f"and a drop of {drop:g} is allowed."
-        ),
-        found_at=now,
-        evidence={
-            "roc_auc": scores.roc_auc, "low": low, "high": high, "released": was, "drop": drop,
-            "labelled": cohort.labelled, "positives": scores.positives, "closed": cohort.closed,
-            "base_rate": scores.base_rate, "mean_score": scores.mean_score,
-        },
-    )  # fmt: skip
-
-
-def _reason_not_to_judge(cohort: Cohort) -> str | None:
-    if cohort.scores is None or cohort.labelled < LEAST_ROWS:
-        return f"{cohort.labelled} labelled predictions: at least {LEAST_ROWS} are needed"
-    fewest = min(cohort.scores.positives, cohort.labelled - cohort.scores.positives)
-    if fewest < LEAST_OF_A_CLASS:
-        return f"{fewest} labels of the rarer class: at least {LEAST_OF_A_CLASS} are needed"
-    if cohort.scores.days < LEAST_DAYS:
-        needed = f"at least {LEAST_DAYS} are needed for an interval: let `every` be longer"
-        return f"labels on {cohort.scores.days} days: {needed}"
-    return None
 
 
 def _absent(
@@ -205,7 +170,7 @@ def _absent(
             severity=carried * (worst.share - worst.usual),
             message=(
                 f"`{view}` ({named}{more}) is missing in {worst.share:.1%} of {worst.rows:,} predictions of "
-                f"{_span(worst)}; {worst.usual:.1%} is usual and {worst.most:.1%} was the most. It carries "
+                f"{span(start, end)}; {worst.usual:.1%} is usual and {worst.most:.1%} was the most. It carries "
                 f"{carried:.1%} of the model's importance."
             ),
             found_at=now,
@@ -234,5 +199,5 @@ def _moved(monitor: str, drifts: tuple[Drift, ...], severity: float, now: int) -
         )  # fmt: skip
 
 
-def _span(of: Cohort | Drift | Missing) -> str:
-    return f"{shown(of.start)} to {shown(of.end)}"
+def _span(of: Cohort | Drift) -> str:
+    return span(of.start, of.end)

@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from lichen.collect.extract import declared_types, located
+from lichen.deploy.fields import Fields
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.request import compile_expression
+from lichen.feature.value import value_kind
 from lichen.graph.build import Asset, Graph
-from lichen.ground import plugins
-from lichen.ports import GROUPS, Column
+from lichen.graph.volatile import refuse_volatile_value
+from lichen.monitor.judge import check_questions
+from lichen.ports import Column, Learner
 from lichen.run.relations import check_relation, column_places, in_source
-from lichen.run.workshop import Workshop
-from lichen.spec import Model, ProjectSpec, Source, Table
+from lichen.run.workshop import Workshop, check_learner
+from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
 from lichen.train.prepare import check_features
+from lichen.train.split import check_label
 from lichen.transform.build import describe
 from lichen.transform.instants import INSTANT
 
@@ -28,6 +32,8 @@ class Inspection:
 
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     features: dict[str, FeatureSet] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What is not wrong, and may not be meant."""
     errors: list[LichenError] = field(default_factory=list)
 
     def refuse(self) -> None:
@@ -73,9 +79,47 @@ def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, 
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "feature" and project.features[asset.name].on is None:
         # Looked at by itself, so that a view that no model reads is looked at, too.
-        _features([asset.name], graph, found.columns, project, workshop)
+        features = _features([asset.name], graph, found.columns, project, workshop)
+        if wrong := [*_key_faults(features, found.columns, project)]:
+            raise ProjectErrors(wrong)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
+        found.notes += _held_out_for_nothing(asset.name, project.models[asset.name], workshop)
+    elif asset.kind == "service":
+        _check_fields(asset, found, project)
+    elif asset.kind == "monitor":
+        _check_questions(asset, project)
+
+
+def _check_fields(asset: Asset, found: Inspection, project: ProjectSpec) -> None:
+    """Refuse what a request to the service could not bring; told where a feature view declares it."""
+    model = project.services[asset.name].model
+    wrong = []
+    for column in found.features[model].request:
+        try:
+            Fields([column])
+        except LichenError as error:
+            wrong.append(_at(error, _declared(column.name, project.models[model], project)))
+    if wrong:
+        raise ProjectErrors(wrong)
+
+
+def _declared(column: str, model: Model, project: ProjectSpec) -> Where:
+    """Where a feature view of a model says that a request brings a column."""
+    for name in model.features:
+        view = project.features[name]
+        for key, declared in (("columns", view.columns), ("entity", view.entity or {})):
+            if column in declared:
+                return project.where(f"feature.{name}", key, column, key=True)
+    return Where("features")
+
+
+def _check_questions(asset: Asset, project: ProjectSpec) -> None:
+    """Refuse a monitor that asks for a metric which the task of the model behind its service does not have."""
+    monitor = asset.spec
+    assert isinstance(monitor, Monitor)
+    task = project.models[project.services[monitor.watch].model].task
+    check_questions(task, {name: project.where(asset.id, "ask", name, key=True) for name in monitor.ask.metrics})
 
 
 def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> tuple[Column, ...]:
@@ -144,6 +188,11 @@ def _label_faults(model: Model, given: Mapping[str, str], where: Callable[..., W
                 where=where("label", key),
                 fix=f"convert it where it is made: timezone('UTC', {name})",
             )
+        elif key == "value":
+            try:
+                check_label(model, given[name], where("label", key))
+            except LichenError as error:
+                yield error
 
 
 def _learner_faults(model: Model, where: Callable[..., Where], workshop: Workshop) -> Iterator[LichenError]:
@@ -152,24 +201,13 @@ def _learner_faults(model: Model, where: Callable[..., Where], workshop: Worksho
             check_gate(model.task, [metric], where("gate", metric, key=True))
         except LichenError as error:
             yield error
-    known = plugins.names(GROUPS["Learner"])
-    if model.learner not in known:
-        yield FoundWrong(
-            "LCH-2504",
-            f"there is no learner `{model.learner}`",
-            where=where("learner"),
-            fix=did_you_mean(model.learner, known),
-        )
+    try:
+        check_learner(model.learner, where("learner"))
+    except LichenError as error:
+        yield error
         return
     learner = workshop.learner(model.learner)
-    for name in model.params:
-        if name not in learner.params:
-            yield FoundWrong(
-                "LCH-2505",
-                f"the learner `{model.learner}` has no parameter `{name}`",
-                where=where("params", name, key=True),
-                fix=did_you_mean(name, learner.params),
-            )
+    yield from _parameter_faults(model, learner, where)
     if model.task not in learner.tasks:
         yield FoundWrong(
             "LCH-2506",
@@ -177,6 +215,51 @@ def _learner_faults(model: Model, where: Callable[..., Where], workshop: Worksho
             where=where("task"),
             fix=f"it learns {', '.join(learner.tasks)}; or choose another learner",
         )
+
+
+def _parameter_faults(model: Model, learner: Learner, where: Callable[..., Where]) -> Iterator[LichenError]:
+    wrong = False
+    for name, value in model.params.items():
+        if name not in learner.params:
+            wrong = True
+            yield FoundWrong(
+                "LCH-2505",
+                f"the learner `{model.learner}` has no parameter `{name}`",
+                where=where("params", name, key=True),
+                fix=did_you_mean(name, learner.params),
+            )
+            continue
+        try:
+            learner.check({name: value})
+        except LichenError as error:
+            wrong = True
+            yield _at(error, where("params", name))
+    if wrong:
+        return
+    try:
+        learner.check(model.params)
+    except LichenError as error:
+        yield _at(error, where("params"))
+        return
+    if model.validate_.early_stop is None and learner.stops_early(model.params):
+        yield FoundWrong(
+            "LCH-2512",
+            f"the learner `{model.learner}` stops early, and `validate` holds no rows out for it",
+            where=where("validate"),
+            why="without them nothing tells it when more learning no longer helps",
+            fix="add `early_stop:`, the span before the test, as in `early_stop: 30d`",
+        )
+
+
+def _held_out_for_nothing(name: str, model: Model, workshop: Workshop) -> Iterator[str]:
+    """Says so where rows are held out that the learner does not look at."""
+    if model.validate_.early_stop is not None and not workshop.learner(model.learner).stops_early(model.params):
+        yield f"`{name}` holds `early_stop` rows out for nothing, for `{model.learner}` does not stop early: remove it"
+
+
+def _at(error: LichenError, where: Where) -> LichenError:
+    """An error with its place, where it has none."""
+    return type(error)(error.code, error.what, where=error.where or where, why=error.why, fix=error.fix)
 
 
 def _request_faults(
@@ -191,13 +274,23 @@ def _request_faults(
                 why="training takes what a request would bring from the label table, by name",
                 fix=did_you_mean(column.name, given),
             )
+        elif not _becomes(given[column.name], column.type):
+            yield FoundWrong(
+                "LCH-2510",
+                f"a request brings `{column.name}` as {column.type}, and the label table "
+                f"`{model.label.from_}` has it as {given[column.name]}",
+                where=where("label", "from"),
+                why="training takes what a request would bring from the label table",
+                fix=f"give `{column.name}` the same type in the feature view and in the label table",
+            )
     if model.prediction_time is not None:
         place = where("prediction_time", "from")
         brought = {column.name: column.type for column in features.request}
         try:
+            refuse_volatile_value(model.prediction_time.from_, place)
             found = compile_expression("prediction_time", model.prediction_time.from_, brought)
         except LichenError as error:
-            yield type(error)(error.code, error.what, where=place, why=error.why, fix=error.fix)
+            yield type(error)(error.code, error.what, where=error.where or place, why=error.why, fix=error.fix)
             return
         if found.type != INSTANT:
             yield FoundWrong(
@@ -206,6 +299,32 @@ def _request_faults(
                 where=place,
                 fix="compute it of a column of the request that is one",
             )
+
+
+def _becomes(given: str, wanted: str) -> bool:
+    """Whether values of one type become another without one of them being refused for what it says.
+
+    A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text.
+    """
+    kinds = {value_kind(given), value_kind(wanted)}
+    return wanted in (given, "VARCHAR") or kinds <= {"int", "double"} or kinds == {"instant"}
+
+
+def _key_faults(
+    features: FeatureSet, columns: Mapping[str, tuple[Column, ...]], project: ProjectSpec
+) -> Iterator[LichenError]:
+    """A view's key is read from its table's column of that name."""
+    for view in features.views:
+        given = {column.name: column.type for column in columns[view.table]}
+        for key in view.entity:
+            if not _becomes(given[key.name], key.type):
+                yield FoundWrong(
+                    "LCH-2511",
+                    f"the key `{key.name}` is {key.type}, and `{view.table}` has it as {given[key.name]}",
+                    where=project.where(f"feature.{view.name}", "entity", key.name),
+                    why="a row belongs to the entity that its column names",
+                    fix=f"write `{key.name}: {given[key.name].lower()}`, or cast the column where it is made",
+                )
 
 
 def _own_label_faults(

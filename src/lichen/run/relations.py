@@ -42,7 +42,10 @@ def in_source(error: LichenError, asset: Asset, project: ProjectSpec) -> LichenE
     """A connector's error, with the place in the source's file that it is about."""
     if error.where is not None:
         return error
-    return type(error)(error.code, error.what, where=project.where(asset.id, "path"), why=error.why, fix=error.fix)
+    # A column that is not there is the contract's, where the contract names it.
+    named = (place for name, place in column_places(asset, project).items() if error.what.endswith(f"`{name}`"))
+    where = next(named, None) or project.where(asset.id, "path")
+    return type(error)(error.code, error.what, where=where, why=error.why, fix=error.fix)
 
 
 def check_relation(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec, workshop: Workshop) -> None:

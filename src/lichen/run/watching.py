@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from arro3.core import Table
 from lichen.errors import FoundWrong
 from lichen.feedback.label import LABELS, PREDICTIONS, labelled
 from lichen.graph.build import Graph
+from lichen.graph.fingerprint import MEANING
 from lichen.graph.version import Version
+from lichen.ground.duration import microseconds
 from lichen.ground.quoting import sql
 from lichen.monitor.cohort import shown
-from lichen.monitor.sample import Sample
+from lichen.monitor.sample import DAY, Sample
 from lichen.monitor.watch import Released, watch
 from lichen.ports import Append, Relation
 from lichen.run.deployed import features_of, released_service, released_table
@@ -98,7 +100,7 @@ def ask(
         sum(cohort["predictions"] for cohort in found["cohorts"]),
         sum(cohort["labelled"] for cohort in found["cohorts"]),
         found,
-        (*_notes(found, trained.facts["spans"]["test"]), *_left_out(counts, alike)),
+        (*_notes(found, trained.facts["spans"]["test"], model.label.wait), *_left_out(counts, alike)),
         workshop.clock.seconds() - begun,
     )
     _keep(asked, environment, workshop)
@@ -143,6 +145,7 @@ def _as_released(graph: Graph, trained: Version) -> Model:
     when = trained.facts["prediction_time"]
     return model.model_copy(
         update={
+            "task": trained.facts[MEANING]["task"],
             "label": Label.model_validate(trained.facts["label"]),
             "prediction_time": None if when is None else PredictionTime.model_validate(when),
         }
@@ -173,7 +176,7 @@ def _found(
         return watch(
             name,
             monitor,
-            Released(metrics, facts["importances"]),
+            Released(metrics, facts["importances"], model.task),
             predictions,
             reference,
             workshop.engine,
@@ -198,18 +201,33 @@ def _with_labels(
     return Relation(columns, tuple(str(folder / file.path) for file in files))
 
 
-def _notes(found: dict[str, Any], test: list[int]) -> tuple[str, ...]:
+def _notes(found: dict[str, Any], test: list[int], wait: timedelta | None) -> tuple[str, ...]:
     """What a reader has to know to judge the figures: what was not judged, and which labels are not new."""
     notes = []
-    reasons = Counter((one["question"], one["reason"]) for one in found["unjudged"])
-    for (question, reason), cohorts in reasons.most_common(3):
-        notes.append(f"{question} was not judged in {cohorts} of {len(found['cohorts'])} cohorts: {reason}")
-    inside = [cohort for cohort in found["cohorts"] if cohort["start"] < test[1] and cohort["end"] > test[0]]
+    cohorts = [cohort for cohort in found["cohorts"] if cohort["predictions"]]
+    asked_in = {cohort["start"] for cohort in cohorts}
+    reasons = Counter((one["question"], one["reason"]) for one in found["unjudged"] if one["start"] in asked_in)
+    for (question, reason), times in reasons.most_common(3):
+        notes.append(f"{question} was not judged in {times} of {len(cohorts)} cohorts: {reason}")
+    inside = [cohort for cohort in cohorts if cohort["start"] < test[1] and cohort["end"] > test[0]]
     if inside:
         span = f"{shown(test[0])} to {shown(test[1])}"
         known = "their labels helped to choose this model, so this is a rehearsal and not new evidence"
-        notes.append(f"{len(inside)} of {len(found['cohorts'])} cohorts lie within {span}, the gate's test: {known}")
-    return tuple(notes)
+        notes.append(f"{len(inside)} of {len(cohorts)} cohorts lie within {span}, the gate's test: {known}")
+    return (*notes, *_long_ago(found, cohorts, wait))
+
+
+def _long_ago(found: dict[str, Any], cohorts: list[dict[str, Any]], wait: timedelta | None) -> tuple[str, ...]:
+    """Where nothing was asked of late, the instant as of which the monitor can still be asked about what was."""
+    if not cohorts or cohorts[-1] in found["cohorts"][-2:]:
+        return ()
+    last = cohorts[-1]["end"]
+    settled = -(-(last + microseconds(wait or timedelta())) // DAY) * DAY
+    if settled >= found["now"]:
+        return ()
+    return (
+        f"no prediction was asked for since {shown(last)}: `--at {shown(settled)}` asks as of when those were judged",
+    )
 
 
 def _add_newest_row(

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from lichen.errors import SystemFailed
+from lichen.errors import FoundWrong, SystemFailed, Where, did_you_mean
 from lichen.graph.version import Version
 from lichen.ground import plugins
 from lichen.ground.clock import Clock, SystemClock
@@ -19,6 +19,13 @@ from lichen.spec import ProjectFile
 def connector_options() -> dict[str, Mapping[str, str]]:
     """Each installed connector with the keys its sources may have."""
     return {name: plugins.load(GROUPS["Connector"], name).options for name in plugins.names(GROUPS["Connector"])}
+
+
+def check_learner(name: str, where: Where) -> None:
+    """Refuse a learner that is not installed; `where` is the place that names it."""
+    known = plugins.names(GROUPS["Learner"])
+    if name not in known:
+        raise FoundWrong("LCH-2504", f"there is no learner `{name}`", where=where, fix=did_you_mean(name, known))
 
 
 STATE_SHAPE = 1

@@ -19,6 +19,7 @@ _TAG = "tag:yaml.org,2002:"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FRONT_MATTER = re.compile(r"\A\s*/\*\s*---(?!-)[^\n]*\n(?P<yaml>.*?)^[ \t]*---[ \t]*\*/", re.DOTALL | re.MULTILINE)
 _OPENED = re.compile(r"^[ \t]*/\*[ \t]*---(?!-)", re.MULTILINE)
+_TAB = re.compile(r"^ *(?P<tab>\t)")
 _LONGEST_SHOWN = 80
 _LARGEST = 1 << 20
 _DEEPEST = 100
@@ -153,7 +154,7 @@ def _parse(path: Path, root: Path, text: str, environment: Mapping[str, str], *,
         reading = _Reading(shown, text, environment)
         data = {} if node is None else reading.value(node, ())
     except yaml.YAMLError as error:
-        raise _not_yaml(error, shown, text) from error
+        raise _not_yaml(error, shown, text, text if source is None else source) from error
     except RecursionError as error:
         raise FoundWrong(
             "LCH-1033", "the file is nested too deeply", where=Where(shown), fix="write it with fewer levels"
@@ -188,13 +189,24 @@ class _Loader(yaml.CSafeLoader):
         self._depth -= 1
 
 
-def _not_yaml(error: yaml.YAMLError, shown: str, text: str) -> FoundWrong:
+def _not_yaml(error: yaml.YAMLError, shown: str, text: str, read: str) -> FoundWrong:
     where, why = Where(shown), str(error).split("\n")[0]
+    if isinstance(error, yaml.reader.ReaderError):
+        before = read.encode()[: error.position].decode(errors="ignore")
+        where = _line(shown, text, before.count("\n") + 1, len(before) - before.rfind("\n"))
     if isinstance(error, yaml.MarkedYAMLError):
         why = " ".join(filter(None, [error.context, error.problem]))
         mark = error.problem_mark
         if mark is not None:
             where = _line(shown, text, mark.line + 1, mark.column + 1)
+            if (tab := _TAB.search(where.text or "")) is not None:
+                return FoundWrong(
+                    "LCH-1036",
+                    "a tab stands in the indentation",
+                    where=replace(where, column=tab.start("tab") + 1),
+                    why="YAML is indented with spaces alone: a tab has no width of its own",
+                    fix="put spaces in its place",
+                )
     return FoundWrong(
         "LCH-1002",
         "this is not YAML",
@@ -230,6 +242,14 @@ class _Reading:
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
             return [self.value(child, (*at, place)) for place, child in enumerate(node.value)]
         value = self._scalar(node, self.values[at])
+        if isinstance(value, str) and "\x00" in value:
+            raise FoundWrong(
+                "LCH-1037",
+                "the text holds a NUL character",
+                where=self._where(self.values[at]),
+                why="neither a name nor a value of SQL can hold one",
+                fix="write the text without it",
+            )
         return self._interpolate(value, at) if isinstance(value, str) else value
 
     def _scalar(self, node: yaml.Node, mark: tuple[int, int]) -> Any:

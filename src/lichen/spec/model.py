@@ -32,7 +32,9 @@ class Validation(Spec):
     """How rows are split into training, early stopping and test."""
 
     by: Literal["time"] = Field("time", description="`time`: the newest rows are the test.")
-    early_stop: Span = Field(description="The span before the test on which training is stopped.")
+    early_stop: Span | None = Field(
+        None, description="The span before the test on which training is stopped; for learners that stop early."
+    )
     test: Span = Field(description="The newest span, on which the gate judges.")
     zone: str = Field("UTC", description="The time zone whose days the spans are counted in.")
 

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from lichen.spec.words import Name, Span, Spec
 
 
 class MetricQuestion(Spec):
-    """Has a metric fallen?"""
+    """Has a metric fallen, of which more is better?"""
 
     drop: float = Field(gt=0, description="How far below the released model's test metric is a finding.")
+
+    @property
+    def allowed(self) -> tuple[str, float]:
+        """The way in which the metric becomes worse, and how much of it is allowed."""
+        return "drop", self.drop
+
+
+class ErrorQuestion(Spec):
+    """Has a metric risen, of which less is better?"""
+
+    rise: float = Field(gt=0, description="How far above the released model's test metric is a finding.")
+
+    @property
+    def allowed(self) -> tuple[str, float]:
+        """The way in which the metric becomes worse, and how much of it is allowed."""
+        return "rise", self.rise
 
 
 class DriftQuestion(Spec):
@@ -33,9 +51,32 @@ class MissingQuestion(Spec):
 class Questions(Spec):
     """What is asked."""
 
-    roc_auc: MetricQuestion | None = Field(None, description="Has the ROC AUC fallen?")
+    roc_auc: MetricQuestion | None = Field(None, description="Classification: has the ROC AUC fallen?")
+    average_precision: MetricQuestion | None = Field(
+        None, description="Classification: has the average precision fallen?"
+    )
+    brier: ErrorQuestion | None = Field(None, description="Classification: has the Brier score risen?")
+    log_loss: ErrorQuestion | None = Field(None, description="Classification: has the log loss risen?")
+    calibration_error: ErrorQuestion | None = Field(
+        None, description="Classification: has the expected calibration error risen?"
+    )
+    rmse: ErrorQuestion | None = Field(None, description="Regression: has the root mean squared error risen?")
+    mae: ErrorQuestion | None = Field(None, description="Regression: has the mean absolute error risen?")
+    r2: MetricQuestion | None = Field(None, description="Regression: has the explained share of variance fallen?")
     drift: DriftQuestion | None = Field(None, description="Have the features moved?")
     missing: MissingQuestion | None = Field(None, description="Are features missing that used to be there?")
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.metrics and self.drift is None and self.missing is None:
+            raise ValueError("`ask` asks nothing: name a metric, as in `roc_auc: {drop: 0.03}`, `drift` or `missing`")
+        return self
+
+    @property
+    def metrics(self) -> dict[str, MetricQuestion | ErrorQuestion]:
+        """The questions about metrics, by the metric's name."""
+        asked = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: one for name, one in asked.items() if isinstance(one, MetricQuestion | ErrorQuestion)}
 
 
 class Monitor(Spec):

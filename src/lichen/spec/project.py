@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from lichen.spec.words import Name, Spec
+
+_SIZE = re.compile(r"(?=.*[1-9])[0-9]+(\.[0-9]+)? *([KMGT]i?B)", re.IGNORECASE)
 
 
 class ProjectFile(Spec):
@@ -29,3 +32,10 @@ class ProjectFile(Spec):
         return place
 
     memory: str | None = Field(None, description="The most memory the engine may use, such as `2GB`.")
+
+    @field_validator("memory")
+    @classmethod
+    def _is_a_size(cls, memory: str | None) -> str | None:
+        if memory is not None and not _SIZE.fullmatch(memory):
+            raise ValueError(f"`{memory}` is not a size of memory: write a number and a unit, as in `512MB` or `2GB`")
+        return memory

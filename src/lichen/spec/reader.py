@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +103,7 @@ def read_project(
 
 
 def _asset_files(root: Path, errors: list[LichenError]) -> Iterator[tuple[str, Path]]:
+    errors.extend(_misnamed_folders(root))
     for folder in KINDS:
         suffixes = {".sql"} if folder == "tables" else {".yaml", ".yml"}
         seen: dict[str, Path] = {}
@@ -135,6 +137,25 @@ def _asset_files(root: Path, errors: list[LichenError]) -> Iterator[tuple[str, P
             else:
                 seen[path.stem] = inside
                 yield folder, path
+
+
+def _misnamed_folders(root: Path) -> Iterator[LichenError]:
+    """Folders whose name is nearly that of a kind and which hold such files: nobody would read them."""
+    for path in sorted(root.iterdir()):
+        if path.name in KINDS or not path.is_dir():
+            continue
+        near = get_close_matches(path.name.casefold(), KINDS, n=1, cutoff=0.8)
+        meant = root / near[0] if near and abs(len(near[0]) - len(path.name)) < 2 else None
+        if meant is None or (meant.is_dir() and meant.samefile(path)):
+            continue
+        if any(each.suffix in (".yaml", ".yml", ".sql") for each in path.iterdir()):
+            yield FoundWrong(
+                "LCH-1038",
+                f"`{path.name}/` is no folder of a project, and its files are not read",
+                where=Where(path.name),
+                why=f"a project's folders are {', '.join(KINDS)}",
+                fix=f"did you mean `{meant.name}/`? rename it, or give it a name that is not as near",
+            )
 
 
 def _stray(folder: str, path: Path, shown: Where, suffixes: set[str]) -> LichenError:

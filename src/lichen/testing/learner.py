@@ -173,9 +173,20 @@ class LearnerSuite(ABC):
         fitted = self.make().fit(task, matrix(1000, 1, task), None, self.quick, seed=0, seconds=None)
         assert len(scored(fitted, matrix(50, 3, task))) == 50
 
+    def test_rows_that_stop_nothing_early_change_nothing(self, task: str, tmp_path: Path) -> None:
+        learner, train, held = self.make(), matrix(1000, 1, task), matrix(500, 2, task)
+        if learner.stops_early(self.quick):
+            pytest.skip("it stops early")
+        fitted = [learner.fit(task, train, rows, self.quick, seed=0, seconds=None) for rows in (None, held)]
+        assert saved(fitted[0], tmp_path / "without") == saved(fitted[1], tmp_path / "with")
+
     def test_parameters_are_helped_with_and_unknown_ones_and_tasks_refused(self) -> None:
         learner = self.make()
         assert all(line.strip().endswith(".") for line in learner.params.values())
+        learner.check(self.quick)
+        learner.check({})
+        with pytest.raises(FoundWrong, match="no_such_parameter_"):
+            learner.check({"no_such_parameter_": 1})
         with pytest.raises(FoundWrong, match="no_such_parameter_"):
             learner.fit("classification", matrix(50, 1), None, {"no_such_parameter_": 1}, seed=0, seconds=None)
         with pytest.raises(FoundWrong, match="clustering"):

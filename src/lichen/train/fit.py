@@ -88,7 +88,7 @@ def train(
         fitted = learner.fit(
             model.task,
             matrices["train"],
-            matrices["early_stop"],
+            None if model.validate_.early_stop is None else matrices["early_stop"],
             model.params,
             seed=model.seed,
             seconds=None if model.budget is None else model.budget.total_seconds(),

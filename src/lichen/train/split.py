@@ -1,9 +1,9 @@
 """Splits labelled rows by time, so that no row learns from what was not known yet.
 
 The parts end on whole days. The test is the newest `validate.test` days, the day of the newest labelled row
-included; `early_stop` is the span before it; training is everything earlier. Days are days of `validate.zone`;
-where the spans are not whole days, the rule goes by whole hours, minutes or seconds. A row trains only if its
-label was known before `early_stop` starts, and stops training only if its label was known before the test starts.
+included; `early_stop` is the span before it, if there is one; training is everything earlier. Days are days of
+`validate.zone`; where the spans are not whole days, the rule goes by whole hours, minutes or seconds. A row trains only
+if its label was known before `early_stop` starts, and stops training only if it was known before the test starts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from arro3.core import Table
 
-from lichen.errors import FoundWrong, SystemFailed
+from lichen.errors import FoundWrong, SystemFailed, Where
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import identifier, literal
 from lichen.ports import Engine, Relation
@@ -31,7 +31,7 @@ _INTEGERS = frozenset(
 LEFT_OUT = {
     "no_label": "rows without a label",
     "no_time": "rows whose `at` or `known` is null",
-    "train_known_late": "rows before early stopping whose label was not known by its start",
+    "train_known_late": "rows before those held out whose label was not known by the start of these",
     "early_stop_known_late": "rows of early stopping whose label was not known by the start of the test",
 }
 """Why a row is in no part, in words."""
@@ -85,33 +85,40 @@ class Labelled:
         return " ".join(("CASE", *cases, "END"))
 
 
+def check_label(model: Model, kind: str, where: Where | None = None) -> None:
+    """Refuse a label whose type does not fit the task; whole numbers may be classes, which only the rows tell."""
+    name, number = model.label.value, kind in _INTEGERS or kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL")
+    if model.task == "regression" and not number:
+        raise FoundWrong(
+            "LCH-2901",
+            f"the label `{name}` is {kind}, and regression learns numbers",
+            where=where,
+            fix=f"make `{name}` a number in the label table, or set `task: classification`",
+        )
+    if model.task == "classification" and kind != "BOOLEAN" and kind not in _INTEGERS:
+        raise FoundWrong(
+            "LCH-2902",
+            f"the label `{name}` is {kind}, and classification learns true or false",
+            where=where,
+            fix=f"compute a boolean in the label table, as in `{name} = 'yes' AS {name}`",
+        )
+
+
 def labelled(model: Model, rows: Relation, engine: Engine) -> Labelled:
     """Read a model's label columns as the learners want them; a label that does not fit the task is refused."""
     types = {column.name: column.type for column in rows.columns}
     value = identifier(model.label.value)
     kind = types[model.label.value]
-    if model.task == "classification":
-        if kind != "BOOLEAN":
-            _expect_two_classes(model.label.value, kind, rows, engine)
-        label = f"CAST({value} AS DOUBLE)"
-    elif kind in _INTEGERS or kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
-        label = " ".join((f"CASE WHEN isfinite(CAST({value} AS DOUBLE))", f"THEN CAST({value} AS DOUBLE) END"))
-    else:
-        raise FoundWrong(
-            "LCH-2901",
-            f"the label `{model.label.value}` is {kind}, and regression learns numbers",
-            fix=f"make `{model.label.value}` a number in the label table, or set `task: classification`",
-        )
+    check_label(model, kind)
+    label = f"CAST({value} AS DOUBLE)"
+    if model.task == "regression":
+        label = " ".join((f"CASE WHEN isfinite({label})", f"THEN {label} END"))
+    elif kind != "BOOLEAN":
+        _expect_two_classes(model.label.value, rows, engine)
     return Labelled(label, f"epoch_us({identifier(model.label.at)})", f"epoch_us({identifier(model.label.known)})")
 
 
-def _expect_two_classes(name: str, kind: str, rows: Relation, engine: Engine) -> None:
-    if kind not in _INTEGERS:
-        raise FoundWrong(
-            "LCH-2902",
-            f"the label `{name}` is {kind}, and classification learns true or false",
-            fix=f"compute a boolean in the label table, as in `{name} = 'yes' AS {name}`",
-        )
+def _expect_two_classes(name: str, rows: Relation, engine: Engine) -> None:
     column = identifier(name)
     parts = (f"CAST({column} AS VARCHAR) AS v", "FROM rows WHERE", f"{column} NOT IN (0, 1)", "ORDER BY v LIMIT 5")
     distinct = " ".join(("SELECT DISTINCT", *parts))
@@ -160,7 +167,8 @@ def cuts(last: int, spans: Validation) -> tuple[int, int, int]:
 
     All in microseconds. Whole days are days of the spans' zone: one with a change of clocks has 23 or 25 hours.
     """
-    early, test = microseconds(spans.early_stop), microseconds(spans.test)
+    held_out = spans.early_stop or timedelta()
+    early, test = microseconds(held_out), microseconds(spans.test)
     unit = next((unit for unit in _UNITS if not any(span % unit for span in (early, test))), 1)
     if unit != _UNITS[0]:
         end = (last // unit + 1) * unit
@@ -169,7 +177,7 @@ def cuts(last: int, spans: Validation) -> tuple[int, int, int]:
     newest = datetime.fromtimestamp(last // 1_000_000, zone)
     # Arithmetic on an aware instant of one zone goes by its clock, so that days keep starting at midnight.
     midnight = datetime(newest.year, newest.month, newest.day, tzinfo=zone) + timedelta(days=1)
-    starts = (midnight - spans.test - spans.early_stop, midnight - spans.test, midnight)
+    starts = (midnight - spans.test - held_out, midnight - spans.test, midnight)
     early_at, test_at, end_at = (int(start.timestamp()) * 1_000_000 for start in starts)
     return early_at, test_at, end_at
 
@@ -189,7 +197,8 @@ def _counts(rows: Relation, part: str, engine: Engine) -> dict[str, int]:
 
 
 def _expect_rows(model: Model, made: Split, oldest: int) -> None:
-    empty = [part for part in PARTS if made.rows[part] == 0]
+    wanted = [part for part in PARTS if part != "early_stop" or model.validate_.early_stop is not None]
+    empty = [part for part in wanted if made.rows[part] == 0]
     if not empty:
         return
     days = (made.end - oldest) / _UNITS[0]
@@ -199,5 +208,5 @@ def _expect_rows(model: Model, made: Split, oldest: int) -> None:
         f"the split leaves no rows for `{empty[0]}`",
         why=f"the labelled rows of `{model.label.from_}` reach over {days:.1f} days"
         + (f"; left out: {left}" if left else ""),
-        fix="shorten `validate.test` and `validate.early_stop`, or collect a longer span",
+        fix=f"shorten {' and '.join(f'`validate.{part}`' for part in reversed(wanted[1:]))}, or collect a longer span",
     )

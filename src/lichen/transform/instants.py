@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lichen.errors import FoundWrong, LichenError
 from lichen.graph.build import Asset
+from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
 from lichen.spec import ProjectSpec, Source, Table
@@ -31,6 +32,7 @@ def _check_instant(
     asset: Asset, key: str, text: str, columns: tuple[Column, ...], engine: Engine, project: ProjectSpec
 ) -> None:
     where = project.where(asset.id, key)
+    refuse_volatile_value(text, where)
     try:
         found = engine.describe(sql("SELECT (", text, "\n) AS instant FROM rows"), {"rows": Relation(columns)})
     except LichenError as error:

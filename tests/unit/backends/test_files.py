@@ -431,3 +431,14 @@ def test_two_million_rows_pass_in_little_memory(tmp_path: Path) -> None:
     print(f"2,000,000 rows ({(tmp_path / 's.csv').stat().st_size >> 20} MB) in {peak} MB at most")
     assert rows == 2_000_000
     assert peak < 700
+
+
+def test_a_nul_byte_in_a_head_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"n,t\0x\n1,2\n")
+    with pytest.raises(FoundWrong) as wrong:
+        FILES.columns({"path": str(tmp_path / "a.csv")}, {})
+    assert str(wrong.value) == (
+        f"LCH-2216: the head of `{tmp_path}/a.csv` holds a NUL byte, in 't\\x00x'\n"
+        "  why: no column can be called so; the file may be damaged, or written in another encoding\n"
+        "  fix: write the file anew, or say its `encoding`"
+    )

@@ -81,3 +81,28 @@ def test_the_history(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_progress_where_nobody_looks() -> None:
     assert screen.progress("replay", "requests") is None
+
+
+def test_cohorts_in_which_nobody_asked_are_one_row() -> None:
+    day = 86_400_000_000
+
+    def cohort(number: int, predictions: int, *, metric: str = "rmse") -> dict[str, Any]:
+        scores = {
+            "positives": None, "days": 7, "mean_label": 31.25, "mean_score": 30.0,
+            "metrics": {metric: 5.4321}, "intervals": {metric: [5.0, 6.0]},
+        }  # fmt: skip
+        counts = {"predictions": predictions, "labelled": predictions, "scores": scores if predictions else None}
+        return {"start": number * day, "end": (number + 1) * day, "state": "mature", **counts}
+
+    watch = {
+        "metrics": ["rmse"],
+        "cohorts": [cohort(0, 1000), cohort(1, 0), cohort(2, 5), *(cohort(number, 0) for number in range(3, 400))],
+        "drifts": [{"start": 0, "drifted": True}, {"start": 0, "drifted": False}],
+    }
+    assert screen.cohort_rows(watch) == [
+        ("from", "to", "answers", "labels", "mean label", "RMSE", "95 % interval", "moved", ""),
+        ("1970-01-01", "1970-01-02", "1,000", "1,000", "31.25", "5.432", "5 to 6", "1 of 2", ""),
+        ("1970-01-02", "1970-01-03", "0", "0", "", "", "", "", ""),
+        ("1970-01-03", "1970-01-04", "5", "5", "31.25", "5.432", "5 to 6", "", ""),
+        ("1970-01-04", "1971-02-05", "0", "0", "", "", "", "", "397 empty cohorts"),
+    ]

@@ -46,7 +46,7 @@ def test_the_help_lists_the_verbs_in_the_order_a_project_meets_them() -> None:
         (["quury"], "there is no verb `quury`; did you mean `query`?", ""),
         (["run", "--wiat", "3"], "No such option '--wiat'. Did you mean '--wait'?", "run"),
         (["serve", "--port", "99999"], "Invalid value for '--port': 99999 is not in the range 0<=x<=65535.", "serve"),
-        (["query"], "Missing argument 'SQL'.", "query"),
+        (["init"], "Missing argument 'FOLDER'.", "init"),
         (["query", "x", "--limit", "-1"], "Invalid value for '--limit': -1 is not in the range x>=0.", "query"),
         (["replay"], "Missing option '--from'.", "replay"),
     ],

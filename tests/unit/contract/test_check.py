@@ -136,6 +136,10 @@ def test_a_column_that_is_not_there_is_refused_with_near_names():
         "        ^\n"
         "  fix: did you mean `aa`?"
     )
+    with pytest.raises(FoundWrong) as caught:
+        check_columns(_contract(columns={"a": {}}), ("b",), [Column("b", "INT"), Column("A", "INT")], WHERE)
+    assert caught.value.why == "the column is `A`: a contract names it letter by letter, though SQL takes both for one"
+    assert caught.value.fix == "did you mean `A`?"
     with pytest.raises(FoundWrong, match="a column `orgin` that is not there"):
         check_columns(_contract(), ("orgin",), [Column("origin", "VARCHAR")], {})
 

@@ -130,3 +130,13 @@ def test_the_card_of_a_regression_without_gate_and_slices(tmp_path: Path) -> Non
     assert "The value of `delay` of `labels`, asked at `asked`." in text
     assert "The model has no gate." in text
     assert "Slices" not in text
+
+
+def test_without_early_stop_rows_nothing_is_said_of_them(tmp_path: Path) -> None:
+    asked = model(validate={"test": "30d"}, params={"num_iterations": 30, "early_stopping_round": 0})
+    trained = trained_by(asked, tmp_path)
+    evaluation = evaluate(asked, trained)
+    assert evaluation.baseline.feature == "v.x"
+    shown = card("late", asked, trained, evaluation, version="1", fingerprint="2").markdown()
+    assert "| train | before " in shown
+    assert "| early stop |" not in shown

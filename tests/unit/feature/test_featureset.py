@@ -221,3 +221,38 @@ def test_wrong_sql_is_told_with_its_place_in_the_project(engine, views, place):
         understand(engine, **views)
     assert caught.value.where is not None
     assert caught.value.where.text == place
+
+
+@pytest.mark.parametrize(
+    ("view", "place"),
+    [
+        ({**CARRIER, "aggregates": {"n": "avg(delay * random())"}}, "aggregates/n"),
+        ({**CARRIER, "known": "arrived + random() * INTERVAL 1 HOUR"}, "known"),
+        ({"on": "request", "columns": {"a": "double"}, "expressions": {"b": "a * random()"}}, "expressions/b"),
+    ],
+)
+def test_a_feature_that_draws_is_refused(engine, view, place):
+    with pytest.raises(FoundWrong) as caught:
+        understand(engine, view=view)
+    assert str(caught.value).startswith(
+        f"LCH-2007: `random` gives another answer each time it is asked\n  at feature.view\n    {place}\n"
+    )
+
+
+def test_an_expression_that_asks_the_clock_is_told_of_the_prediction_time(engine):
+    with pytest.raises(FoundWrong) as caught:
+        understand(engine, view={"on": "request", "expressions": {"b": "date_part('hour', now())"}})
+    assert caught.value.fix == (
+        "read `prediction_time`, when the prediction is asked for, in an expression of a view with `on: request`"
+    )
+
+
+def test_an_expression_is_not_called_as_the_prediction_time(engine):
+    with pytest.raises(FoundWrong) as caught:
+        understand(engine, trip={"on": "request", "columns": {"a": "double"}, "expressions": {"prediction_time": "a"}})
+    assert str(caught.value) == (
+        "LCH-2634: an expression cannot be called `prediction_time`\n"
+        "  at feature.trip\n    expressions/prediction_time (key)\n"
+        "  why: it is what expressions call the instant at which the prediction is asked for\n"
+        "  fix: give it another name; expressions read `prediction_time` without declaring it"
+    )

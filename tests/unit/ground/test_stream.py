@@ -5,6 +5,7 @@ import duckdb
 import pytest
 from arro3.core import Array, DataType, RecordBatchReader, Table
 
+from lichen.errors import FoundWrong
 from lichen.ground import stream
 from lichen.ground.stream import Stream
 
@@ -59,3 +60,16 @@ def test_nothing_is_held_once_a_stream_is_read_left_or_never_begun() -> None:
     del reader
     rows.__arrow_c_stream__()
     assert (len(closed), stream._open, stream._held) == (2, {}, {})
+
+
+def test_an_error_of_ours_is_found_again_in_the_text_that_carried_it() -> None:
+    def refused() -> Iterator[Any]:
+        yield from TABLE.to_batches()
+        raise FoundWrong("LCH-2303", "a value does not fit", fix="leave it out")
+
+    with pytest.raises(Exception, match="a value does not fit") as caught:
+        Table.from_arrow(Stream(TABLE.schema, refused))
+    found = stream.carried(caught.value)
+    assert isinstance(found, FoundWrong)
+    assert (found.code, found.fix, found.__traceback__) == ("LCH-2303", "leave it out", None)
+    assert stream.carried(ValueError("a value does not fit")) is None

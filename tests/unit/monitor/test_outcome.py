@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lichen.evaluate.metrics import roc_auc
+from lichen.evaluate.metrics import METRICS, roc_auc
 from lichen.monitor.cohort import instant
 from lichen.monitor.outcome import cohorts_of, outcome
 from lichen.monitor.sample import DAY
@@ -45,8 +45,12 @@ def test_each_prediction_is_labelled_closed_or_pending(engine, store):
     assert (late.predictions, late.labelled, late.pending, late.closed, late.unscored) == (4, 1, 0, 3, 2)
     assert (early.state, late.state) == ("open", "mature")
     assert early.scores is None
-    assert late.scores.roc_auc is None
-    assert (late.scores.base_rate, late.scores.mean_score, late.scores.brier) == (1.0, 0.1, pytest.approx(0.81))
+    assert late.scores.metrics["roc_auc"] is None
+    assert (late.scores.mean_label, late.scores.mean_score, late.scores.metrics["brier"]) == (
+        1.0,
+        0.1,
+        pytest.approx(0.81),
+    )
 
 
 def test_a_cohort_has_no_metric_while_early_labels_lie(engine, store):
@@ -60,7 +64,7 @@ def test_a_cohort_has_no_metric_while_early_labels_lie(engine, store):
     assert (final.state, final.labelled) == ("mature", 700)
     # The labels that had come after an hour make the world look better than it is.
     known = (columns["known"] <= START + 14 * DAY + HOUR) & (columns["at"] >= START + 13 * DAY)
-    assert columns["label"][known].mean() < final.scores.base_rate / 2
+    assert columns["label"][known].mean() < final.scores.mean_label / 2
 
 
 def test_a_mature_cohort_never_changes_and_its_numbers_are_those_of_its_rows(engine, store):
@@ -70,22 +74,22 @@ def test_a_mature_cohort_never_changes_and_its_numbers_are_those_of_its_rows(eng
     assert once == again
     mine = columns["at"] < START + 7 * DAY
     labels, scores = columns["label"][mine], columns["score"][mine]
-    assert once.scores.roc_auc == pytest.approx(roc_auc(labels, scores))
-    assert once.scores.base_rate == labels.mean()
+    assert once.scores.metrics["roc_auc"] == pytest.approx(roc_auc(labels, scores))
+    assert once.scores.mean_label == labels.mean()
     assert once.scores.mean_score == pytest.approx(scores.mean())
-    low, high = once.scores.interval
-    assert low < once.scores.roc_auc < high < low + 0.2
+    low, high = once.scores.intervals["roc_auc"]
+    assert low < once.scores.metrics["roc_auc"] < high < low + 0.2
     assert once.scores.days == 7
     assert once.as_dict()["scores"]["positives"] == labels.sum()
 
 
 def test_the_interval_follows_the_seed_and_needs_several_days(engine, store):
     rows = store(played(np.random.default_rng(2), 7, 100), instants=("at", "known"))
-    one, same, other = (ask(engine, rows, now=START + 10 * DAY, seed=seed)[0].scores.interval for seed in (1, 1, 2))
+    one, same, other = (ask(engine, rows, now=START + 10 * DAY, seed=seed)[0].scores.intervals for seed in (1, 1, 2))
     assert one == same != other
     short = ask(engine, rows, now=START + 10 * DAY, length=timedelta(days=1))[0].scores
-    assert short.roc_auc is not None
-    assert short.interval is None
+    assert short.metrics["roc_auc"] is not None
+    assert short.intervals == {}
 
 
 def test_rounds_without_both_classes_are_left_out_of_the_interval(engine, store):
@@ -93,8 +97,8 @@ def test_rounds_without_both_classes_are_left_out_of_the_interval(engine, store)
     label = (np.arange(400) == 0).astype(float)
     rows = store({"at": at, "score": label, "label": label, "known": at}, instants=("at", "known"))
     scores = ask(engine, rows, now=START + 50 * DAY, length=timedelta(days=40))[0].scores
-    assert (scores.roc_auc, scores.positives) == (1.0, 1)
-    assert scores.interval == (1.0, 1.0)
+    assert (scores.metrics["roc_auc"], scores.positives) == (1.0, 1)
+    assert scores.intervals == {"roc_auc": (1.0, 1.0)}
 
 
 def test_without_a_wait_a_prediction_stays_pending(engine, store):
@@ -115,3 +119,22 @@ def test_cohorts_start_on_the_day_of_the_first_prediction_and_empty_ones_are_sho
     assert [each.state for each in found] == ["mature", "mature", "mature", "open"]
     nothing = store({name: values[:0] for name, values in columns.items() if name == "at"})
     assert cohorts_of(nothing, engine, now=START, length=WEEK).count == 0
+
+
+def test_a_regression_cohort_has_the_metrics_of_its_task_with_an_interval_for_those_asked(engine, store):
+    random = np.random.default_rng(3)
+    at = START + np.repeat(np.arange(7), 100) * DAY
+    label = random.normal(30, 10, 700)
+    score = label + random.normal(0, 5, 700)
+    rows = store({"at": at, "score": score, "label": label, "known": at + HOUR}, instants=("at", "known"))
+    cohorts = cohorts_of(rows, engine, now=START + 10 * DAY, length=WEEK, since=START)
+    (found, _) = outcome(
+        rows, engine, cohorts=cohorts, now=START + 10 * DAY, wait=WAIT, task="regression", asked=("mae", "r2")
+    )
+    for name, metric in METRICS["regression"].items():
+        assert found.scores.metrics[name] == pytest.approx(metric(label, score, None))
+    assert list(found.scores.intervals) == ["mae", "r2"]
+    low, high = found.scores.intervals["mae"]
+    assert 3 < low < found.scores.metrics["mae"] < high < 5
+    assert found.scores.positives is None
+    assert found.scores.mean_label == pytest.approx(label.mean())

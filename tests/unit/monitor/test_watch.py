@@ -74,7 +74,7 @@ def test_a_low_estimate_whose_interval_holds_the_released_metric_is_noise(engine
     scores = lax.cohorts[0].scores
     # Were the allowed drop tiny, the estimate alone would be an alarm; the interval says it is none.
     strict = MONITOR.model_copy(update={"ask": MONITOR.ask.model_validate({"roc_auc": {"drop": 1e-6}})})
-    was = (scores.roc_auc + scores.interval[1]) / 2
+    was = (scores.metrics["roc_auc"] + scores.intervals["roc_auc"][1]) / 2
     first = [each for each in ask(engine, store, training, live, monitor=strict, metrics={"roc_auc": was}).findings
              if each.start == START]  # fmt: skip
     assert first == []
@@ -135,8 +135,9 @@ def test_findings_are_found_again_under_the_same_id_and_worst_first(engine, stor
 
 
 def test_questions_that_are_not_asked_are_not_answered(engine, store):
-    quiet = Monitor(watch="late", every="7d", ask={})
+    quiet = Monitor(watch="late", every="7d", ask={"missing": {}})
     found = ask(engine, store, *lived(7), monitor=quiet, metrics={})
+    assert found.metrics == ("roc_auc",)
     assert found.drifts == found.findings == found.unjudged == ()
     assert len(found.cohorts) == 5
 
@@ -146,6 +147,6 @@ def test_a_released_model_without_the_metric_is_refused(engine, store):
         ask(engine, store, *lived(7), metrics={"rmse": 1.0})
     assert str(caught.value) == (
         "LCH-2803: the released model has no `roc_auc` on its test rows\n"
-        "  why: the monitor asks how far `roc_auc` has fallen below it\n"
-        "  fix: remove `roc_auc` from the monitor's `ask`, or train again with labels of both classes in the test"
+        "  why: the monitor asks how far `roc_auc` has moved from it\n"
+        "  fix: remove `roc_auc` from the monitor's `ask`, or train again with labels in the test that differ"
     )

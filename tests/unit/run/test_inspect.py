@@ -75,7 +75,7 @@ def test_an_unknown_learner_and_a_task_it_does_not_learn(fresh: Any) -> None:
     fresh.edit(MODEL, "learner: logistik", "learner: logistic")
     fresh.edit(MODEL, "task: classification", "task: regression")
     errors = fresh.open().check().errors
-    assert [error.code for error in errors] == ["LCH-2960", "LCH-2960", "LCH-2506"]
+    assert [error.code for error in errors] == ["LCH-2901", "LCH-2960", "LCH-2960", "LCH-2506"]
     assert errors[-1].what == "the learner `logistic` does not learn regression"
     assert errors[-1].fix == "it learns classification; or choose another learner"
 
@@ -104,3 +104,117 @@ def test_a_static_view_of_the_label_table_is_refused(fresh: Any) -> None:
         place(fresh, "true ", "features/customer.yaml"),
     )
     assert error.fix == "give the table a `time` and a `known`, and take `static: true` away"
+
+
+def test_nothing_may_ask_for_the_time_of_the_run(fresh: Any) -> None:
+    fresh.edit(MODEL, "task:", "prediction_time: {from: now() - INTERVAL 1 HOUR, tolerance: 5m}\ntask:")
+    assert told(fresh) == {place(fresh, "now()"): "LCH-2007: `now` gives another answer each time it is asked"}
+
+
+def test_a_monitor_asks_for_metrics_of_the_models_task(fresh: Any) -> None:
+    monitor = "monitors/late_payment.yaml"
+    fresh.edit(monitor, "roc_auc: {drop: 0.1}", "rmse: {rise: 0.1}")
+    assert told(fresh) == {
+        place(fresh, "rmse", monitor): "LCH-2804: the monitor asks for `rmse`, which is no metric of classification"
+    }
+
+
+def test_a_label_has_to_fit_the_task(fresh: Any) -> None:
+    fresh.edit(MODEL, "value: late ", "value: customer ")
+    assert told(fresh) == {
+        place(fresh, "customer  "): "LCH-2902: the label `customer` is VARCHAR, and classification learns true or false"
+    }
+
+
+def test_numbers_are_learned_from_numbers(fresh: Any) -> None:
+    for old, new in [
+        ("task: classification", "task: regression"), ("value: late ", "value: customer "),
+        ("learner: logistic", "learner: forest"), ("params: {C: 0.1}", "params: {}"),
+        ("  roc_auc: {min: 0.7, no_worse_than_live: 0.02}\n  calibration_error: {max: 0.1}", "  mae: {max: 9}"),
+    ]:  # fmt: skip
+        fresh.edit(MODEL, old, new)
+    fresh.edit("monitors/late_payment.yaml", "roc_auc: {drop: 0.1}", "mae: {rise: 1}")
+    assert told(fresh) == {
+        place(fresh, "customer  "): "LCH-2901: the label `customer` is VARCHAR, and regression learns numbers"
+    }
+
+
+def test_what_a_learner_would_refuse_is_refused_where_it_stands(fresh: Any) -> None:
+    fresh.edit(MODEL, "{C: 0.1}", "{C: -1, max_iter: many}")
+    assert told(fresh) == {
+        place(fresh, "-1"): "LCH-2702: `logistic`: the parameter `C` is -1",
+        place(fresh, "many"): "LCH-2702: `logistic`: the parameter `max_iter` is 'many'",
+    }
+
+
+def test_a_request_brings_what_the_label_table_holds(fresh: Any) -> None:
+    fresh.edit("features/invoice.yaml", "terms_days: bigint", "terms_days: double, customer: varchar")
+    assert told(fresh) == {}
+    fresh.edit("features/invoice.yaml", "terms_days: double", "terms_days: timestamptz")
+    (error, *_) = fresh.open().check().errors
+    assert str(error.where) == place(fresh, "invoice_labels")
+    assert (error.code, error.what, error.fix) == (
+        "LCH-2510",
+        (
+            "a request brings `terms_days` as TIMESTAMP WITH TIME ZONE, "
+            "and the label table `invoice_labels` has it as BIGINT"
+        ),
+        "give `terms_days` the same type in the feature view and in the label table",
+    )
+
+
+def test_a_key_is_of_the_type_of_its_column(fresh: Any) -> None:
+    for view in ("customer", "customer_payments"):
+        fresh.edit(f"features/{view}.yaml", "customer: varchar", "customer: bigint")
+    found = {str(error.where): error for error in fresh.open().check().errors}
+    assert list(found) == [
+        place(fresh, "bigint", "features/customer.yaml"),
+        place(fresh, "bigint", "features/customer_payments.yaml"),
+        place(fresh, "invoice_labels"),
+    ]
+    error = found[place(fresh, "bigint", "features/customer.yaml")]
+    assert (error.code, error.what, error.fix) == (
+        "LCH-2511",
+        "the key `customer` is BIGINT, and `customers` has it as VARCHAR",
+        "write `customer: varchar`, or cast the column where it is made",
+    )
+
+
+def test_a_request_column_that_answers_take_is_refused_where_it_is_declared(fresh: Any) -> None:
+    view = "features/invoice.yaml"
+    fresh.edit(view, "amount: double", "amount: double, prediction_id: varchar")
+    fresh.edit("tables/invoice_labels.sql", "terms_days, amount,", "terms_days, amount, 'a' AS prediction_id,")
+    assert told(fresh) == {
+        place(fresh, "prediction_id", view): "LCH-1821: a request column cannot be called `prediction_id`"
+    }
+
+
+def test_a_column_that_the_files_lack_is_told_where_the_contract_names_it(fresh: Any) -> None:
+    source = "sources/customers.yaml"
+    fresh.edit(source, "size:", "sise:")
+    (error,) = fresh.open().check().errors
+    assert (str(error.where), error.fix) == (place(fresh, "sise", source), "did you mean `size`?")
+
+
+def test_rows_are_held_out_where_the_learner_stops_early_and_nowhere_else(fresh: Any) -> None:
+    assert fresh.open().check().notes == []
+    fresh.edit(MODEL, "  test: 84d", "  early_stop: 14d\n  test: 84d")
+    found = fresh.open().check()
+    assert (found.errors, found.notes) == (
+        [],
+        ["`late_payment` holds `early_stop` rows out for nothing, for `logistic` does not stop early: remove it"],
+    )
+    for old, new in [("learner: logistic", "learner: lightgbm"), ("{C: 0.1}", "{}")]:
+        fresh.edit(MODEL, old, new)
+    found = fresh.open().check()
+    assert found.errors == found.notes == []
+    fresh.edit(MODEL, "  early_stop: 14d\n", "")
+    (error,) = fresh.open().check().errors
+    assert (error.code, error.what, error.fix) == (
+        "LCH-2512",
+        "the learner `lightgbm` stops early, and `validate` holds no rows out for it",
+        "add `early_stop:`, the span before the test, as in `early_stop: 30d`",
+    )
+    fresh.edit(MODEL, "params: {}", "params: {early_stopping_round: 0}")
+    found = fresh.open().check()
+    assert found.errors == found.notes == []

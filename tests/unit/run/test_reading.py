@@ -84,8 +84,70 @@ def _refused(ask, text, kind=FoundWrong):
 
 def test_a_table_that_is_not_there_is_refused_with_near_names(released, ask):
     assert _refused(ask, "SELECT * FROM total") == (
-        "LCH-2101: the release has no table `total`\n  fix: did you mean `totals`?"
+        "LCH-2101: the release has no table `total`\n  at query:1:15\n    SELECT * FROM total\n                  ^\n"
+        "  fix: did you mean `totals`? `lichen query` alone lists all"
     )
+    assert _refused(ask, "FROM zzz").endswith("  fix: it is one of: clean, events, quarantine, totals")
+
+
+LISTED = [
+    ("events", "source", 3, "n"),
+    ("totals", "table", 1, "total"),
+    ("clean", "table", 1, "one"),
+    ("quarantine", "set aside", 2, "asset, file, row, column, reason, raw"),
+]
+
+
+@pytest.mark.parametrize("text", [None, "SHOW TABLES", "show all tables;", "DESCRIBE"])
+def test_all_that_can_be_read_is_listed(released, ask, text):
+    assert ask(text) == LISTED
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("DESCRIBE events", [("n", "INTEGER")]),
+        (' desc table\n "Events" ;', [("n", "INTEGER")]),
+        ("SHOW totals", [("total", "INTEGER")]),
+        ("DESCRIBE SELECT n, 'x' AS t FROM events", [("n", "INTEGER"), ("t", "VARCHAR")]),
+        ("DESCRIBE quarantine", [("asset", "VARCHAR"), ("file", "VARCHAR"), ("row", "BIGINT"), ("column", "VARCHAR"),
+                                 ("reason", "VARCHAR"), ("raw", "VARCHAR")]),
+    ],
+)  # fmt: skip
+def test_a_relation_or_a_select_is_described(released, ask, text, rows):
+    assert ask(text) == rows
+
+
+def test_a_relation_or_a_select_is_summed_up(released, ask):
+    for text in ("SUMMARIZE events", "summarize\nSELECT n FROM events"):
+        ((name, kind, low, high, *_, count, _),) = ask(text)
+        assert (name, kind, low, high, count) == ("n", "INTEGER", "1", "3", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("DESCRIBE evens", "  at query:1:10\n    DESCRIBE evens\n             ^\n"),
+        ("SUMMARIZE\n  evens", "  at query:2:3\n      evens\n      ^\n"),
+        ("DESC SELECT 1 FROM evens", "  at query:1:20\n    DESC SELECT 1 FROM evens\n                       ^\n"),
+    ],
+)
+def test_what_is_described_is_refused_where_the_user_wrote_it(released, ask, text, shown):
+    assert _refused(ask, text) == (
+        f"LCH-2101: the release has no table `evens`\n{shown}"
+        "  fix: did you mean `events`? `lichen query` alone lists all"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("CREATE TABLE t (a INT)", "it is CREATE"), ("SUMMARIZE", "there is no statement")]
+)
+def test_what_is_no_question_is_refused(released, ask, text, why):
+    shown = _refused(ask, text)
+    assert shown.startswith(
+        "LCH-2008: a query is one SELECT, or SHOW TABLES, DESCRIBE or SUMMARIZE of a table or a SELECT\n  at query:1:1"
+    )
+    assert shown.endswith(f"  why: {why}\n  fix: ask with one of them; what a table holds is changed by its own file")
 
 
 def test_without_a_release_there_is_nothing_to_read(world, ask):
@@ -122,6 +184,11 @@ ATTACKS = [
     "SELECT * FROM sniff_csv('{secret}')",
     "SELECT * FROM glob('{folder}/*')",
     "SELECT getenv('HOME')",
+    "DESCRIBE '{secret}'",
+    'SUMMARIZE "{secret}"',
+    "DESCRIBE SELECT * FROM read_csv('{secret}')",
+    "SUMMARIZE SELECT 1) TO '{out}' --",
+    "SHOW DATABASES",
     "COPY events TO '{out}'",
     "COPY (SELECT 1) TO '{out}' (FORMAT csv)",
     "COPY events FROM '{secret}'",

@@ -58,3 +58,17 @@ def test_answers_of_a_model_that_read_other_features_are_left_out(answered: Any)
     assert asked.predictions == 5
     left_out = "are left out: models gave them that read other features than the released one"
     assert any(note.endswith(left_out) for note in asked.notes)
+
+
+def test_where_nobody_asked_of_late_the_time_of_the_answers_is_suggested(answered: Any) -> None:
+    (asked,) = answered.open().monitor(at=datetime(2030, 1, 1, tzinfo=UTC))
+    empty = [cohort for cohort in asked.watch["cohorts"] if not cohort["predictions"]]
+    assert len(empty) > 30
+    note = asked.notes[-1]
+    assert note.startswith("no prediction was asked for since 2026-")
+    assert not any(f" of {len(asked.watch['cohorts'])} cohorts" in note for note in asked.notes)
+    then = datetime.fromisoformat(note.partition("--at ")[2][:10]).replace(tzinfo=UTC)
+    (again,) = answered.open().monitor(at=then)
+    assert again.labelled == asked.labelled
+    assert again.notes[-1] != note
+    assert all(cohort["predictions"] or cohort["state"] == "open" for cohort in again.watch["cohorts"][:-2])

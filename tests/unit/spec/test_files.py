@@ -69,13 +69,18 @@ def test_what_yaml_means(yaml, text: str, data: dict[str, Any]) -> None:
          "  fix: keep one of them; the first is on line 1"),
         ("? [a]\n: 1", "LCH-1007: a key here is not a word\n  at a.yaml:1:3\n    ? [a]\n      ^\n"
          "  fix: write the key as plain text"),
-        ("a:\n\t- b", "LCH-1002: this is not YAML\n  at a.yaml:2:1\n    \t- b\n    ^\n"
-         "  why: while scanning for the next token found character that cannot start any token\n"
-         "  fix: check the indentation before this place, and put quotes around a text with a colon in it"),
+        ("a:\n\t- b", "LCH-1036: a tab stands in the indentation\n  at a.yaml:2:1\n    \t- b\n    ^\n"
+         "  why: YAML is indented with spaces alone: a tab has no width of its own\n  fix: put spaces in its place"),
         ("a: 1\n---\nb: 2", "LCH-1002: this is not YAML\n  at a.yaml:2:1\n    ---\n    ^\n"
          "  why: expected a single document in the stream but found another document\n"
          "  fix: check the indentation before this place, and put quotes around a text with a colon in it"),
-        ("a: \x01", "LCH-1002: this is not YAML\n  at a.yaml\n"
+        ('a: "b\\0"', "LCH-1037: the text holds a NUL character\n  at a.yaml:1:4\n    a: \"b\\0\"\n       ^\n"
+         "  why: neither a name nor a value of SQL can hold one\n  fix: write the text without it"),
+        ("a:\n  b: 1\n\tc: 2", "LCH-1036: a tab stands in the indentation\n  at a.yaml:3:1\n    \tc: 2\n    ^\n"
+         "  why: YAML is indented with spaces alone: a tab has no width of its own\n  fix: put spaces in its place"),
+        ("a:\n  \tb: 1\n", "LCH-1036: a tab stands in the indentation\n  at a.yaml:2:3\n      \tb: 1\n      ^\n"
+         "  why: YAML is indented with spaces alone: a tab has no width of its own\n  fix: put spaces in its place"),
+        ("x: é\na: \x01", "LCH-1002: this is not YAML\n  at a.yaml:2:4\n    a: \x01\n       ^\n"
          "  why: unacceptable character #x0001: control characters are not allowed\n"
          "  fix: check the indentation before this place, and put quotes around a text with a colon in it"),
         ("- a\n- b", "LCH-1005: the file holds no mapping\n  at a.yaml:1:1\n    - a\n    ^\n  fix: write `key: value` lines"),

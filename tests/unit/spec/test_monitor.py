@@ -17,3 +17,14 @@ def test_a_monitor_comes_back_from_its_meaning() -> None:
 def test_thresholds_that_no_answer_could_be_beyond(ask: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=r"greater than 0|less than 1"):
         Monitor.model_validate({"watch": "s", "every": "7d", "ask": ask})
+
+
+@pytest.mark.parametrize("ask", [{}, {"drift": None}])
+def test_a_monitor_that_asks_nothing_is_refused(ask: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="`ask` asks nothing: name a metric, as in"):
+        Monitor.model_validate({"watch": "s", "every": "7d", "ask": ask})
+
+
+def test_an_error_rises_and_does_not_drop() -> None:
+    with pytest.raises(ValidationError, match=r"rmse.drop\n.*Extra inputs"):
+        Monitor.model_validate({"watch": "s", "every": "7d", "ask": {"rmse": {"drop": 1}}})

@@ -216,3 +216,23 @@ def _is(value: Any, kind: str) -> bool:
     if kind in ("integer", "number"):
         return isinstance(value, int if kind == "integer" else int | float) and not isinstance(value, bool)
     return isinstance(value, kinds[kind])
+
+
+@pytest.mark.parametrize(("folder", "meant"), [("table", "tables"), ("Models", "models"), ("monitor", "monitors")])
+def test_a_folder_that_is_nearly_one_of_a_project_is_told(tmp_path: Path, folder: str, meant: str) -> None:
+    (tmp_path / "lichen.yaml").write_text("name: p\n")
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "notes.txt").write_text("")
+    for other in ("resources", "tests", "data"):
+        (tmp_path / other).mkdir()
+        (tmp_path / other / "a.yaml").write_text("")
+    read_project(tmp_path, {}, {})
+    (tmp_path / folder / "a.yaml").write_text("")
+    with pytest.raises(ProjectErrors) as caught:
+        read_project(tmp_path, {}, {})
+    assert str(caught.value) == (
+        f"LCH-1038: `{folder}/` is no folder of a project, and its files are not read\n"
+        f"  at {folder}\n"
+        "  why: a project's folders are sources, tables, features, models, services, monitors\n"
+        f"  fix: did you mean `{meant}/`? rename it, or give it a name that is not as near"
+    )

@@ -151,3 +151,15 @@ def test_rows_that_change_between_two_readings_are_told(engine: Engine) -> None:
     assert found.value.code == "LCH-2905"
     assert found.value.what.endswith("were split")
     assert found.value.fix == "report this: every row must be in one part or be counted as left out"
+
+
+def test_without_an_early_stop_training_goes_up_to_the_test(engine: Engine, held: Held) -> None:
+    rows, asked = held(), model(validate={"test": "20d"})
+    made = split(asked, rows, labelled(asked, rows, engine), engine)
+    assert made.early_stop == made.test == instant("2013-03-22")
+    assert made.rows["early_stop"] == made.left_out["early_stop_known_late"] == 0
+    assert made.rows["train"] > split(model(), rows, labelled(model(), rows, engine), engine).rows["train"]
+    short = held(2400, "FROM rows WHERE i < 15 * 24")
+    with pytest.raises(FoundWrong) as refusal:
+        split(asked, short, labelled(asked, short, engine), engine)
+    assert refusal.value.fix == "shorten `validate.test`, or collect a longer span"

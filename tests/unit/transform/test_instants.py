@@ -84,3 +84,14 @@ def test_a_column_named_by_a_word_of_sql_is_told_how_to_write(refused):
     assert refused("known: order").endswith(
         """fix: `order` is a word of SQL too: write it as a name, known: '"order"'"""
     )
+
+
+def test_a_time_that_asks_the_clock_is_refused(refused):
+    assert refused("time: seen_at\nknown: least(seen_at, now())\n") == (
+        "LCH-2007: `now` gives another answer each time it is asked\n"
+        "  at sources/s.yaml:3:23\n"
+        "    known: least(seen_at, now())\n"
+        "                          ^\n"
+        "  why: a version is named by what it is made of, and this would give other rows of the same inputs\n"
+        "  fix: use an instant that the rows hold, such as when they arrived: a column of the source"
+    )

@@ -1,0 +1,127 @@
+"""Has a cohort's metric become worse than it was when the model was released?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lichen.errors import FoundWrong, ProjectErrors, Where
+from lichen.evaluate.metrics import HIGHER_IS_BETTER, MAIN, METRICS
+from lichen.monitor.cohort import span
+from lichen.monitor.finding import Finding, Unjudged
+from lichen.monitor.outcome import LEAST_DAYS, Cohort, Scores
+
+LEAST_ROWS = 200
+"""A cohort with fewer labelled predictions is not judged by its metric."""
+
+LEAST_OF_A_CLASS = 30
+"""Nor is one with fewer labels of either class."""
+
+_NAMES = {
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R2",
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a cohort's metric is held against: its value on release, and how much worse (`drop`, `rise`) is allowed."""
+
+    metric: str
+    was: float
+    way: str
+    allowed: float
+
+    def loss(self, value: float) -> float:
+        """How much worse a value is than the released one; negative where it is better."""
+        return self.was - value if self.metric in HIGHER_IS_BETTER else value - self.was
+
+    def severity(self, value: float, scores: Scores) -> float:
+        """How bad a value is, from 0 to 1, comparable with a drift's severity.
+
+        The share of the model's skill above chance that is gone; for an error, by what share of itself it has grown.
+        """
+        chance = {"roc_auc": 0.5, "average_precision": scores.mean_label}.get(self.metric, 0.0)
+        skill = self.was - chance if self.metric in HIGHER_IS_BETTER else self.was
+        return min(1.0, self.loss(value) / max(skill, self.allowed))
+
+
+def check_questions(task: str, metrics: Mapping[str, Where]) -> None:
+    """Refuse questions about metrics that the task does not have, all at once; each comes with its place."""
+    wrong = [
+        FoundWrong(
+            "LCH-2804",
+            f"the monitor asks for `{name}`, which is no metric of {task}",
+            where=where,
+            why=f"the metrics of {task} are {', '.join(METRICS[task])}",
+            fix=f"ask for `{MAIN[task]}`, or for another of them",
+        )
+        for name, where in metrics.items()
+        if name not in METRICS[task]
+    ]
+    if wrong:
+        raise ProjectErrors(wrong)
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name for people.
+
+    >>> metric_name("roc_auc"), metric_name("calibration_error")
+    ('ROC AUC', 'calibration error')
+    """
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def metric_value(metric: str, value: float) -> str:
+    """A metric's value for people: three decimals, or four figures of what has the label's unit.
+
+    >>> metric_value("roc_auc", 0.73519), metric_value("rmse", 1234.5678)
+    ('0.735', '1235')
+    """
+    return f"{value:.3f}" if metric in METRICS["classification"] or metric == "r2" else f"{value:.4g}"
+
+
+def judge(monitor: str, cohort: Cohort, bar: Bar, now: int) -> Finding | Unjudged | None:
+    """A finding needs both: the estimate beyond what is allowed, and an interval that excludes what was released."""
+    scores, name = cohort.scores, bar.metric
+    reason = _reason_not_to_judge(cohort, name)
+    if reason is not None or scores is None:
+        return Unjudged(name, cohort.start, cohort.end, reason or "no labels")
+    value, (low, high) = scores.metrics[name], scores.intervals[name]
+    assert value is not None
+    if bar.loss(value) <= bar.allowed or low <= bar.was <= high:
+        return None
+    shown, least, most, was = (metric_value(name, one) for one in (value, low, high, bar.was))
+    return Finding.of(
+        monitor, f"metric_{bar.way}", name, (cohort.start, cohort.end),
+        severity=bar.severity(value, scores),
+        message=(
+            f"{metric_name(name)} over {cohort.labelled:,} predictions of {span(cohort.start, cohort.end)} is {shown} "
+            f"(95 % interval {least} to {most}); the model had {was} in its test, "
+            f"and a {bar.way} of {bar.allowed:g} is allowed."
+        ),
+        found_at=now,
+        evidence={
+            name: value, "low": low, "high": high, "released": bar.was, bar.way: bar.allowed,
+            "labelled": cohort.labelled, "positives": scores.positives, "closed": cohort.closed,
+            "mean_label": scores.mean_label, "mean_score": scores.mean_score,
+        },
+    )  # fmt: skip
+
+
+def _reason_not_to_judge(cohort: Cohort, metric: str) -> str | None:
+    scores = cohort.scores
+    if scores is None or cohort.labelled < LEAST_ROWS:
+        return f"{cohort.labelled} labelled predictions: at least {LEAST_ROWS} are needed"
+    if scores.positives is not None:
+        fewest = min(scores.positives, cohort.labelled - scores.positives)
+        if fewest < LEAST_OF_A_CLASS:
+            return f"{fewest} labels of the rarer class: at least {LEAST_OF_A_CLASS} are needed"
+    if scores.days < LEAST_DAYS:
+        needed = f"at least {LEAST_DAYS} are needed for an interval: let `every` be longer"
+        return f"labels on {scores.days} days: {needed}"
+    return None if metric in scores.intervals else "all labels are alike"
