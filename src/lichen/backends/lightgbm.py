@@ -20,6 +20,7 @@ from lichen.backends.learning import (
     read_columns,
     read_text,
     scores,
+    settle,
     shares,
     write,
     write_columns,

@@ -23,6 +23,7 @@ from lichen.backends.learning import (
     read,
     read_columns,
     scores,
+    settle,
     shares,
     write,
     write_columns,
