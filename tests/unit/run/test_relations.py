@@ -335,7 +335,7 @@ def test_a_table_sets_rows_aside_that_break_its_grain_or_its_contract(events):
          "  at tables/t.sql:2:22\n")),
         ("contract: {columns: {n: {accepted: ['1']}}}", "LCH-2227: `n` is BIGINT, and its `accepted` has `1`\n"),
         ("known: k", "LCH-2234: `known: k` is BIGINT, and has to be an instant"),
-        ("time: now()", "does not say when its rows became known\n  at tables/t.sql:2:1\n"),
+        ("time: make_timestamptz(k)", "does not say when its rows became known\n  at tables/t.sql:2:1\n"),
         ("contract: {on_breach: stop, columns: {n: {range: [0, 50]}}}", "LCH-2222: `t` breaks its contract: n: "),
     ],
 )  # fmt: skip
