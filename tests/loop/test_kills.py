@@ -30,8 +30,10 @@ PHASE = {"monitor": "deploy"}
 """Making a monitor is a line in the store: its moments count with the stage beside it."""
 
 ROWS = 600
-BEFORE = 10
-"""Failpoints that every run passes before its first step."""
+BEFORE = 16
+"""Failpoints that a run passes until it is recorded as begun, once it has recorded the end of one that was killed."""
+REUSED = 4
+"""Failpoints that it passes for a step whose version is there already."""
 SPANS = ("early_stop: 3d, test: 6d", "early_stop: 1d, test: 2d")
 """Few rows and short spans: what is shown hangs on where a run is killed, not on how much it reads."""
 
@@ -115,8 +117,13 @@ class Kills:
 
     def _kept(self) -> int:
         """How many failpoints the next run need not pass again, for this one has ended the steps they are of."""
-        ends = [place for place, name in enumerate(self._passed()) if name == "run.step_done"]
-        return max(0, ends[-1] - BEFORE) if ends else 0
+        passed, kept, since = self._passed(), 0, BEFORE
+        for place, name in enumerate(passed):
+            if name == "run.step_done":
+                if "release.version_kept" in passed[since:place]:
+                    kept += place - since - REUSED
+                since = place
+        return kept
 
     def _passed(self) -> list[str]:
         """The failpoints that the last run passed."""
