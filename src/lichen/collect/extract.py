@@ -14,7 +14,7 @@ from lichen.collect.types import engine_types
 from lichen.errors import Where
 from lichen.ground.failpoint import fp
 from lichen.ground.quoting import sql
-from lichen.ports import Arrow, Column, Connector, Engine, Relation, TableStore
+from lichen.ports import Arrow, Column, Connector, Engine, Relation, Since, TableStore
 from lichen.spec import Source
 
 ROW, FILE = "_row", "_file"
@@ -26,12 +26,16 @@ EXTRACT = "extract"
 
 @dataclass(frozen=True)
 class Extracted:
-    """What one reading of a source gave: staged rows, and the records that could not be read."""
+    """What one reading of a source gave: staged rows, and the records that could not be read.
+
+    `earlier` holds the keys and cursors of the rows below the place from which it started, where they were seen.
+    """
 
     staged: Staged
     columns: tuple[Column, ...]
     rejects: Arrow
     rejected: int
+    earlier: Arrow | None = None
 
 
 def located(source: Source, root: Path) -> dict[str, Any]:
@@ -61,13 +65,14 @@ def extract(
     tables: TableStore,
     *,
     types: Mapping[str, str],
-    since: str | None = None,
+    since: Since | None = None,
 ) -> Extracted:
-    """Read a source into staging; `since` is the cursor's value from which an incremental reading starts."""
+    """Read a source into staging; `since` says from where on an incremental reading starts."""
     columns = connector.columns(options, types)
-    read = connector.read(options, types, (source.cursor, since) if source.cursor and since else None)
+    read = connector.read(options, types, since)
     with staging(tables.staging(name)) as folder:
         files = engine.sql(sql("SELECT * FROM", EXTRACT), {EXTRACT: Relation(arrow=read.rows)}, folder)
         fp("collect.extracted")
         rejects = ArrowTable.from_arrow(read.rejects())
-    return Extracted(Staged(folder, files, (*columns, *PROVENANCE)), columns, rejects, rejects.num_rows)
+        earlier = read.earlier() if read.earlier is not None else None
+    return Extracted(Staged(folder, files, (*columns, *PROVENANCE)), columns, rejects, rejects.num_rows, earlier)

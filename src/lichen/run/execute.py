@@ -46,6 +46,7 @@ class Outcome:
     version: str | None = None
     rows: int | None = None
     quarantined: int = 0
+    late: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -295,6 +296,7 @@ def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Ou
         f"{breach['column']}: {breach['reason']}, {breach['rows']:,}" for breach in version.facts.get("breaches", ())
     ]
     notes += version.facts.get("notes", ())
-    quarantined = version.facts.get("balance", {}).get("quarantined", 0)
+    balance = version.facts.get("balance", {})
     rows = version.rows if version.columns else None
-    return Outcome(asset.id, asset.stage, state, seconds, version.version, rows, quarantined, tuple(notes))
+    aside, late = balance.get("quarantined", 0), balance.get("late", 0)
+    return Outcome(asset.id, asset.stage, state, seconds, version.version, rows, aside, late, tuple(notes))

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lichen.backends.duckdb import DuckDBEngine
 from lichen.backends.files import FilesConnector
 from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage
-from lichen.ports import Arrow, Relation
+from lichen.ports import Arrow, Relation, Since
 from lichen.testing.connector import ConnectorSuite
 
 FILES = FilesConnector()
@@ -34,7 +34,7 @@ def _lists(arrow: Arrow) -> dict[str, list[Any]]:
 
 
 def _read(
-    path: Path | str, types: Mapping[str, str] | None = None, since: tuple[str, str] | None = None, **options: Any
+    path: Path | str, types: Mapping[str, str] | None = None, since: Since | None = None, **options: Any
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     extract = FILES.read({"path": str(path), **options}, types or {}, since)
     return _lists(extract.rows), _lists(extract.rejects())
@@ -367,7 +367,7 @@ def test_a_malformed_record_far_down_starts_nothing_anew(tmp_path: Path) -> None
 
 def test_since_reads_on_after_a_malformed_record(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("n\n" + "\n".join("1,2" if n == 150_000 else str(n) for n in range(1, 200_001)))
-    good, bad = _read(tmp_path / "s.csv", {"n": "BIGINT"}, since=("n", "140000"))
+    good, bad = _read(tmp_path / "s.csv", {"n": "BIGINT"}, since=Since("n", "140000"))
     assert good["n"] == [n for n in range(140_000, 200_001) if n != 150_000]
     assert bad["_row"] == [150_000]
 

@@ -8,7 +8,7 @@ from arro3.core import Table
 from lichen.backends.files import FilesConnector
 from lichen.collect.extract import declared_types, extract, located
 from lichen.errors import LichenError
-from lichen.ports import Column
+from lichen.ports import Column, Since
 from lichen.spec import Source
 
 
@@ -53,7 +53,7 @@ def test_a_file_of_bad_rows_alone_gives_rejects_alone(read):
 def test_only_rows_from_since_on_are_read_and_those_without_a_cursor(read, fetch):
     source = _source(path="s.csv", cursor="at", contract={"key": ["k"], "columns": {"at": {"type": "timestamptz"}}})
     text = "k,at\n1,2020-01-01 00:00:00Z\n2,2020-01-02 00:00:00Z\n3,\n4,2020-01-03 00:00:00Z\n"
-    got = read(text, source, since="2020-01-02 00:00:00+00")
+    got = read(text, source, since=Since("at", "2020-01-02 00:00:00+00", ("k",)))
     assert fetch(got.staged.relation, "SELECT k FROM r") == [(2,), (3,), (4,)]
 
 

@@ -122,7 +122,7 @@ def test_a_type_is_settled_by_values_and_not_by_their_absence(world):
     world.write("s.csv", "a,b,c\nx,2.5,1\n2,2.5,1\n")
     version = world.collect()
     assert [column.type for column in version.columns] == ["BIGINT", "DOUBLE", "VARCHAR"]
-    assert version.facts["balance"] == {"read": 2, "kept": 1, "quarantined": 1, "deduplicated": 0}
+    assert version.facts["balance"] == {"read": 2, "kept": 1, "quarantined": 1, "deduplicated": 0, "late": 0}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_rows_sent_again_win_and_late_ones_come_in(world):
     )
     version = world.collect()
     assert _ids(world, version) == [(1, 1), (3, 3), (2, 20), (5, 5)]
-    assert version.facts["balance"] == {"read": 5, "kept": 4, "quarantined": 0, "deduplicated": 1}
+    assert version.facts["balance"] == {"read": 6, "kept": 4, "quarantined": 0, "deduplicated": 1, "late": 1}
     assert version.facts["cursor"] == "2020-01-03 00:00:00+00"
 
 
@@ -219,7 +219,7 @@ def test_bad_rows_that_are_met_again_are_set_aside_once(world):
     _events(world, *rows, (4, "02 03:00:00", -1))
     version = world.collect()
     assert [row for _, row, *_ in world.aside(version)] == [2, 3, 4]
-    assert version.facts["balance"] == {"read": 7, "kept": 1, "quarantined": 3, "deduplicated": 3}
+    assert version.facts["balance"] == {"read": 7, "kept": 1, "quarantined": 3, "deduplicated": 3, "late": 0}
 
 
 def test_a_source_of_no_rows_has_no_cursor_yet(world):
@@ -312,7 +312,7 @@ def test_a_table_sets_rows_aside_that_break_its_grain_or_its_contract(events):
     )
     version = events.build("t")
     assert events.rows(version) == [(3, 7), (1, 10)]
-    assert version.facts["balance"] == {"read": 5, "kept": 2, "quarantined": 3, "deduplicated": 0}
+    assert version.facts["balance"] == {"read": 5, "kept": 2, "quarantined": 3, "deduplicated": 0, "late": 0}
     assert [(file, row, reason) for file, row, _, reason, _ in events.aside(version)] == [
         (None, 1, "k: the key is null"),
         (None, 4, "k: the key is there before"),
