@@ -17,7 +17,7 @@ from lichen.backends.duckdb_errors import kind_of, translated
 from lichen.backends.duckdb_session import connect, stoppable
 from lichen.backends.files_formats import Source, csv_source, json_source, parquet_source
 from lichen.backends.files_options import Options
-from lichen.backends.places import Place, places, unpacked
+from lichen.backends.places import PACKED, Place, places, unpacked
 from lichen.backends.records import RAW
 from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage, did_you_mean
 from lichen.ground.files import system_failures
@@ -63,7 +63,19 @@ class Reading:
         if self._columns is None:
             with self._first_source() as source:
                 self._columns = self._find_columns(source)
+            self._demand_alike()
         return self._columns
+
+    def _demand_alike(self) -> None:
+        """Refuse a file whose columns are not the first one's before a row is read, as far as that costs little.
+
+        A file that is packed or far away would have to be brought here whole: of it that is found when it is read.
+        """
+        for place, facts in self._places[1:]:
+            if place.system is None and Path(place.path).suffix.lower() not in PACKED:
+                with self._unchanged(place, facts), unpacked(place, self._scratch / "look") as members:
+                    for name, path in members:
+                        self._casts(self._source(name, path, FIRST_BYTES))
 
     @cached_property
     def schema(self) -> Any:
@@ -232,16 +244,17 @@ class Reading:
 
     def _casts(self, source: Source) -> Casts:
         columns, names = self.columns(), list(source.types)
-        for column in columns:
-            if column.name not in source.types:
-                raise _missing(source, column.name)
-        known = {column.name for column in columns}
-        for name in source.types:
-            if name not in known and source.same_for_all:
-                raise FoundWrong(
-                    "LCH-2214", f"`{source.name}` has a column `{name}` that `{self._places[0][0].name}` has not",
-                    why="the files of a source have the same columns", fix="make it a source of its own",
-                )  # fmt: skip
+        known = [column.name for column in columns]
+        lacking = [name for name in known if name not in source.types]
+        besides = [name for name in names if name not in known] if source.same_for_all else []
+        if lacking or besides:
+            told = [("it lacks ", lacking), ("it has besides ", besides)]
+            raise FoundWrong(
+                "LCH-2214", f"`{source.name}` has other columns than `{self._places[0][0].name}`: "
+                + " and ".join(words + ", ".join(f"`{name}`" for name in some) for words, some in told if some),
+                why="the files of a source have the same columns",
+                fix="make it a source of its own, or leave it out of `path`",
+            )  # fmt: skip
         cells = tuple(f"c{names.index(column.name)}" for column in columns)
         types = tuple(source.types[column.name] for column in columns)
         return Casts(columns, cells, types, self._options.notation)

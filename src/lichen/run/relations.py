@@ -155,7 +155,7 @@ def _read(
 ) -> Extracted:
     earlier = _settled(same) if same is not None else ()
     types = declared_types(source, workshop.engine, column_places(asset, project), earlier)
-    return extract(asset.name, source, options, connector, workshop.engine, workshop.tables, types=types, since=since)
+    return extract(asset.name, options, connector, workshop.engine, workshop.tables, types=types, since=since)
 
 
 def _settled(version: Version) -> tuple[Column, ...]:

@@ -178,7 +178,7 @@ def test_a_missing_and_a_cut_file(store: DeltaTableStore, root: Path) -> None:
         store.publish("t", COLUMNS, (file,), 1)
     text = (
         "LCH-3004: a file of table `t` is not what was written\n  at {}\n  why: {}\n"
-        "  fix: restore it from a backup, or build the table anew"
+        "  fix: build the table anew: lichen run; or restore the file from a copy, as recorded predictions must be"
     )
     assert str(caught.value) == text.format(path, f"it has {file.bytes - 1} bytes, {file.bytes} were written")
     path.unlink()

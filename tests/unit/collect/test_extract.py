@@ -22,7 +22,7 @@ def read(engine, tables, tmp_path):
         (tmp_path / "s.csv").write_text(text)
         options = located(source, tmp_path)
         types = declared_types(source, engine, {}, given.pop("earlier", ()))
-        return extract("s", source, options, FilesConnector(), engine, tables, types=types, **given)
+        return extract("s", options, FilesConnector(), engine, tables, types=types, **given)
 
     return run
 
