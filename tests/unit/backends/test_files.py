@@ -332,15 +332,23 @@ def test_files_of_a_glob_have_the_same_columns(tmp_path: Path) -> None:
     assert (good["n"], good["t"], good["_row"]) == ([1, 2], ["a", "b"], [1, 1])
     (tmp_path / "c.csv").write_text("n,t,x\n1,a,9\n")
     engine = DuckDBEngine(scratch=tmp_path / "scratch")
-    for content, code, what in (
-        ("n,t,x\n1,a,9\n", "LCH-2214", f"`{tmp_path}/c.csv` has a column `x` that `{tmp_path}/a.csv` has not"),
-        ("n\n1\n", "LCH-2201", f"`{tmp_path}/c.csv` has no column `t`"),
+    (tmp_path / "far").mkdir()
+    for content, told in (
+        ("n,t,x\n1,a,9\n", "it has besides `x`"),
+        ("n\n1\n", "it lacks `t`"),
+        ("n,x,y\n1,2,3\n", "it lacks `t` and it has besides `x`, `y`"),
     ):
         (tmp_path / "c.csv").write_text(content)
-        rows = FILES.read({"path": str(tmp_path / "*.csv")}, {}).rows
         with pytest.raises(FoundWrong) as wrong:
+            FILES.columns({"path": str(tmp_path / "*.csv")}, {})
+        what = f"`{tmp_path}/c.csv` has other columns than `{tmp_path}/a.csv`: {told}"
+        assert (wrong.value.code, wrong.value.what) == ("LCH-2214", what)
+        # Of a packed file it is found when it is read.
+        for name in ("a.csv", "c.csv"):
+            (tmp_path / f"far/{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        rows = FILES.read({"path": str(tmp_path / "far/*")}, {}).rows
+        with pytest.raises(FoundWrong, match=r"c\.csv\.gz` has other columns than .*: " + told):
             engine.sql("FROM r", {"r": Relation(arrow=rows)}, tmp_path)
-        assert (wrong.value.code, wrong.value.what) == (code, what)
         assert not list(tmp_path.glob("*.parquet"))
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 from arro3.core import Table
 
 from lichen.backends.files import FilesConnector
-from lichen.collect.extract import declared_types, extract, located
-from lichen.errors import LichenError
+from lichen.collect.extract import declared_types, extract, located, stored_columns
+from lichen.errors import FoundWrong, LichenError
 from lichen.ports import Column, Since
 from lichen.spec import Source
 
@@ -75,3 +76,23 @@ def test_a_failed_reading_leaves_no_staging(read, tables, tmp_path):
     with pytest.raises(LichenError):
         read("n\n1\n", source)
     assert list((tmp_path / "lake" / ".staging").glob("*")) == []
+
+
+def test_a_type_that_no_table_holds_is_refused_and_one_that_has_a_kin_is_read_as_that(tmp_path):
+    with duckdb.connect() as session:
+        session.execute(f"COPY (SELECT uuid() AS u, 1::UTINYINT AS n) TO '{tmp_path}/s.parquet'")
+        session.execute(f"COPY (SELECT 1 AS n, TIME '10:00' AS t) TO '{tmp_path}/t.parquet'")
+        session.execute(f"COPY (SELECT INTERVAL 1 DAY AS i) TO '{tmp_path}/i.parquet'")
+    columns, types = stored_columns({"path": f"{tmp_path}/s.parquet"}, FilesConnector(), {})
+    assert columns == (Column("u", "VARCHAR"), Column("n", "SMALLINT"))
+    assert types == {"u": "VARCHAR", "n": "SMALLINT"}
+    for name, kind in (("t", "TIME"), ("i", "INTERVAL")):
+        with pytest.raises(FoundWrong) as caught:
+            stored_columns({"path": f"{tmp_path}/{name}.parquet"}, FilesConnector(), {})
+        assert str(caught.value) == (
+            f"LCH-2310: column `{name}` has type {kind}, which a table cannot hold\n"
+            "  why: the lake's other readers (Delta, Spark) have no such type\n"
+            "  fix: give it another in the contract, and it is read as that: columns: {name: {type: varchar}}"
+        )
+        columns, _ = stored_columns({"path": f"{tmp_path}/{name}.parquet"}, FilesConnector(), {name: "VARCHAR"})
+        assert Column(name, "VARCHAR") in columns

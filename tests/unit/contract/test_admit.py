@@ -120,3 +120,24 @@ def test_rows_that_do_not_balance_are_a_defect():
         "unique": [],
         "notes": [],
     }
+
+
+def test_where_nothing_is_kept_the_commonest_reason_is_told(admit, engine, tables):
+    admission = Admission("t", (), Contract(), ("k",), Where("tables/t.sql", 5, 3))
+    for select, numbered in ((SELECT, True), (EMPTY, True)):
+        admission.refuse_nothing_kept(admit(select, numbered=numbered, **RANGE), engine, tables)
+    with pytest.raises(FoundWrong) as caught:
+        admission.refuse_nothing_kept(admit(ALL_BAD, numbered=False, **RANGE), engine, tables)
+    assert str(caught.value) == (
+        "LCH-2229: not one row of `t` was kept: all 3 were set aside, 3 of them because n: it is outside [0, 10]\n"
+        "  at tables/t.sql:5:3\n"
+        "  why: row 1: n: it is outside [0, 10]; an empty table would have taken the place of what is there, so "
+        "nothing was released\n"
+        "  fix: mend the rows where they come from, or the promise in the contract"
+    )
+
+
+@pytest.mark.parametrize(("bad", "shouts"), [(2, False), (3, True)])
+def test_more_than_half_set_aside_is_told_loudly(admit, bad, shouts):
+    got = admit(f"SELECT i AS k, CASE WHEN i < {bad} THEN 99 ELSE 1 END::DOUBLE AS n FROM range(4) r(i)", **RANGE)
+    assert got.facts("t")["notes"] == ([f"MORE THAN HALF SET ASIDE: {bad} of the 4 rows read"] if shouts else [])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -377,3 +378,65 @@ def test_a_version_says_which_of_its_keys_do_not_repeat(world, on_breach, unique
     world.write("sources/s.yaml", f"path: s.csv\ncontract:\n  key: [id]\n  on_breach: {on_breach}\n")
     world.write("s.csv", "id\n1\n1\n2\n")
     assert world.collect().facts["unique"] == unique
+
+
+def test_rows_below_the_cursor_are_late_unless_they_came_in_time(world):
+    world.write("sources/s.yaml", EVENTS)
+    old = [(1, "01 00:00:00", 1), (9, "01 01:00:00", 999), (8, "01 02:00:00", "x"), (2, "02 12:00:00", 2)]
+    _events(world, *old)
+    assert world.collect().facts["balance"]["late"] == 0
+    _events(world, *old, (3, "03 00:00:00", 3))
+    assert world.collect().facts["balance"]["late"] == 0  # what was there, set aside or unreadable before is not late
+    _events(world, (7, "01 00:00:00", 7), *old, (1, "01 05:00:00", 11), (3, "03 00:00:00", 3), (4, "04 00:00:00", 4))
+    version = world.collect()
+    assert version.facts["balance"] == {"read": 12, "kept": 4, "quarantined": 2, "deduplicated": 4, "late": 2}
+    assert _ids(world, version) == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+
+def test_a_source_of_which_no_row_is_kept_is_refused(world):
+    world.write("sources/s.yaml", "path: s.csv\ncontract: {columns: {n: {type: bigint, range: [0, 5]}}}\n")
+    world.write("s.csv", "n\n9\nx\ny\n")
+    with pytest.raises(FoundWrong) as caught:
+        world.collect()
+    assert str(caught.value) == (
+        "LCH-2229: not one row of `s` was kept: all 3 were set aside, 2 of them because n: a value is not BIGINT\n"
+        "  at sources/s.yaml:2:11\n"
+        "    contract: {columns: {n: {type: bigint, range: [0, 5]}}}\n"
+        "              ^\n"
+        f"  why: record 2 of {world.root}/s.csv: n: `x` is not BIGINT; an empty table would have taken the place of "
+        "what is there, so nothing was released\n"
+        "  fix: mend the rows where they come from, or the promise in the contract"
+    )
+
+
+def test_rows_that_are_there_outlast_a_reading_that_gives_none(world):
+    world.write("sources/s.yaml", EVENTS)
+    _events(world, (1, "01 00:00:00", 1))
+    world.collect()
+    _events(world, (2, "02 00:00:00", 999), (3, "02 00:00:00", 5), (4, "02 00:00:00", "x"))
+    version = world.collect()
+    assert _ids(world, version) == [(1, 1), (3, 5)]
+    assert version.facts["notes"] == ["MORE THAN HALF SET ASIDE: 2 of the 3 rows read"]
+
+
+def test_a_table_of_which_no_row_is_kept_is_refused(events):
+    events.write("tables/t.sql", "/* ---\ncontract: {columns: {n: {range: [900, 901]}}}\n--- */\nSELECT k, n FROM e\n")
+    with pytest.raises(FoundWrong, match=r"not one row of `t` was kept: all 5 .* 5 of them because n: it is outside"):
+        events.build("t")
+
+
+def test_columns_of_parquet_are_stored_as_a_table_can_hold_them(world):
+    with duckdb.connect() as session:
+        session.execute(
+            "COPY (SELECT uuid() AS u, 7::UINTEGER AS n, TIMESTAMP_NS '2020-01-01 00:00:00.123456' AS t, "
+            f"MAP {{'a': 1}} AS m, 'b'::ENUM('a', 'b') AS e UNION ALL SELECT uuid(), 8, '2020-01-01 00:00:00.123456789', NULL, 'a') "
+            f"TO '{world.root}/s.parquet'"
+        )
+    world.write("sources/s.yaml", "path: s.parquet\n")
+    version = world.collect()
+    kinds = [column.type for column in version.columns]
+    assert kinds == ["VARCHAR", "BIGINT", "TIMESTAMP", "MAP(VARCHAR, INTEGER)", "VARCHAR"]
+    assert world.rows(version, "SELECT length(u), n, m['a'], e FROM r") == [(36, 7, 1, "b")]
+    # Nanoseconds that microseconds cannot tell are no silent loss.
+    ((_, _, column, reason, _),) = world.aside(version)
+    assert (column, reason) == ("t", "t: `2020-01-01 00:00:00.123456789` is not TIMESTAMP")
