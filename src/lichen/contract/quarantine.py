@@ -147,11 +147,12 @@ def gather(earlier: Relation, later: Relation, engine: Engine, into: Path) -> tu
 def commonest(aside: Relation, engine: Engine) -> tuple[str, int, str]:
     """Of rows set aside, the most frequent reason, how many have it, and where the first of them came from.
 
-    Reasons that differ only in the value they name are one.
+    Reasons that differ only in the value they name are one; a row that has several counts for each.
     """
-    alike = "regexp_replace(reason, '`[^`]*`', 'a value', 'g')"
+    alike = "unnest(string_split(regexp_replace(reason, '`[^`]*`', 'a value', 'g'), '; '))"
     first = 'min_by(struct_pack(f := "file", r := "row", why := reason), struct_pack(f := "file", r := "row"))'
-    grouped = sql("SELECT", alike, "AS alike, count(*) AS rows,", first, "AS one FROM", ROWS, "GROUP BY ALL")
+    each = sql("SELECT *,", alike, "AS alike FROM", ROWS)
+    grouped = sql("SELECT alike, count(*) AS rows,", first, "AS one FROM (", each, ") GROUP BY alike")
     cells = "alike, rows, one.f AS f, one.r AS r, one.why AS why"
     most = sql("SELECT", cells, "FROM (", grouped, ") ORDER BY rows DESC, alike LIMIT 1")
     table = ArrowTable.from_arrow(engine.query(most, {ROWS: aside}))

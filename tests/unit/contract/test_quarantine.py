@@ -137,7 +137,11 @@ def test_rows_met_again_are_gathered_once(stage, engine, tables, fetch):
 
 
 def test_the_commonest_reason_passes_by_the_values_it_names(stage, engine):
-    told = [("a.csv", 4, "n: `x` is not BIGINT"), ("a.csv", 3, "n: `y` is not BIGINT"), ("a.csv", 1, "it is null")]
+    told = [
+        ("a.csv", 4, "n: `x` is not BIGINT"),
+        ("a.csv", 3, "n: `y` is not BIGINT"),
+        ("a.csv", 1, "it is null; m: `a; b` is z"),
+    ]
     rows = ", ".join(f"('{file}', {row}, NULL, '{reason}', '')" for file, row, reason in told)
     names = 'AS t("file", "row", "column", reason, raw)'
     aside = stage(f"SELECT * FROM (VALUES {rows}) {names}").relation

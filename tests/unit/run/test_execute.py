@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from lichen.errors import LichenError
 from lichen.run.execute import Watcher, files_in_use
@@ -80,3 +81,17 @@ def test_a_run_that_breaks_off_is_recorded_too(shop: Any, error: BaseException, 
 def test_the_files_of_every_version_are_in_use(shop: Any) -> None:
     found = files_in_use(shop.open().releases, shop.open().workshop)
     assert {"invoices", "customers", "payments", "training_late_payment"} <= set(found)
+
+
+def test_a_lost_file_that_comes_out_otherwise_is_a_release_of_its_own(shop: Any) -> None:
+    shop.write("tables/noise.sql", "SELECT random() AS x FROM invoices\n")
+    first = shop.open().run().release
+    (path,) = [file for file in (shop.root / ".lichen/lake/noise").glob("*.parquet")]
+    path.unlink()
+    run = shop.open().run()
+    assert states(run) == {"table.noise": "same"}
+    assert run.release.versions == first.versions
+    assert run.release.since == {**first.since, "table.noise": first.number + 1}
+    (again,) = DeltaTable(str(shop.root / ".lichen/lake/noise")).file_uris()
+    assert again != str(path)
+    assert shop.open().run().nothing
