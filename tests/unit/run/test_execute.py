@@ -86,7 +86,7 @@ def test_the_files_of_every_version_are_in_use(shop: Any) -> None:
 def test_a_lost_file_that_comes_out_otherwise_is_a_release_of_its_own(shop: Any) -> None:
     shop.write("tables/noise.sql", "SELECT random() AS x FROM invoices\n")
     first = shop.open().run().release
-    (path,) = [file for file in (shop.root / ".lichen/lake/noise").glob("*.parquet")]
+    (path,) = (shop.root / ".lichen/lake/noise").glob("*.parquet")
     path.unlink()
     run = shop.open().run()
     assert states(run) == {"table.noise": "same"}
