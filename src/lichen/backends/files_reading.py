@@ -248,10 +248,13 @@ class Reading:
         lacking = [name for name in known if name not in source.types]
         besides = [name for name in names if name not in known] if source.same_for_all else []
         if lacking or besides:
-            told = [("it lacks ", lacking), ("it has besides ", besides)]
+            told = " and ".join(
+                f"{word} " + ", ".join(f"`{name}`" for name in some)
+                for word, some in (("lacks", lacking), ("has besides", besides))
+                if some
+            )
             raise FoundWrong(
-                "LCH-2214", f"`{source.name}` has other columns than `{self._places[0][0].name}`: "
-                + " and ".join(words + ", ".join(f"`{name}`" for name in some) for words, some in told if some),
+                "LCH-2214", f"`{source.name}` {told}, unlike the first file, `{self._places[0][0].name}`",
                 why="the files of a source have the same columns",
                 fix="make it a source of its own, or leave it out of `path`",
             )  # fmt: skip
