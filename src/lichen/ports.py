@@ -70,17 +70,32 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class Since:
+    """Where an incremental reading starts: at the rows whose `column` is at or after `value`, or null.
+
+    `key` names the columns by which the source's rows are told apart.
+    """
+
+    column: str
+    value: str
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Extract:
     """What one reading of a source gave.
 
     `rows` is a stream of the source's columns followed by `_row` (BIGINT: the record's number in its file, from
     1, a header not counted) and `_file` (VARCHAR). `rejects` is called once `rows` has been read to its end and
-    gives the records that could not be read: `_file`, `_row`, `column` (or null), `reason`, `raw`. Every record is
-    in exactly one of the two.
+    gives the records that could not be read: `_file`, `_row`, `column` (or null), `reason`, `raw`. `earlier` is
+    called then too, and gives the rows that `since` left out, of the columns of its key and its own alone; it is
+    None where the connector does not see such rows, for its place leaves them out. Every record that the connector
+    sees is in exactly one of the three.
     """
 
     rows: Arrow
     rejects: Callable[[], Arrow]
+    earlier: Callable[[], Arrow] | None = None
 
 
 class Connector(Protocol):
@@ -103,10 +118,8 @@ class Connector(Protocol):
         """The columns a reading would give, without `_row` and `_file`."""
         ...
 
-    def read(
-        self, options: Mapping[str, Any], types: Mapping[str, str], since: tuple[str, str] | None = None
-    ) -> Extract:
-        """All rows, or those whose column `since[0]` is at or after the instant or value `since[1]`, or null."""
+    def read(self, options: Mapping[str, Any], types: Mapping[str, str], since: Since | None = None) -> Extract:
+        """All rows, or those that `since` does not leave out."""
         ...
 
 

@@ -16,6 +16,7 @@ from lichen.plan import Plan, plan
 from lichen.run.audit import broken_at
 from lichen.run.commit import head_commit
 from lichen.run.lease import fence, held
+from lichen.run.lost import faults
 from lichen.run.relations import source_token
 from lichen.run.release import AUDIT, Release, Releases
 from lichen.run.workshop import Workshop, check_learner, connector_options
@@ -116,13 +117,15 @@ class Project:
             asset.id: source_token(asset, self.spec, self.workshop) for asset in self.graph if asset.kind == "source"
         }
         files = {name: file.shown for name, file in self.spec.files.items()}
+        versions = self.releases.versions(release)
         return plan(
             self.graph,
-            self.releases.versions(release),
+            versions,
             tokens,
             environment=self.environment,
             release=release.number if release else None,
             files=files,
+            lost=faults(versions, self.workshop),
         )
 
     def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:

@@ -88,13 +88,25 @@ def balance_is_whole(small: SmallProject, before: Version | None, sent_before: l
     else:
         since = max(visit.sent_at for visit in sent_before) - LATENESS
         read = before.rows + sum(visit.sent_at >= since for visit in small.sent)
-    assert visits.facts["balance"] == {"read": read, "kept": kept, "quarantined": 0, "deduplicated": read - kept}
+    assert visits.facts["balance"] == {
+        "read": read,
+        "kept": kept,
+        "quarantined": 0,
+        "deduplicated": read - kept,
+        "late": 0,
+    }
     aside, there = SHOPS_ASIDE, SHOPS_KEPT
-    assert shops.facts["balance"] == {"read": aside + there, "kept": there, "quarantined": aside, "deduplicated": 0}
+    assert shops.facts["balance"] == {
+        "read": aside + there,
+        "kept": there,
+        "quarantined": aside,
+        "deduplicated": 0,
+        "late": 0,
+    }
     for version in versions.values():
         counts = version.facts.get("balance", {})
         if counts:
-            assert counts["read"] == counts["kept"] + counts["quarantined"] + counts["deduplicated"]
+            assert counts["read"] == counts["kept"] + counts["quarantined"] + counts["deduplicated"] + counts["late"]
 
 
 def audit_is_whole(root: Path) -> None:

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from facts import audit_is_whole, face_equals_release, released, tables_hold_what_was_sent
+from facts import audit_is_whole, face_equals_release, released, tables_hold_what_was_sent, visits_of_face
 from processes import Ended, Nursery
 from small_project import SmallProject
 
@@ -122,9 +122,7 @@ def test_an_edit_taken_back_reuses_what_was_built(shop: Shop) -> None:
 def test_rows_that_come_again_change_nothing(shop: Shop) -> None:
     newest = sorted(shop.small.sent, key=lambda visit: visit.sent_at)[-3:]
     shop.small.send(newest)
-    shop.run()  # the file is written anew: what it holds stays, its bytes may not
     before = shop.versions()
-    shop.small.send(newest)
     states = shop.run()
     assert states["source.visits"] == "same"
     assert set(states.values()) == {"same"}
@@ -338,3 +336,94 @@ def test_a_file_that_may_not_be_read(shop: Shop) -> None:
     path.chmod(0)
     error = shop.lichen("run", "--json", code=3).error
     assert (error["code"], error["where"]["file"]) == ("LCH-3002", str(path))
+
+
+# --------------------------------------------------------------------------------- rows left out, files lost
+
+
+def test_rows_that_come_too_late_are_counted_and_told(shop: Shop) -> None:
+    first, *_, last = sorted(shop.small.sent, key=lambda visit: visit.sent_at)
+    kept = shop.small.expected()
+    late = [replace(first, visit_id=900_001), replace(first, visit_id=900_002, shop="east")]
+    shop.small.send([*late, last])
+    facts = shop.lichen("run", "--json").facts
+    (visits,) = (outcome for outcome in facts["outcomes"] if outcome["asset"] == "source.visits")
+    assert (visits["late"], visits["rows"]) == (2, len(kept))
+    assert shop.lichen("status", "--json").facts["tables"]["visits"]["late"] == 2
+    assert "2 late rows left out" in shop.lichen("status").out
+    shop.small.send([last])
+    assert "2 late rows left out: below the cursor less `lateness`" in shop.lichen("run").out
+    # A longer `lateness` reads the source anew, and they come in.
+    shop.small.edit("sources/visits.yaml", "lateness: 3h", "lateness: 900d")
+    shop.run()
+    assert len(visits_of_face(shop.root)) == len(kept) + 2
+    assert shop.lichen("status", "--json").facts["tables"]["visits"]["late"] == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("sources/shops.yaml", "range: [1, 1000]", "range: [9000, 9001]", "all 8 were set aside, 7 of them because"),
+        ("tables/daily.sql", "grain: [shop, day]", "contract: {columns: {visits: {range: [-2, -1]}}}", "visits: it is"),
+    ],
+)
+def test_a_run_of_which_nothing_is_kept_fails(file: str, old: str, new: str, told: str, shop: Shop) -> None:
+    shop.small.edit(file, old, new)
+    before = shop.versions()
+    error = shop.lichen("run", "--json", code=1).error
+    assert (error["code"], error["where"]["file"]) == ("LCH-2229", file)
+    assert told in error["what"]
+    assert shop.versions() == before
+    tables_hold_what_was_sent(shop.small)
+    assert "the last run failed: LCH-2229" in shop.lichen("status").out
+
+
+def test_lost_files_are_written_anew(shop: Shop) -> None:
+    release, versions = released(shop.root)
+    model = versions["model.buys"]
+    artifact = shop.root / ".lichen/artifacts" / model.facts["artifact"]
+    for name in ("source.visits", "table.daily", "model.buys"):
+        version = versions[name]
+        (shop.root / ".lichen/lake" / version.relation / version.files[0].path).unlink()
+    short = versions["table.totals"]
+    (shop.root / ".lichen/lake/totals" / short.files[0].path).write_bytes(b"PAR1")
+    next(path for path in (artifact / "model").rglob("*") if path.is_file()).unlink()
+    planned = {step["asset"]: step["reason"] for step in shop.lichen("plan", "--json").facts["steps"]}
+    gone = "a file of table `{}` is not what was written: it is missing"
+    assert planned["source.visits"] == gone.format("visits")
+    assert planned["table.daily"] == gone.format("daily")
+    assert planned["model.buys"] == gone.format("training_buys")
+    assert planned["table.totals"].startswith("a file of table `totals` is not what was written: it has 4 bytes")
+    assert set(shop.run().values()) == {"same"}
+    assert shop.versions() == dict(release.versions)
+    tables_hold_what_was_sent(shop.small)
+    face_equals_release(shop.root)
+    audit_is_whole(shop.root)
+    assert shop.lichen("run", "--json").facts["nothing"]
+    shop.lichen("replay", "--from", "2024-01-15")
+
+
+def test_lost_rows_that_a_source_no_longer_gives_are_told_and_not_passed_over(shop: Shop) -> None:
+    shop.small.grow(5)
+    shop.run()
+    (first, *_), before = sorted((shop.root / "data").glob("visits-*.csv")), shop.versions()
+    away = first.rename(first.with_suffix(".away"))
+    _, versions = released(shop.root)
+    lost = shop.root / ".lichen/lake/visits" / versions["source.visits"].files[0].path
+    saved = lost.read_bytes()
+    lost.unlink()
+    error = shop.lichen("run", "--json", code=3).error
+    assert (error["code"], error["where"]["file"]) == ("LCH-3913", "sources/visits.yaml")
+    assert error["what"].startswith("rows of `visits` are lost: it had 2,005, `sent_at` from 2024-01-01 ")
+    assert shop.versions() == before
+    lost.write_bytes(saved)
+    assert shop.run()["source.visits"] == "same"
+    tables_hold_what_was_sent(shop.small)
+    away.rename(first)
+
+
+def test_a_file_whose_columns_differ_is_named_before_a_run(shop: Shop) -> None:
+    shop.small.write("data/visits-odd.csv", "visit_id,shop,asked_at,sent_at,cents,paid\n")
+    error = shop.lichen("check", "--json", code=1).error
+    assert (error["code"], error["where"]["file"], error["where"]["line"]) == ("LCH-2214", "sources/visits.yaml", 2)
+    assert "visits-odd.csv` lacks `bought` and has besides `paid`, unlike the first file, " in error["what"]

@@ -300,7 +300,7 @@ def _broken(table: str, path: Path, why: str) -> SystemFailed:
         f"a file of table `{table}` is not what was written",
         where=Where(path),
         why=why,
-        fix="restore it from a backup, or build the table anew",
+        fix="build the table anew: lichen run; or restore the file from a copy, as recorded predictions must be",
     )
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
 from deltalake import Field, Schema
-from deltalake.schema import ArrayType, PrimitiveType, StructType
+from deltalake.schema import ArrayType, MapType, PrimitiveType, StructType
 
 from lichen.errors import FoundWrong
 from lichen.ports import Column, DataFile
@@ -33,7 +33,7 @@ _PRIMITIVES = {
 _DECIMAL = re.compile(r"DECIMAL\((\d{1,2}),\s*(\d{1,2})\)")
 _MEMBER = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\s"]+))\s+(.+?)\s*', re.DOTALL)
 
-DeltaType: TypeAlias = PrimitiveType | ArrayType | StructType
+DeltaType: TypeAlias = PrimitiveType | ArrayType | MapType | StructType
 Stat: TypeAlias = int | float | str
 
 
@@ -43,7 +43,7 @@ def delta_schema(table: str, columns: Sequence[Column]) -> Schema:
     for column in columns:
         kind = _delta_type(column.type)
         if kind is None:
-            words = ", ".join((*_PRIMITIVES, "DECIMAL(p,s)", "T[]", "STRUCT(...)"))
+            words = ", ".join((*_PRIMITIVES, "DECIMAL(p,s)", "T[]", "MAP(K, V)", "STRUCT(...)"))
             raise FoundWrong(
                 "LCH-3006",
                 f"table `{table}`: column `{column.name}` has type {column.type}, which Delta Lake does not know",
@@ -91,6 +91,9 @@ def _delta_type(word: str) -> DeltaType | None:
         return None if element is None else ArrayType(element, contains_null=True)
     if (decimal := _DECIMAL.fullmatch(word)) is not None:
         return PrimitiveType(f"decimal({decimal[1]},{decimal[2]})") if 1 <= int(decimal[1]) <= 38 else None
+    if word.startswith("MAP(") and word.endswith(")"):
+        key, value = map(_delta_type, _split(word[len("MAP(") : -1]))
+        return None if key is None or value is None else MapType(key, value, value_contains_null=True)
     if word.startswith("STRUCT(") and word.endswith(")"):
         return _struct(word[len("STRUCT(") : -1])
     return None

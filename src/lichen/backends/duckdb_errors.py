@@ -73,7 +73,7 @@ def in_our_words(message: str, names: Sequence[str], select: str, target: Path |
     if (gone := _NOT_THERE.search(message)) and not Path(gone[1]).exists():
         return SystemFailed(
             "LCH-3002", "a file cannot be read or written", where=Where(gone[1]), why="it is not there",
-            fix="restore it, or build its table anew",
+            fix="build its table anew: lichen run; or restore it from a copy",
         )  # fmt: skip
     if kind == "Permission":
         return FoundWrong(

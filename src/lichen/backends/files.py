@@ -9,7 +9,7 @@ from lichen.backends.files_options import HELP, Options
 from lichen.backends.files_reading import Reading
 from lichen.backends.places import places
 from lichen.ground.stream import Stream
-from lichen.ports import Column, Extract
+from lichen.ports import Column, Extract, Since
 
 
 class FilesConnector:
@@ -31,16 +31,13 @@ class FilesConnector:
         reading.close()
         return reading.columns()
 
-    def read(
-        self, options: Mapping[str, Any], types: Mapping[str, str], since: tuple[str, str] | None = None
-    ) -> Extract:
+    def read(self, options: Mapping[str, Any], types: Mapping[str, str], since: Since | None = None) -> Extract:
         """The records of all files, file by file; every record that cannot be read is among the rejects."""
         reading = self._reading(options, types, since)
-        return Extract(Stream(reading.schema, reading.batches), reading.rejects)
+        rows = Stream(reading.schema, reading.batches)
+        return Extract(rows, reading.rejects, reading.earlier if since is not None else None)
 
-    def _reading(
-        self, options: Mapping[str, Any], types: Mapping[str, str], since: tuple[str, str] | None = None
-    ) -> Reading:
+    def _reading(self, options: Mapping[str, Any], types: Mapping[str, str], since: Since | None = None) -> Reading:
         """A reading that knows its columns, from the last look if that was at the very same files and options."""
         reading = Reading(Options.of(options), types, since)
         try:

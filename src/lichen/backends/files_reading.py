@@ -17,13 +17,13 @@ from lichen.backends.duckdb_errors import kind_of, translated
 from lichen.backends.duckdb_session import connect, stoppable
 from lichen.backends.files_formats import Source, csv_source, json_source, parquet_source
 from lichen.backends.files_options import Options
-from lichen.backends.places import Place, places, unpacked
+from lichen.backends.places import PACKED, Place, places, unpacked
 from lichen.backends.records import RAW
 from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage, did_you_mean
 from lichen.ground.files import system_failures
-from lichen.ground.quoting import identifier, literal, sql
+from lichen.ground.quoting import identifier, identifiers, literal, sql
 from lichen.ground.stream import Stream
-from lichen.ports import Arrow, Column
+from lichen.ports import Arrow, Column, Since
 
 FIRST_BYTES = 8 << 20
 """How much of a packed or remote file is looked into for its columns."""
@@ -36,7 +36,7 @@ _REJECT = tuple(Column(n, "BIGINT" if n == "_row" else "VARCHAR") for n in ("_fi
 class Reading:
     """A DuckDB session and a scratch folder for one reading; both are gone when it is closed or forgotten."""
 
-    def __init__(self, options: Options, types: Mapping[str, str], since: tuple[str, str] | None = None) -> None:
+    def __init__(self, options: Options, types: Mapping[str, str], since: Since | None = None) -> None:
         self._options, self._types, self._since = options, dict(types), since
         self._places = [(place, place.facts()) for place in places(options.path)]
         self._scratch = Path(tempfile.mkdtemp(prefix="lichen-"))
@@ -55,7 +55,7 @@ class Reading:
     def identity(self) -> Hashable:
         """What the columns depend on: the options, the types demanded, and which files there are, as they are."""
         facts = tuple(facts for _, facts in self._places)
-        return self._options, tuple(self._types.items()), self._since and self._since[0], facts
+        return self._options, tuple(self._types.items()), self._since and (self._since.column, self._since.key), facts
 
     def columns(self, known: tuple[Column, ...] | None = None) -> tuple[Column, ...]:
         """The columns of the first file, found in its first records unless they are known."""
@@ -63,7 +63,19 @@ class Reading:
         if self._columns is None:
             with self._first_source() as source:
                 self._columns = self._find_columns(source)
+            self._demand_alike()
         return self._columns
+
+    def _demand_alike(self) -> None:
+        """Refuse a file whose columns are not the first one's before a row is read, as far as that costs little.
+
+        A file that is packed or far away would have to be brought here whole: of it that is found when it is read.
+        """
+        for place, facts in self._places[1:]:
+            if place.system is None and Path(place.path).suffix.lower() not in PACKED:
+                with self._unchanged(place, facts), unpacked(place, self._scratch / "look") as members:
+                    for name, path in members:
+                        self._casts(self._source(name, path, FIRST_BYTES))
 
     @cached_property
     def schema(self) -> Any:
@@ -71,7 +83,10 @@ class Reading:
         return self._schema_of((*self.columns(), *_BESIDES))
 
     def batches(self) -> Iterator[Any]:
-        """The good rows of all files; the others are kept as rejects."""
+        """The good rows of all files; the others are kept as rejects, and those before `since` by their keys."""
+        if self._since is not None:
+            shown = ", ".join(f"{identifier(column.name)} {column.type}" for column in self._told_apart())
+            self._run(f"CREATE OR REPLACE TABLE earlier ({shown})")
         for place, facts in self._places:
             with self._unchanged(place, facts), unpacked(place, self._scratch / "unpacked") as members:
                 for name, path in members:
@@ -80,11 +95,23 @@ class Reading:
 
     def rejects(self) -> Arrow:
         """The records that could not be read; asked for after the rows have been read to their end."""
+        return self._kept(_REJECT, "rejects ORDER BY ALL")
+
+    def earlier(self) -> Arrow:
+        """The rows that `since` left out, by their keys and cursors; asked for as the rejects are."""
+        return self._kept(self._told_apart(), "earlier")
+
+    def _kept(self, columns: Sequence[Column], where: str) -> Arrow:
         if not self._finished:
             raise WrongUsage("LCH-2208", "rejects were asked for before all rows were read", fix="read `rows` first")
-        names = ", ".join(identifier(column.name) for column in _REJECT)
-        select = sql("SELECT", names, "FROM rejects ORDER BY ALL")
-        return Stream(self._schema_of(_REJECT), lambda: self._stream(select))
+        select = sql("SELECT", identifiers(column.name for column in columns), "FROM", where)
+        return Stream(self._schema_of(columns), lambda: self._stream(select))
+
+    def _told_apart(self) -> list[Column]:
+        """The columns by which rows before `since` are told: the key's, and the cursor."""
+        assert self._since is not None
+        types = {column.name: column.type for column in self.columns()}
+        return [Column(name, types[name]) for name in dict.fromkeys([*self._since.key, self._since.column])]
 
     # ------------------------------------------------------------------------------------------ statements
 
@@ -184,11 +211,10 @@ class Reading:
                 why="no column can be called so; the file may be damaged, or written in another encoding",
                 fix="write the file anew, or say its `encoding`",
             )  # fmt: skip
-        for name in self._types:
+        since = (self._since.column, *self._since.key) if self._since is not None else ()
+        for name in (*self._types, *since):
             if name not in source.types:
                 raise _missing(source, name)
-        if self._since is not None and self._since[0] not in source.types:
-            raise _missing(source, self._since[0])
         found = dict(source.types)
         if source.sniffed:
             asked = [at for at, name in enumerate(source.types) if name not in self._types]
@@ -218,16 +244,20 @@ class Reading:
 
     def _casts(self, source: Source) -> Casts:
         columns, names = self.columns(), list(source.types)
-        for column in columns:
-            if column.name not in source.types:
-                raise _missing(source, column.name)
-        known = {column.name for column in columns}
-        for name in source.types:
-            if name not in known and source.same_for_all:
-                raise FoundWrong(
-                    "LCH-2214", f"`{source.name}` has a column `{name}` that `{self._places[0][0].name}` has not",
-                    why="the files of a source have the same columns", fix="make it a source of its own",
-                )  # fmt: skip
+        known = [column.name for column in columns]
+        lacking = [name for name in known if name not in source.types]
+        besides = [name for name in names if name not in known] if source.same_for_all else []
+        if lacking or besides:
+            told = " and ".join(
+                f"{word} " + ", ".join(f"`{name}`" for name in some)
+                for word, some in (("lacks", lacking), ("has besides", besides))
+                if some
+            )
+            raise FoundWrong(
+                "LCH-2214", f"`{source.name}` {told}, unlike the first file, `{self._places[0][0].name}`",
+                why="the files of a source have the same columns",
+                fix="make it a source of its own, or leave it out of `path`",
+            )  # fmt: skip
         cells = tuple(f"c{names.index(column.name)}" for column in columns)
         types = tuple(source.types[column.name] for column in columns)
         return Casts(columns, cells, types, self._options.notation)
@@ -237,7 +267,7 @@ class Reading:
         try:
             for batch in self._stream(self._judged(source, 0)):
                 last = int(batch.column(len(self.columns()))[-1].as_py())
-                yield self._without_rejects(batch)
+                yield self._wanted(batch)
         except Exception as malformed:
             if source.divide is None or kind_of(malformed) != "Invalid Input":
                 raise
@@ -247,7 +277,7 @@ class Reading:
         apart, rejected = source.divide(self._scratch)
         self._run(sql("INSERT INTO rejects FROM (", rejected, f") WHERE _row > {last}"))
         for batch in self._stream(self._judged(apart, last)):
-            yield self._without_rejects(batch)
+            yield self._wanted(batch)
 
     def _judged(self, source: Source, after: int) -> str:
         """The records beyond `after`: values, number, file, then whether it is a reject, its column, why, its text."""
@@ -265,35 +295,47 @@ class Reading:
             f"CASE WHEN _bad THEN {columns} END",
             f"CASE WHEN _bad THEN left(concat_ws('; ', {', '.join(told)}), {RAW}) END",
             f"CASE WHEN _bad THEN left({source.raw}, {RAW}) END",
+            f"CAST({self._before_since()} AS TINYINT)",
         ]
         named = ", ".join(f"{cell} AS x{at}" for at, cell in enumerate(shown))
-        return sql("SELECT", named, "FROM (", judged, ")", self._wanted())
+        return sql("SELECT", named, "FROM (", judged, ")")
 
-    def _wanted(self) -> str:
+    def _before_since(self) -> str:
         if self._since is None:
-            return ""
-        name, value = self._since
-        at = next(at for at, column in enumerate(self.columns()) if column.name == name)
+            return "false"
+        at = self._place(self._since.column)
         kind = self.columns()[at].type
-        return f"WHERE _bad OR v{at} IS NULL OR v{at} >= CAST({literal(value)} AS {kind})"
+        return f"NOT _bad AND coalesce(v{at} < CAST({literal(self._since.value)} AS {kind}), false)"
 
-    def _without_rejects(self, batch: Any) -> Any:
+    def _place(self, name: str) -> int:
+        return next(at for at, column in enumerate(self.columns()) if column.name == name)
+
+    def _wanted(self, batch: Any) -> Any:
+        """The rows of a batch to hand on; the others are kept apart."""
         import numpy as np
         from arro3.core import Array, RecordBatch
 
         width = len(self.columns()) + len(_BESIDES)
-        bad = batch.column(width).to_numpy() != 0
-        if bad.any():
-            self._keep(batch.take(Array.from_numpy(np.flatnonzero(bad))))
-            batch = batch.take(Array.from_numpy(np.flatnonzero(~bad)))
+        bad, old = (batch.column(at).to_numpy() != 0 for at in (width, width + 4))
+        apart = bad | old
+        if apart.any():
+            row = width - len(_BESIDES)
+            if bad.any():
+                self._keep("rejects", (row + 1, row, row + 3, row + 4, row + 5), batch, np.flatnonzero(bad))
+            if old.any():
+                places = tuple(self._place(column.name) for column in self._told_apart())
+                self._keep("earlier", places, batch, np.flatnonzero(old))
+            batch = batch.take(Array.from_numpy(np.flatnonzero(~apart)))
         return RecordBatch.from_arrays(batch.columns[:width], schema=self.schema)
 
-    def _keep(self, rejects: Any) -> None:
+    def _keep(self, table: str, places: Sequence[int], batch: Any, rows: Any) -> None:
+        """Keep the cells at these places of these rows of a batch in a table of the session."""
+        from arro3.core import Array
+
         cursor = self._duckdb.cursor()
-        cursor.register("rejected", rejects)
-        row = len(self.columns())
-        cells = ", ".join(f"x{at}" for at in (row + 1, row, row + 3, row + 4, row + 5))
-        cursor.execute(sql("INSERT INTO rejects SELECT", cells, "FROM rejected"))
+        cursor.register("apart", batch.take(Array.from_numpy(rows)))
+        cells = ", ".join(f"x{at}" for at in places)
+        cursor.execute(sql("INSERT INTO", table, "SELECT", cells, "FROM apart"))
 
 
 def _missing(source: Source, name: str) -> FoundWrong:

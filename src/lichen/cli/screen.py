@@ -42,6 +42,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def late_rows(number: int) -> str:
+    """What is said of rows that came below the cursor, and are in no table."""
+    return f"{count(number, 'late row')} left out: below the cursor less `lateness`"
+
+
 def is_terminal() -> bool:
     """Whether a person is looking at stderr, where progress is shown."""
     return sys.stderr.isatty()
@@ -133,6 +138,8 @@ def outcome_line(outcome: Outcome) -> str:
     said = [WORDS[outcome.state]] if outcome.state != "built" else []
     if outcome.quarantined:
         said.append(f"{outcome.quarantined:,} set aside")
+    if outcome.late:
+        said.append(late_rows(outcome.late))
     said += outcome.notes
     name = outcome.asset.partition(".")[2]
     return f"  {outcome.stage:<10} {name:<26} {rows:>14} {outcome.seconds:7.2f} s  {'; '.join(said)}".rstrip()

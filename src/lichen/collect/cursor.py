@@ -7,7 +7,7 @@ from arro3.core import Table as ArrowTable
 from lichen.errors import FoundWrong, Where, did_you_mean
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import identifier, literal, sql
-from lichen.ports import Column, Engine, Relation
+from lichen.ports import Column, Engine, Relation, Since
 from lichen.spec import Source
 
 LANDED = "landed"
@@ -54,7 +54,7 @@ def newest(source: Source, rows: Relation, now: str, engine: Engine) -> str | No
     return None if value is None else str(value)
 
 
-def resume_from(cursor: str, source: Source, columns: tuple[Column, ...], now: str, engine: Engine) -> str:
+def resume_from(cursor: str, source: Source, columns: tuple[Column, ...], now: str, engine: Engine) -> Since:
     """Where an incremental reading starts: the cursor, never past now, less the source's lateness."""
     kind = _type_of(source, columns)
     value = f"CAST({literal(cursor)} AS {kind})"
@@ -63,7 +63,7 @@ def resume_from(cursor: str, source: Source, columns: tuple[Column, ...], now: s
     if source.lateness is not None:
         value = f"{value} - to_microseconds({microseconds(source.lateness)})"
     found = ArrowTable.from_arrow(engine.query(f"SELECT CAST({value} AS VARCHAR) AS since", {}))
-    return str(found.column("since").to_pylist()[0])
+    return Since(str(source.cursor), str(found.column("since").to_pylist()[0]), source.contract.key)
 
 
 def _type_of(source: Source, columns: tuple[Column, ...]) -> str:

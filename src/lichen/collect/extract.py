@@ -11,10 +11,11 @@ from arro3.core import Table as ArrowTable
 
 from lichen.collect.staged import Staged, staging
 from lichen.collect.types import engine_types
-from lichen.errors import Where
+from lichen.errors import FoundWrong, Where
 from lichen.ground.failpoint import fp
 from lichen.ground.quoting import sql
-from lichen.ports import Arrow, Column, Connector, Engine, Relation, TableStore
+from lichen.ground.types import lake_columns
+from lichen.ports import Arrow, Column, Connector, Engine, Relation, Since, TableStore
 from lichen.spec import Source
 
 ROW, FILE = "_row", "_file"
@@ -26,12 +27,16 @@ EXTRACT = "extract"
 
 @dataclass(frozen=True)
 class Extracted:
-    """What one reading of a source gave: staged rows, and the records that could not be read."""
+    """What one reading of a source gave: staged rows, and the records that could not be read.
+
+    `earlier` holds the keys and cursors of the rows below the place from which it started, where they were seen.
+    """
 
     staged: Staged
     columns: tuple[Column, ...]
     rejects: Arrow
     rejected: int
+    earlier: Arrow | None = None
 
 
 def located(source: Source, root: Path) -> dict[str, Any]:
@@ -52,22 +57,40 @@ def declared_types(
     return {**types, **engine_types(written, engine, where)}
 
 
+def stored_columns(
+    options: Mapping[str, Any], connector: Connector, types: Mapping[str, str]
+) -> tuple[tuple[Column, ...], Mapping[str, str]]:
+    """A source's columns as a table can hold them, and the types to demand of the connector so that it gives them so.
+
+    A UUID becomes a text, an unsigned number the next wider one, an instant in nanoseconds one in microseconds. It is
+    the connector that makes them, so that a value which does not fit exactly is a reject.
+    """
+    found = [(column.name, column.type) for column in connector.columns(options, types)]
+    try:
+        stored = lake_columns(found)
+    except FoundWrong as error:
+        fix = "give it another in the contract, and it is read as that: columns: {name: {type: varchar}}"
+        raise FoundWrong(error.code, error.what, where=error.where, why=error.why, fix=fix) from error
+    demanded = {name: kind for (name, kind), (_, old) in zip(stored, found, strict=True) if kind != old}
+    return tuple(Column(name, kind) for name, kind in stored), {**types, **demanded}
+
+
 def extract(
     name: str,
-    source: Source,
     options: Mapping[str, Any],
     connector: Connector,
     engine: Engine,
     tables: TableStore,
     *,
     types: Mapping[str, str],
-    since: str | None = None,
+    since: Since | None = None,
 ) -> Extracted:
-    """Read a source into staging; `since` is the cursor's value from which an incremental reading starts."""
-    columns = connector.columns(options, types)
-    read = connector.read(options, types, (source.cursor, since) if source.cursor and since else None)
+    """Read a source into staging; `since` says from where on an incremental reading starts."""
+    columns, types = stored_columns(options, connector, types)
+    read = connector.read(options, types, since)
     with staging(tables.staging(name)) as folder:
         files = engine.sql(sql("SELECT * FROM", EXTRACT), {EXTRACT: Relation(arrow=read.rows)}, folder)
         fp("collect.extracted")
         rejects = ArrowTable.from_arrow(read.rejects())
-    return Extracted(Staged(folder, files, (*columns, *PROVENANCE)), columns, rejects, rejects.num_rows)
+        earlier = read.earlier() if read.earlier is not None else None
+    return Extracted(Staged(folder, files, (*columns, *PROVENANCE)), columns, rejects, rejects.num_rows, earlier)

@@ -12,7 +12,7 @@ from lichen.collect.extract import FILE, ROW
 from lichen.collect.staged import Staged, staging
 from lichen.contract.adopt import adopt
 from lichen.contract.check import Breach, Promise, judge, promises
-from lichen.contract.quarantine import keep, row_promises, set_aside
+from lichen.contract.quarantine import SET_ASIDE, commonest, keep, row_promises, set_aside
 from lichen.errors import FoundWrong, SystemFailed, Where
 from lichen.ground.failpoint import fp
 from lichen.ports import Arrow, Column, DataFile, Engine, Relation, TableStore
@@ -31,6 +31,8 @@ class Admitted:
     breaches: tuple[Breach, ...]
     read: int
     deduplicated: int = 0
+    late: int = 0
+    notes: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     """The keys that no two of the rows kept share."""
 
@@ -51,8 +53,9 @@ class Admitted:
             "kept": self.kept,
             "quarantined": self.quarantined,
             "deduplicated": self.deduplicated,
+            "late": self.late,
         }
-        if self.read != self.kept + self.quarantined + self.deduplicated:
+        if self.read != self.kept + self.quarantined + self.deduplicated + self.late:
             raise SystemFailed(
                 "LCH-3901",
                 f"the rows of `{asset}` do not balance: {counts}",
@@ -60,7 +63,8 @@ class Admitted:
                 fix="this is a defect of Lichen: report it with the command and the log",
             )
         breaches = [breach.as_dict() for breach in self.breaches]
-        return {"balance": counts, "breaches": breaches, UNIQUE: [list(key) for key in self.unique]}
+        unique = [list(key) for key in self.unique]
+        return {"balance": counts, "breaches": breaches, "notes": list(self.notes), UNIQUE: unique}
 
 
 def quarantine_table(name: str) -> str:
@@ -121,10 +125,30 @@ class Admission:
                 staged.discard()
             else:
                 files = adopt(self.table, self.columns, staged.folder, staged.files, engine, tables)
+        read = staged.rows + rejected
         if rejected:
-            breaches.append(Breach("record", "it cannot be read", rejected, staged.rows + rejected, by_row=True))
+            breaches.append(Breach("record", "it cannot be read", rejected, read, by_row=True))
         unique = self._unique(promised, [] if broken else breaches)
-        return Admitted(files, quarantine, tuple(breaches), staged.rows + rejected, unique=unique)
+        admitted = Admitted(files, quarantine, tuple(breaches), read, unique=unique)
+        if 2 * admitted.quarantined > read:
+            note = f"MORE THAN HALF SET ASIDE: {admitted.quarantined:,} of the {read:,} rows read"
+            admitted = replace(admitted, notes=(note,))
+        return admitted
+
+    def refuse_nothing_kept(self, admitted: Admitted, engine: Engine, tables: TableStore) -> None:
+        """Refuse rows of which not one was kept: an empty table in the place of a full one is no result."""
+        if admitted.kept or not admitted.quarantined:
+            return
+        aside = Relation(SET_ASIDE, tables.locations(quarantine_table(self.table), admitted.quarantine))
+        reason, rows, example = commonest(aside, engine)
+        raise FoundWrong(
+            "LCH-2229",
+            f"not one row of `{self.table}` was kept: all {admitted.quarantined:,} were set aside, "
+            f"{rows:,} of them because {reason}",
+            where=self.where,
+            why=f"{example}; an empty table would have taken the place of what is there, so nothing was released",
+            fix="mend the rows where they come from, or the promise in the contract",
+        )
 
     def _unique(self, promised: Sequence[Promise], breaches: Sequence[Breach]) -> tuple[tuple[str, ...], ...]:
         """The keys of which no two rows that came in have the same."""
@@ -166,13 +190,15 @@ def merged(
     quarantine: tuple[DataFile, ...],
     *,
     deduplicated: int,
+    late: int,
     already_there: int,
 ) -> Admitted:
-    """What was admitted, after it was landed on `already_there` rows, kept and set aside."""
+    """What was admitted, after it was landed on `already_there` rows, kept and set aside; `late` rows were left out."""
     return replace(
         admitted,
         files=files,
         quarantine=quarantine,
         deduplicated=deduplicated,
-        read=admitted.read + already_there,
+        late=late,
+        read=admitted.read + already_there + late,
     )

@@ -107,7 +107,7 @@ def _broken_rows(columns: Sequence[Column], broken: Sequence[Promise], rows: Rel
     from_source = {column.name for column in rows.columns} - own
     file = FILE if FILE in from_source else "CAST(NULL AS VARCHAR)"
     row = ROW if ROW in from_source else marks.place
-    fields = ", ".join(f"{literal(column.name)}, {_json(column)}" for column in columns)
+    fields = ", ".join(f"{literal(column.name)}, {as_json(column)}" for column in columns)
     return sql(
         f'SELECT {file} AS "file", CAST({row} AS BIGINT) AS "row", {marks.columns} AS "column",',
         f"{marks.reasons} AS reason, CAST(json_object({fields}) AS VARCHAR) AS raw",
@@ -119,7 +119,7 @@ def _broken_rows(columns: Sequence[Column], broken: Sequence[Promise], rows: Rel
     )
 
 
-def _json(column: Column) -> str:
+def as_json(column: Column) -> str:
     """A value for JSON, which has no NaN and no infinity: they are told as text."""
     name = identifier(column.name)
     if column.type not in ("DOUBLE", "FLOAT"):
@@ -142,3 +142,20 @@ def gather(earlier: Relation, later: Relation, engine: Engine, into: Path) -> tu
     counts = sql("SELECT count(*) - 1 AS more FROM (", both, ") GROUP BY", names)
     repeated = engine.query(sql("SELECT CAST(coalesce(sum(more), 0) AS BIGINT) AS more FROM (", counts, ")"), inputs)
     return files, int(ArrowTable.from_arrow(repeated).column("more").to_pylist()[0])
+
+
+def commonest(aside: Relation, engine: Engine) -> tuple[str, int, str]:
+    """Of rows set aside, the most frequent reason, how many have it, and where the first of them came from.
+
+    Reasons that differ only in the value they name are one; a row that has several counts for each.
+    """
+    alike = "unnest(string_split(regexp_replace(reason, '`[^`]*`', 'a value', 'g'), '; '))"
+    first = 'min_by(struct_pack(f := "file", r := "row", why := reason), struct_pack(f := "file", r := "row"))'
+    each = sql("SELECT *,", alike, "AS alike FROM", ROWS)
+    grouped = sql("SELECT alike, count(*) AS rows,", first, "AS one FROM (", each, ") GROUP BY alike")
+    cells = "alike, rows, one.f AS f, one.r AS r, one.why AS why"
+    most = sql("SELECT", cells, "FROM (", grouped, ") ORDER BY rows DESC, alike LIMIT 1")
+    table = ArrowTable.from_arrow(engine.query(most, {ROWS: aside}))
+    alike, rows, file, row, why = (table.column(name).to_pylist()[0] for name in ("alike", "rows", "f", "r", "why"))
+    place = f"row {row}" if file is None else f"record {row} of {file}"
+    return str(alike), int(rows), f"{place}: {why}"

@@ -9,6 +9,7 @@ from lichen.feature.history import history
 from lichen.feature.state import pack
 from lichen.feature.statement import entities_sql, events_sql, finite, key_columns, key_names, select
 from lichen.feature.value import key_encoder, wire_sql
+from lichen.ground.stream import each_batch
 from lichen.ports import Engine, OnlineStore, Relation
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def _static_items(view: View, source: Relation, engine: Engine) -> Iterator[tupl
 
 
 def _batches(statement: str, inputs: dict[str, Relation], engine: Engine) -> Iterator[arro3.Table]:
-    from arro3.core import RecordBatchReader, Table
+    from arro3.core import Table
 
-    for batch in RecordBatchReader.from_arrow(engine.query(statement, inputs)):
+    for batch in each_batch(engine.query(statement, inputs)):
         yield Table.from_batches([batch])
 
 

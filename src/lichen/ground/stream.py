@@ -22,10 +22,17 @@ class Stream:
     The schema is there without a reading, for DuckDB asks it while it holds a lock of its own: what ran a
     statement then, in another thread, would wait for ever. A C stream carries an error's text and not the
     error: who wants the error reads `batches` itself.
+
+    `for batch in stream` reads in Python alone. Where a loop over a C stream's reader breaks off by an exception, the
+    reader is let go while the exception passes; the C stream is then released by a callback in Python, which cannot
+    run with an exception under way, and the exception is lost: `each_batch` is for such loops.
     """
 
     def __init__(self, schema: Any, batches: Callable[[], Iterator[Any]]) -> None:
         self.schema, self.batches = schema, batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.batches()
 
     def __arrow_c_schema__(self) -> object:
         return self.schema.__arrow_c_schema__()
@@ -35,6 +42,27 @@ class Stream:
         address = ctypes.addressof(reading.stream)
         _open[reading.number] = _held[address] = reading
         return _new_capsule(address, _STREAM, _WHEN_GONE)
+
+
+def each_batch(rows: Any) -> Iterator[Any]:
+    """The batches of anything that Arrow streams; an exception in the loop over them passes as it is.
+
+    >>> from arro3.core import Array, DataType, Table
+    >>> rows = Table.from_pydict({"n": Array([1, 2], type=DataType.int64())})
+    >>> [batch.num_rows for batch in each_batch(rows)]
+    [2]
+    """
+    if isinstance(rows, Stream):
+        yield from rows
+        return
+    from arro3.core import RecordBatchReader
+
+    reader = RecordBatchReader.from_stream(rows)
+    try:
+        while (batch := next(reader, None)) is not None:
+            yield batch
+    finally:
+        del reader  # let go here, where no exception is under way: handled, it does no harm
 
 
 class _Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from lichen.graph.build import STAGES, Asset, Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
@@ -19,17 +20,19 @@ def plan(
     environment: str,
     release: int | None,
     files: Mapping[str, str],
+    lost: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """The steps that would make `environment` hold what the project means.
 
     `released` holds the environment's versions by asset, `tokens` each source's token as of now, `files` each
-    asset's file, to say where a change was made.
+    asset's file, to say where a change was made, and `lost` what is wrong with the files of versions that are not as
+    they were written.
     """
     steps: list[Step] = []
     unchanged: list[str] = []
     stepped: set[str] = set()
     for asset in graph:
-        step = _step(asset, released.get(asset.id), tokens, stepped, files.get(asset.id))
+        step = _step(asset, released.get(asset.id), tokens, stepped, files.get(asset.id), lost.get(asset.id))
         if step is None:
             unchanged.append(asset.id)
         else:
@@ -40,13 +43,20 @@ def plan(
 
 
 def _step(
-    asset: Asset, old: Version | None, tokens: Mapping[str, str], stepped: set[str], file: str | None
+    asset: Asset,
+    old: Version | None,
+    tokens: Mapping[str, str],
+    stepped: set[str],
+    file: str | None,
+    lost: str | None,
 ) -> Step | None:
     if old is None:
         return Step(asset.id, asset.stage, "build", "it is new", file)
     if old.fingerprint != fingerprint(asset):
         changed = changed_places(old.facts.get(MEANING, {}), meaning(asset))
         return Step(asset.id, asset.stage, "build", f"{changed} changed", file)
+    if lost is not None:
+        return Step(asset.id, asset.stage, "build", lost)
     if asset.kind == "source" and old.facts.get("token") != tokens.get(asset.id):
         return Step(asset.id, asset.stage, "refresh", "what it reads changed")
     if set(old.inputs) != set(asset.inputs):

@@ -17,10 +17,11 @@ from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ports import Column, OnlineStore
+from lichen.run.lost import artifact
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
-from lichen.train.artifact import load
+from lichen.train.artifact import fault, load
 
 KEPT_RELEASES = 8
 """How many sets of views back a running service may still answer with."""
@@ -188,21 +189,17 @@ def _due(kept: Mapping[str, Any] | None, features: FeatureSet) -> tuple[Any, int
 
 def has_artifact(trained: Version, workshop: Workshop) -> bool:
     """Whether a model version's files are there."""
-    return _artifact(trained, workshop).is_dir()
-
-
-def _artifact(trained: Version, workshop: Workshop) -> Path:
-    return workshop.home / "artifacts" / str(trained.facts["artifact"])
+    return fault(artifact(trained, workshop)) is None
 
 
 def artifact_folder(trained: Version, workshop: Workshop) -> Path:
     """The folder of a model version's files."""
-    folder = _artifact(trained, workshop)
+    folder = artifact(trained, workshop)
     if not folder.is_dir():
         raise SystemFailed(
             "LCH-3904",
             f"the files of model version {trained.version} are gone",
             where=Where(folder),
-            fix="put the folder back, or train again: change the model's seed and run",
+            fix="train it again: lichen run; or put the folder back from a copy",
         )
     return folder

@@ -17,13 +17,14 @@ from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
 from lichen.plan import Plan, Step
 from lichen.ports import Put
-from lichen.run.deployed import forget_features, has_artifact, make_service
+from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.learned import make_model, make_view
+from lichen.run.lost import fault, refuse_loss
 from lichen.run.relations import make_source, make_table, source_token
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
-from lichen.spec import ProjectSpec
+from lichen.spec import ProjectSpec, Source
 
 RUNS, COLLECTED = "runs", "collected"
 KEPT = 20
@@ -46,6 +47,7 @@ class Outcome:
     version: str | None = None
     rows: int | None = None
     quarantined: int = 0
+    late: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -166,18 +168,19 @@ class Execution:
             version = self.releases.version(asset.id, known["version"])
             if version is not None and self._is_whole(version):
                 return version, "reused"
-        version = make_source(asset, old, self.project, self.workshop)
+        whole = old is not None and self._is_whole(old)
+        version = make_source(asset, old if whole else None, self.project, self.workshop)
+        if old is not None and not whole and old.fingerprint == version.fingerprint:
+            source = asset.spec
+            assert isinstance(source, Source)
+            if source.cursor:
+                refuse_loss(source, old, version, self.project.where(asset.id, "cursor"), self.workshop)
         self.releases.keep(version, Put(COLLECTED, key, {"version": version.version}))
         return version, "built"
 
     def _is_whole(self, version: Version) -> bool:
         """Whether an earlier version's files are still there: those of old releases and runs are swept."""
-        try:
-            self.workshop.relation(version)
-            self.workshop.tables.locations(quarantine_table(version.relation), version.quarantine)
-        except SystemFailed:
-            return False
-        return "artifact" not in version.facts or has_artifact(version, self.workshop)
+        return fault(version, self.workshop) is None
 
     def _make(self, asset: Asset, inputs: Mapping[str, Version], old: Version | None) -> Version:
         if asset.kind == "table":
@@ -196,7 +199,8 @@ class Execution:
         if any(outcome.state == "held" for outcome in self.outcomes):
             return None
         named = {name: version.version for name, version in self.versions.items()}
-        if self.before is None or named != dict(self.before.versions):
+        mended = frozenset(name for name in named if self._is_mended(name))
+        if self.before is None or mended or named != dict(self.before.versions):
             facts = {"run": self.id, "commit": self.commit, "user": os.environ.get("USER") or os.environ.get("LOGNAME")}
             self.before = self.releases.move(
                 self.plan.environment,
@@ -204,11 +208,17 @@ class Execution:
                 at=self.workshop.clock.now().isoformat(),
                 expected=self.before,
                 facts=facts,
+                mended=mended,
             )
             self._record("done", release=self.before.number)
         show_face(self.before, self.versions, self.workshop)
         forget_features(self.releases, self.workshop)
         return self.before
+
+    def _is_mended(self, name: str) -> bool:
+        """Whether an asset's version is the released one, in other files: what was lost was written anew."""
+        old, new = self.released.get(name), self.versions[name]
+        return old is not None and old.version == new.version and old.files != new.files
 
     def _record(self, status: str, **facts: Any) -> None:
         self.workshop.state.write(
@@ -295,6 +305,7 @@ def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Ou
         f"{breach['column']}: {breach['reason']}, {breach['rows']:,}" for breach in version.facts.get("breaches", ())
     ]
     notes += version.facts.get("notes", ())
-    quarantined = version.facts.get("balance", {}).get("quarantined", 0)
+    balance = version.facts.get("balance", {})
     rows = version.rows if version.columns else None
-    return Outcome(asset.id, asset.stage, state, seconds, version.version, rows, quarantined, tuple(notes))
+    aside, late = balance.get("quarantined", 0), balance.get("late", 0)
+    return Outcome(asset.id, asset.stage, state, seconds, version.version, rows, aside, late, tuple(notes))

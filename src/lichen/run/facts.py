@@ -88,11 +88,12 @@ def _by_kind(version: Version) -> int:
 
 
 def table_facts(version: Version) -> dict[str, Any]:
-    """A table's rows, version, and what was set aside and why."""
+    """A table's rows, version, what was set aside and why, and how many rows came too late at the last reading."""
     return {
         "rows": version.rows,
         "version": version.version,
         "quarantined": sum(file.rows for file in version.quarantine),
+        "late": version.facts.get("balance", {}).get("late", 0),
         "breaches": list(version.facts.get("breaches", ())),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from lichen.collect.extract import declared_types, located
+from lichen.collect.extract import declared_types, located, stored_columns
 from lichen.deploy.fields import Fields
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate
@@ -127,7 +127,7 @@ def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> t
     assert isinstance(source, Source)
     try:
         types = declared_types(source, workshop.engine, column_places(asset, project))
-        return workshop.connector(source.connector).columns(located(source, project.root), types)
+        return stored_columns(located(source, project.root), workshop.connector(source.connector), types)[0]
     except LichenError as error:
         raise in_source(error, asset, project) from error
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from arro3.core import RecordBatchReader
-
 from lichen.errors import FoundWrong
 from lichen.ground.quoting import identifier, identifiers, literal, sql
+from lichen.ground.stream import each_batch
 from lichen.ports import Engine, Relation
 from lichen.spec import Label
 
@@ -34,7 +33,7 @@ class PastRows:
         wanted = [f"count(*) {within}"]
         wanted += [f"CAST({which}({at}) {span} AS VARCHAR)" for span in (within, "") for which in ("min", "max")]
         select = sql("SELECT", ", ".join(wanted), "FROM", ROWS)
-        batch = next(iter(RecordBatchReader.from_arrow(self.engine.query(select, {ROWS: self.relation}))))
+        (batch,) = each_batch(self.engine.query(select, {ROWS: self.relation}))
         total, first, last, earliest, latest = (column.to_pylist()[0] for column in batch.columns)
         if not total:
             before = f" before {self.end.isoformat()}" if self.end else ""
@@ -51,13 +50,9 @@ class PastRows:
         wanted = list(dict.fromkeys([at, *names]))
         where = self._between()
         select = sql("SELECT", identifiers(wanted), "FROM", ROWS, "WHERE", where, "ORDER BY", identifier(at))
-        reader = RecordBatchReader.from_arrow(self.engine.query(select, {ROWS: self.relation}))
-        try:
-            for batch in reader:
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    yield dict(zip(wanted, values, strict=True))
-        finally:
-            del reader  # let go here, a stream closes; let go while an exception passes, it would fail to and be heard
+        for batch in each_batch(self.engine.query(select, {ROWS: self.relation})):
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield dict(zip(wanted, values, strict=True))
 
     def _between(self) -> str:
         at = identifier(self.label.at)

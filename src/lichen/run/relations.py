@@ -14,6 +14,7 @@ from lichen.contract.admit import UNIQUE, Admission, Admitted, merged, quarantin
 from lichen.contract.adopt import adopt
 from lichen.contract.check import check_columns, check_types
 from lichen.contract.fit import check_values
+from lichen.contract.late import count_late
 from lichen.contract.quarantine import SET_ASIDE, gather
 from lichen.errors import LichenError, Where
 from lichen.graph.build import Asset
@@ -21,7 +22,7 @@ from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.key import keeps_key
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
-from lichen.ports import Column, Connector, DataFile, Relation
+from lichen.ports import Column, Connector, DataFile, Relation, Since
 from lichen.run.workshop import Workshop
 from lichen.spec import Contract, ProjectSpec, Source, Table
 from lichen.transform.build import build
@@ -92,19 +93,23 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
         options = located(source, project.root)
         token = connector.token(options)
         now = workshop.clock.now().isoformat()
-        read = _read(asset, source, same, options, connector, now, project, workshop)
+        since = _since(source, same, now, workshop)
+        read = _read(asset, source, same, options, connector, since, project, workshop)
     except LichenError as error:
         raise in_source(error, asset, project) from error
     with staging(read.staged.folder):
         check_relation(asset, read.columns, project, workshop)
-    admitted = _admission(asset, read.columns, project).admit(
+    admission = _admission(asset, read.columns, project)
+    admitted = admission.admit(
         read.staged, workshop.engine, workshop.tables, rejects=read.rejects, rejected=read.rejected
     )
     cursor = None
     if source.cursor:
-        admitted = _land(asset, source, read, admitted, same, workshop)
+        late = _late(asset, read, since, same, workshop)
+        admitted = _land(asset, source, read, admitted, late, same, workshop)
         landed = Relation(read.columns, workshop.tables.locations(asset.name, admitted.files))
         cursor = newest(source, landed, now, workshop.engine)
+    admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
     own = fingerprint(asset)
     return Version(
         asset=asset.id,
@@ -123,22 +128,34 @@ def _content(columns: tuple[Column, ...], admitted: Admitted) -> str:
     return digest([[column.name, column.type] for column in columns] + [kept, aside])
 
 
+def _since(source: Source, same: Version | None, now: str, workshop: Workshop) -> Since | None:
+    """Where the reading starts that goes on from a version; None reads everything."""
+    if same is None or not same.facts.get("cursor"):
+        return None
+    return resume_from(str(same.facts["cursor"]), source, same.columns, now, workshop.engine)
+
+
+def _late(asset: Asset, read: Extracted, since: Since | None, same: Version | None, workshop: Workshop) -> int:
+    """How many rows came too late to be read, as far as the connector sees them."""
+    if read.earlier is None or since is None or same is None:
+        return 0
+    aside = Relation(SET_ASIDE, workshop.tables.locations(quarantine_table(asset.name), same.quarantine))
+    return count_late(read.earlier, since, workshop.relation(same), aside, workshop.engine)
+
+
 def _read(
     asset: Asset,
     source: Source,
     same: Version | None,
     options: Mapping[str, Any],
     connector: Connector,
-    now: str,
+    since: Since | None,
     project: ProjectSpec,
     workshop: Workshop,
 ) -> Extracted:
-    since = None
-    if same is not None and same.facts.get("cursor"):
-        since = resume_from(str(same.facts["cursor"]), source, same.columns, now, workshop.engine)
     earlier = _settled(same) if same is not None else ()
     types = declared_types(source, workshop.engine, column_places(asset, project), earlier)
-    return extract(asset.name, source, options, connector, workshop.engine, workshop.tables, types=types, since=since)
+    return extract(asset.name, options, connector, workshop.engine, workshop.tables, types=types, since=since)
 
 
 def _settled(version: Version) -> tuple[Column, ...]:
@@ -152,7 +169,13 @@ def _settled(version: Version) -> tuple[Column, ...]:
 
 
 def _land(
-    asset: Asset, source: Source, read: Extracted, admitted: Admitted, same: Version | None, workshop: Workshop
+    asset: Asset,
+    source: Source,
+    read: Extracted,
+    admitted: Admitted,
+    late: int,
+    same: Version | None,
+    workshop: Workshop,
 ) -> Admitted:
     _, key = _contract(asset)
     engine, tables = workshop.engine, workshop.tables
@@ -163,7 +186,8 @@ def _land(
         files = adopt(asset.name, read.columns, folder, landed.files, engine, tables)
     quarantine, repeated = _gather(asset, admitted, same, workshop)
     there = same.rows + sum(file.rows for file in same.quarantine) if same else 0
-    return merged(admitted, files, quarantine, deduplicated=landed.deduplicated + repeated, already_there=there)
+    again = landed.deduplicated + repeated
+    return merged(admitted, files, quarantine, deduplicated=again, late=late, already_there=there)
 
 
 def _gather(
@@ -188,6 +212,7 @@ def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec
         check_relation(asset, staged.columns, project, workshop)
     admission = replace(_admission(asset, staged.columns, project), proven=_proven(asset, inputs))
     admitted = admission.admit(staged, workshop.engine, workshop.tables)
+    admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
     own = fingerprint(asset)
     named = {name: version.version for name, version in inputs.items()}
     return Version(

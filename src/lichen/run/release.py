@@ -114,14 +114,18 @@ class Releases:
         at: str,
         expected: Release | None,
         facts: Mapping[str, Any],
+        mended: frozenset[str] = frozenset(),
     ) -> Release:
-        """Point an environment at a new release, in one transaction with its audit entry; all or nothing."""
+        """Point an environment at a new release, in one transaction with its audit entry; all or nothing.
+
+        The versions of `mended` assets are the ones before in other files: they enter anew, so that they are published.
+        """
         named = {version.asset: version.version for version in versions}
         numbers = [int(key) for key, _ in self.state.scan(RELEASES)]
         number = max(numbers, default=0) + 1
         before = expected.versions if expected else {}
         since = {
-            asset: expected.since[asset] if expected and before.get(asset) == name else number
+            asset: expected.since[asset] if expected and before.get(asset) == name and asset not in mended else number
             for asset, name in named.items()
         }
         release = Release(number, environment, named, since, at, expected.number if expected else None, dict(facts))

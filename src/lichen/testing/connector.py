@@ -8,7 +8,7 @@ from typing import Any
 
 from arro3.core import Table
 
-from lichen.ports import Arrow, Connector
+from lichen.ports import Arrow, Connector, Since
 
 
 class ConnectorSuite:
@@ -41,8 +41,16 @@ class ConnectorSuite:
 
     def test_since_keeps_the_value_itself(self, tmp_path: Path) -> None:
         """Rows at the cursor are read again: others may share its value."""
-        extract = self.make().read(self.options(tmp_path), {"n": "BIGINT"}, since=("n", "4"))
+        extract = self.make().read(self.options(tmp_path), {"n": "BIGINT"}, Since("n", "4"))
         assert [row[0] for row in self._rows(extract.rows)] == [4, 5]
+
+    def test_rows_that_since_leaves_out_are_told_if_they_are_seen(self, tmp_path: Path) -> None:
+        """A connector that reads them gives their keys and cursors, so that those which came too late are counted."""
+        extract = self.make().read(self.options(tmp_path), {"n": "BIGINT"}, Since("n", "4", ("t",)))
+        self._rows(extract.rows)
+        if extract.earlier is not None:
+            assert sorted(self._rows(extract.earlier())) == [("a", 1), ("b", 2)]
+            assert len(self._rows(extract.rejects())) == 1
 
     def test_columns_are_those_read(self, tmp_path: Path) -> None:
         """What `columns` promises is what `read` gives, before `_row` and `_file`."""

@@ -56,6 +56,21 @@ def keep(staging: Path, artifacts: Path, manifest: Mapping[str, Any]) -> str:
     return name
 
 
+def fault(folder: Path) -> str | None:
+    """What is missing of an artifact, in words, or None: its files are looked up by name and size, and not read."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
+        for file, facts in files.items():
+            size = (folder / file).stat().st_size
+            if size != facts["bytes"]:
+                return f"`{file}` has {size} bytes, {facts['bytes']} were written"
+    except FileNotFoundError as gone:
+        return f"`{Path(gone.filename).name}` is missing"
+    except (ValueError, KeyError):
+        return f"`{MANIFEST}` is not what was written"
+    return None
+
+
 def manifest_of(folder: Path, name: str) -> Mapping[str, Any]:
     """An artifact's manifest, after every file was found to be what its digest says."""
     with system_failures("read the model's files", folder):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from arro3.core import Array, DataType, Table
 
 from lichen.errors import FoundWrong, SystemFailed
-from lichen.ports import Arrow, Column, Extract
+from lichen.ports import Arrow, Column, Extract, Since
 
 # The types that this connector can give, each with what makes a value of it and its Arrow type.
 TYPES: Mapping[str, tuple[Callable[[Any], Any], DataType]] = {
@@ -51,9 +51,7 @@ class SQLiteConnector:
             raise FoundWrong("SQLITE-3", f"`sqlite` cannot give {wrong[0]}", fix=f"declare one of {', '.join(TYPES)}")
         return tuple(Column(name, types.get(name, "VARCHAR")) for (name,) in found)
 
-    def read(
-        self, options: Mapping[str, Any], types: Mapping[str, str], since: tuple[str, str] | None = None
-    ) -> Extract:
+    def read(self, options: Mapping[str, Any], types: Mapping[str, str], since: Since | None = None) -> Extract:
         """The table's rows; a value that is not of its column's type makes its row a reject."""
         columns = self.columns(options, types)
         good: list[tuple[Any, ...]] = []
@@ -63,7 +61,7 @@ class SQLiteConnector:
             if isinstance(made, Column):
                 reason = f"it is not {made.type}: {row[columns.index(made)]!r}"
                 rejects.append((options["path"], number, made.name, reason, repr(row)))
-            elif since is None or _is_since(columns, made, *since):
+            elif since is None or _is_since(columns, made, since.column, since.value):
                 good.append((*made, number, options["path"]))
         kinds = {**{column.name: column.type for column in columns}, "_row": "BIGINT", "_file": "VARCHAR"}
         return Extract(_arrow(kinds, good), lambda: _arrow(REJECT, rejects))

@@ -178,7 +178,7 @@ def test_a_missing_and_a_cut_file(store: DeltaTableStore, root: Path) -> None:
         store.publish("t", COLUMNS, (file,), 1)
     text = (
         "LCH-3004: a file of table `t` is not what was written\n  at {}\n  why: {}\n"
-        "  fix: restore it from a backup, or build the table anew"
+        "  fix: build the table anew: lichen run; or restore the file from a copy, as recorded predictions must be"
     )
     assert str(caught.value) == text.format(path, f"it has {file.bytes - 1} bytes, {file.bytes} were written")
     path.unlink()
@@ -336,3 +336,11 @@ def test_a_disk_that_fills_up_while_the_library_commits(root: Path) -> None:
     assert str(failure) == FULL.replace("write", "publish", 1).format(root / "t")
     failure = delta._refused(root / "t", OSError(told.replace("No space left on device (os error 28)", "Oh")))
     assert failure.why == "Generic LocalFileSystem error: Unable to copy data to file: Oh"
+
+
+def test_other_readers_read_a_map(store: DeltaTableStore, root: Path) -> None:
+    files = add(store, "t", "SELECT i, MAP {'a': i, 'b': NULL} AS m FROM range(2) r(i)")
+    store.publish("t", (Column("i", "BIGINT"), Column("m", "MAP(VARCHAR, BIGINT)")), files, 1)
+    face = QueryBuilder().register("face", DeltaTable(str(root / "t")))
+    found = face.execute("SELECT i, m['a'] AS a, m['b'] AS b FROM face ORDER BY i").read_all()
+    assert [[None if v == [None] else v for v in row] for row in rows_of(found)] == [[0, 0, None], [1, 1, None]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from deltalake.schema import ArrayType, Field, PrimitiveType, StructType
+from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructType
 
 from lichen.backends.delta_schema import delta_schema, delta_stats, has_naive_timestamps
 from lichen.errors import FoundWrong
@@ -22,6 +22,10 @@ def _type(word: str) -> object:
         ("TIMESTAMP", PrimitiveType("timestamp_ntz")),
         ("DOUBLE[][]", ArrayType(ArrayType(PrimitiveType("double"), True), True)),
         (
+            "MAP(VARCHAR, DECIMAL(3,1)[])",
+            MapType(PrimitiveType("string"), ArrayType(PrimitiveType("decimal(3,1)"), True), True),
+        ),
+        (
             'STRUCT(a INTEGER, "x, ""y) z" DECIMAL(3,1)[], s STRUCT("TIMESTAMP" DATE))',
             StructType(
                 [
@@ -38,7 +42,7 @@ def test_types_are_said_in_delta_s_words(word: str, expected: object) -> None:
 
 
 UNKNOWN = (
-    *("HUGEINT", "UBIGINT", "TIME", "INTERVAL", "UUID", "INTEGER[3]", "MAP(VARCHAR, INTEGER)", "ENUM('a', 'b')", ""),
+    *("HUGEINT", "UBIGINT", "TIME", "INTERVAL", "UUID", "INTEGER[3]", "MAP(VARCHAR, TIME)", "ENUM('a', 'b')", ""),
     *("HUGEINT[]", "STRUCT(a TIME)", "STRUCT(a)", "STRUCT()", "DECIMAL(39,0)", "DECIMAL", "TIMESTAMP_NS", "bigint"),
 )
 
@@ -50,7 +54,7 @@ def test_other_types_are_refused(word: str) -> None:
     assert str(caught.value) == (
         f"LCH-3006: table `t`: column `c` has type {word}, which Delta Lake does not know\n"
         "  fix: cast it to one of: BIGINT, INTEGER, SMALLINT, TINYINT, DOUBLE, FLOAT, VARCHAR, BOOLEAN, DATE, "
-        "TIMESTAMP, TIMESTAMP WITH TIME ZONE, BLOB, DECIMAL(p,s), T[], STRUCT(...)"
+        "TIMESTAMP, TIMESTAMP WITH TIME ZONE, BLOB, DECIMAL(p,s), T[], MAP(K, V), STRUCT(...)"
     )
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lichen.backends.duckdb import DuckDBEngine
 from lichen.backends.files import FilesConnector
 from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage
-from lichen.ports import Arrow, Relation
+from lichen.ports import Arrow, Relation, Since
 from lichen.testing.connector import ConnectorSuite
 
 FILES = FilesConnector()
@@ -34,7 +34,7 @@ def _lists(arrow: Arrow) -> dict[str, list[Any]]:
 
 
 def _read(
-    path: Path | str, types: Mapping[str, str] | None = None, since: tuple[str, str] | None = None, **options: Any
+    path: Path | str, types: Mapping[str, str] | None = None, since: Since | None = None, **options: Any
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     extract = FILES.read({"path": str(path), **options}, types or {}, since)
     return _lists(extract.rows), _lists(extract.rejects())
@@ -332,15 +332,23 @@ def test_files_of_a_glob_have_the_same_columns(tmp_path: Path) -> None:
     assert (good["n"], good["t"], good["_row"]) == ([1, 2], ["a", "b"], [1, 1])
     (tmp_path / "c.csv").write_text("n,t,x\n1,a,9\n")
     engine = DuckDBEngine(scratch=tmp_path / "scratch")
-    for content, code, what in (
-        ("n,t,x\n1,a,9\n", "LCH-2214", f"`{tmp_path}/c.csv` has a column `x` that `{tmp_path}/a.csv` has not"),
-        ("n\n1\n", "LCH-2201", f"`{tmp_path}/c.csv` has no column `t`"),
+    (tmp_path / "far").mkdir()
+    for content, told in (
+        ("n,t,x\n1,a,9\n", "has besides `x`"),
+        ("n\n1\n", "lacks `t`"),
+        ("n,x,y\n1,2,3\n", "lacks `t` and has besides `x`, `y`"),
     ):
         (tmp_path / "c.csv").write_text(content)
-        rows = FILES.read({"path": str(tmp_path / "*.csv")}, {}).rows
         with pytest.raises(FoundWrong) as wrong:
+            FILES.columns({"path": str(tmp_path / "*.csv")}, {})
+        what = f"`{tmp_path}/c.csv` {told}, unlike the first file, `{tmp_path}/a.csv`"
+        assert (wrong.value.code, wrong.value.what) == ("LCH-2214", what)
+        # Of a packed file it is found when it is read.
+        for name in ("a.csv", "c.csv"):
+            (tmp_path / f"far/{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        rows = FILES.read({"path": str(tmp_path / "far/*")}, {}).rows
+        with pytest.raises(FoundWrong, match=rf"c\.csv\.gz` {told}, unlike the first file, .*a\.csv\.gz`"):
             engine.sql("FROM r", {"r": Relation(arrow=rows)}, tmp_path)
-        assert (wrong.value.code, wrong.value.what) == (code, what)
         assert not list(tmp_path.glob("*.parquet"))
 
 
@@ -367,7 +375,7 @@ def test_a_malformed_record_far_down_starts_nothing_anew(tmp_path: Path) -> None
 
 def test_since_reads_on_after_a_malformed_record(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("n\n" + "\n".join("1,2" if n == 150_000 else str(n) for n in range(1, 200_001)))
-    good, bad = _read(tmp_path / "s.csv", {"n": "BIGINT"}, since=("n", "140000"))
+    good, bad = _read(tmp_path / "s.csv", {"n": "BIGINT"}, since=Since("n", "140000"))
     assert good["n"] == [n for n in range(140_000, 200_001) if n != 150_000]
     assert bad["_row"] == [150_000]
 

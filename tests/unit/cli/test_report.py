@@ -69,6 +69,7 @@ def test_names_from_data_are_escaped(answered: Any) -> None:
     facts["tables"]["<script>"] = {
         "rows": 1,
         "quarantined": 1,
+        "late": 1,
         "breaches": [{"column": "<b>", "reason": "|", "rows": 1}],
     }
     made = status_document(facts)

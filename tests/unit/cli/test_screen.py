@@ -7,6 +7,7 @@ import pytest
 
 from lichen.cli import screen
 from lichen.ground.duration import parse_duration
+from lichen.run.execute import Outcome
 
 
 def shown(
@@ -106,3 +107,12 @@ def test_cohorts_in_which_nobody_asked_are_one_row() -> None:
         ("1970-01-03", "1970-01-04", "5", "5", "31.25", "5.432", "5 to 6", "", ""),
         ("1970-01-04", "1971-02-05", "0", "0", "", "", "", "", "397 empty cohorts"),
     ]
+
+
+SHOUT = "MORE THAN HALF SET ASIDE: 4 of the 6 rows read"
+
+
+def test_a_line_tells_of_rows_set_aside_and_of_rows_that_came_too_late() -> None:
+    outcome = Outcome("source.s", "collect", "built", 1.0, "v", 5, 2, 1, (SHOUT,))
+    late = "1 late row left out: below the cursor less `lateness`"
+    assert screen.outcome_line(outcome).endswith(f" 5 rows    1.00 s  2 set aside; {late}; {SHOUT}")

@@ -4,7 +4,7 @@ import pytest
 
 from lichen.collect.cursor import check_cursor, newest, resume_from
 from lichen.errors import FoundWrong, Where
-from lichen.ports import Column
+from lichen.ports import Column, Since
 from lichen.spec import Source
 
 NOW = "2020-01-10T12:00:00.250000+00:00"
@@ -58,7 +58,7 @@ def test_the_cursor_may_have_any_name(stage, engine, name):
 )
 def test_reading_starts_again_lateness_before_the_cursor(engine, kind, cursor, lateness, want):
     source = _source(**({"lateness": lateness} if lateness else {}))
-    assert resume_from(cursor, source, (Column("c", kind),), NOW, engine) == want
+    assert resume_from(cursor, source, (Column("c", kind),), NOW, engine) == Since("c", want, ("k",))
 
 
 def _refused(source, columns):

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 from arro3.core import Table
 
 from lichen.backends.files import FilesConnector
-from lichen.collect.extract import declared_types, extract, located
-from lichen.errors import LichenError
-from lichen.ports import Column
+from lichen.collect.extract import declared_types, extract, located, stored_columns
+from lichen.errors import FoundWrong, LichenError
+from lichen.ports import Column, Since
 from lichen.spec import Source
 
 
@@ -22,7 +23,7 @@ def read(engine, tables, tmp_path):
         (tmp_path / "s.csv").write_text(text)
         options = located(source, tmp_path)
         types = declared_types(source, engine, {}, given.pop("earlier", ()))
-        return extract("s", source, options, FilesConnector(), engine, tables, types=types, **given)
+        return extract("s", options, FilesConnector(), engine, tables, types=types, **given)
 
     return run
 
@@ -53,7 +54,7 @@ def test_a_file_of_bad_rows_alone_gives_rejects_alone(read):
 def test_only_rows_from_since_on_are_read_and_those_without_a_cursor(read, fetch):
     source = _source(path="s.csv", cursor="at", contract={"key": ["k"], "columns": {"at": {"type": "timestamptz"}}})
     text = "k,at\n1,2020-01-01 00:00:00Z\n2,2020-01-02 00:00:00Z\n3,\n4,2020-01-03 00:00:00Z\n"
-    got = read(text, source, since="2020-01-02 00:00:00+00")
+    got = read(text, source, since=Since("at", "2020-01-02 00:00:00+00", ("k",)))
     assert fetch(got.staged.relation, "SELECT k FROM r") == [(2,), (3,), (4,)]
 
 
@@ -75,3 +76,23 @@ def test_a_failed_reading_leaves_no_staging(read, tables, tmp_path):
     with pytest.raises(LichenError):
         read("n\n1\n", source)
     assert list((tmp_path / "lake" / ".staging").glob("*")) == []
+
+
+def test_a_type_that_no_table_holds_is_refused_and_one_that_has_a_kin_is_read_as_that(tmp_path):
+    with duckdb.connect() as session:
+        session.execute(f"COPY (SELECT uuid() AS u, 1::UTINYINT AS n) TO '{tmp_path}/s.parquet'")
+        session.execute(f"COPY (SELECT 1 AS n, TIME '10:00' AS t) TO '{tmp_path}/t.parquet'")
+        session.execute(f"COPY (SELECT INTERVAL 1 DAY AS i) TO '{tmp_path}/i.parquet'")
+    columns, types = stored_columns({"path": f"{tmp_path}/s.parquet"}, FilesConnector(), {})
+    assert columns == (Column("u", "VARCHAR"), Column("n", "SMALLINT"))
+    assert types == {"u": "VARCHAR", "n": "SMALLINT"}
+    for name, kind in (("t", "TIME"), ("i", "INTERVAL")):
+        with pytest.raises(FoundWrong) as caught:
+            stored_columns({"path": f"{tmp_path}/{name}.parquet"}, FilesConnector(), {})
+        assert str(caught.value) == (
+            f"LCH-2310: column `{name}` has type {kind}, which a table cannot hold\n"
+            "  why: the lake's other readers (Delta, Spark) have no such type\n"
+            "  fix: give it another in the contract, and it is read as that: columns: {name: {type: varchar}}"
+        )
+        columns, _ = stored_columns({"path": f"{tmp_path}/{name}.parquet"}, FilesConnector(), {name: "VARCHAR"})
+        assert Column(name, "VARCHAR") in columns

@@ -93,3 +93,16 @@ def test_however_rows_are_split_the_same_rows_are_there_in_the_same_order(landed
     for start, end in pairwise(edges):
         there = landed(there, rows[min(start, len(rows)) : end])
     assert there == whole
+
+
+def test_however_rows_are_split_the_same_bytes_are_written(stage, engine, tables):
+    cells = "i AS k, i // 3 AS c, CASE WHEN i % 7 > 0 THEN 'v' || i % 11 END AS v, i / 7 AS d"
+    written = set()
+    for cuts in ([0, 5000], [0, 2500, 5000], [0, 1, 4999, 5000]):
+        there = stage(f"SELECT {cells} FROM range(0) r(i)").relation
+        for start, end in pairwise(cuts):
+            new, folder = stage(f"SELECT {cells} FROM range({start}, {end}) r(i)").relation, tables.staging("t")
+            got = land(new.columns, ("k",), "c", new, there, engine, folder)
+            there = Relation(new.columns, tuple(str(folder / file.path) for file in got.files))
+        written.add(got.files[0].sha256)
+    assert len(written) == 1

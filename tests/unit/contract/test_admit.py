@@ -57,7 +57,7 @@ def test_rows_in_are_rows_kept_and_quarantined(admit, tables, fetch, on_breach, 
     bad = {SELECT: 5, EMPTY: 0, ALL_BAD: 3}[select] if on_breach == "quarantine" else 0
     assert (got.read, got.kept, got.quarantined, got.deduplicated) == (read + count, read - bad, bad + count, 0)
     assert got.facts("source.t")["balance"] == {
-        "read": read + count, "kept": read - bad, "quarantined": bad + count, "deduplicated": 0,
+        "read": read + count, "kept": read - bad, "quarantined": bad + count, "deduplicated": 0, "late": 0,
     }  # fmt: skip
     aside = Relation(SET_ASIDE, tables.locations(quarantine_table("t"), got.quarantine))
     assert len(fetch(aside)) == bad + count
@@ -102,15 +102,42 @@ def test_rows_that_do_not_balance_are_a_defect():
         lost.facts("source.t")
     assert str(caught.value) == (
         "LCH-3901: the rows of `source.t` do not balance: "
-        "{'read': 4, 'kept': 3, 'quarantined': 0, 'deduplicated': 0}\n"
+        "{'read': 4, 'kept': 3, 'quarantined': 0, 'deduplicated': 0, 'late': 0}\n"
         "  why: rows would be lost or doubled; nothing was released\n"
         "  fix: this is a defect of Lichen: report it with the command and the log"
     )
     whole = merged(
-        Admitted((), (), (Breach("n", "bad", 1, 2, True),), 4), (file, file), (), deduplicated=3, already_there=5
+        Admitted((), (), (Breach("n", "bad", 1, 2, True),), 4),
+        (file, file),
+        (),
+        deduplicated=3,
+        late=2,
+        already_there=5,
     )
     assert whole.facts("source.t") == {
-        "balance": {"read": 9, "kept": 6, "quarantined": 0, "deduplicated": 3},
+        "balance": {"read": 11, "kept": 6, "quarantined": 0, "deduplicated": 3, "late": 2},
         "breaches": [{"column": "n", "reason": "bad", "rows": 1, "of": 2}],
         "unique": [],
+        "notes": [],
     }
+
+
+def test_where_nothing_is_kept_the_commonest_reason_is_told(admit, engine, tables):
+    admission = Admission("t", (), Contract(), ("k",), Where("tables/t.sql", 5, 3))
+    for select, numbered in ((SELECT, True), (EMPTY, True)):
+        admission.refuse_nothing_kept(admit(select, numbered=numbered, **RANGE), engine, tables)
+    with pytest.raises(FoundWrong) as caught:
+        admission.refuse_nothing_kept(admit(ALL_BAD, numbered=False, **RANGE), engine, tables)
+    assert str(caught.value) == (
+        "LCH-2229: not one row of `t` was kept: all 3 were set aside, 3 of them because n: it is outside [0, 10]\n"
+        "  at tables/t.sql:5:3\n"
+        "  why: row 1: n: it is outside [0, 10]; an empty table would have taken the place of what is there, so "
+        "nothing was released\n"
+        "  fix: mend the rows where they come from, or the promise in the contract"
+    )
+
+
+@pytest.mark.parametrize(("bad", "shouts"), [(2, False), (3, True)])
+def test_more_than_half_set_aside_is_told_loudly(admit, bad, shouts):
+    got = admit(f"SELECT i AS k, CASE WHEN i < {bad} THEN 99 ELSE 1 END::DOUBLE AS n FROM range(4) r(i)", **RANGE)
+    assert got.facts("t")["notes"] == ([f"MORE THAN HALF SET ASIDE: {bad} of the 4 rows read"] if shouts else [])

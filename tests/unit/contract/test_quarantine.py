@@ -6,7 +6,7 @@ import pytest
 from arro3.core import Table
 
 from lichen.contract.check import judge, promises
-from lichen.contract.quarantine import SET_ASIDE, gather, keep, row_promises, set_aside
+from lichen.contract.quarantine import SET_ASIDE, commonest, gather, keep, row_promises, set_aside
 from lichen.ports import Relation
 from lichen.spec import Contract
 
@@ -134,3 +134,17 @@ def test_rows_met_again_are_gathered_once(stage, engine, tables, fetch):
     files, repeated = gather(aside(first), aside(again), engine, folder)
     rows = fetch(Relation(SET_ASIDE, tuple(str(folder / file.path) for file in files)))
     assert (rows, repeated) == ([("f", 1, "n", "bad", "x"), ("f", 2, None, "bad", "y")], 1)
+
+
+def test_the_commonest_reason_passes_by_the_values_it_names(stage, engine):
+    told = [
+        ("a.csv", 4, "n: `x` is not BIGINT"),
+        ("a.csv", 3, "n: `y` is not BIGINT"),
+        ("a.csv", 1, "it is null; m: `a; b` is z"),
+    ]
+    rows = ", ".join(f"('{file}', {row}, NULL, '{reason}', '')" for file, row, reason in told)
+    names = 'AS t("file", "row", "column", reason, raw)'
+    aside = stage(f"SELECT * FROM (VALUES {rows}) {names}").relation
+    assert commonest(aside, engine) == ("n: a value is not BIGINT", 2, "record 3 of a.csv: n: `y` is not BIGINT")
+    aside = stage(f"SELECT * FROM (VALUES (NULL::VARCHAR, 2, 'n', 'it is null', '{{}}')) {names}").relation
+    assert commonest(aside, engine) == ("it is null", 1, "row 2: it is null")

@@ -7,7 +7,7 @@ from arro3.core import Array, DataType, RecordBatchReader, Table
 
 from lichen.errors import FoundWrong
 from lichen.ground import stream
-from lichen.ground.stream import Stream
+from lichen.ground.stream import Stream, each_batch
 
 TABLE = Table.from_pydict(
     {"n": Array([1, None, 3], type=DataType.int64()), "s": Array(["a", "b", None], type=DataType.string())}
@@ -73,3 +73,24 @@ def test_an_error_of_ours_is_found_again_in_the_text_that_carried_it() -> None:
     assert isinstance(found, FoundWrong)
     assert (found.code, found.fix, found.__traceback__) == ("LCH-2303", "leave it out", None)
     assert stream.carried(ValueError("a value does not fit")) is None
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: rows, RecordBatchReader.from_stream], ids=["stream", "reader"])
+def test_an_exception_in_a_loop_over_batches_passes_as_it_is(wrap: Any) -> None:
+    closed = []
+
+    def batches() -> Iterator[Any]:
+        try:
+            yield from _whole()
+        finally:
+            closed.append(True)
+
+    def loop() -> None:
+        for batch in each_batch(wrap(Stream(TABLE.schema, batches))):
+            raise KeyError(batch.num_rows)
+
+    with pytest.raises(KeyError, match="3"):
+        loop()
+    assert (len(closed), stream._open, stream._held) == (1, {}, {})
+    assert [batch.num_rows for batch in each_batch(wrap(Stream(TABLE.schema, batches)))] == [3, 3]
+    assert [batch.num_rows for batch in Stream(TABLE.schema, batches)] == [3, 3]

@@ -148,3 +148,15 @@ def test_whatever_changed_a_plan_carried_out_leaves_nothing_to_do(
     assert not planned(new, versions, tokens)
     assert {step.asset for step in made.steps}.isdisjoint(made.unchanged)
     assert bool(made) == bool(chosen or tokens != TOKENS)
+
+
+def test_a_lost_file_is_a_reason_to_build(build) -> None:
+    graph = build()
+    lost = {
+        "source.flights": "a file of table `flights` is not what was written: it is missing",
+        "predictions.late": "x",
+    }
+    made = plan(graph, released(graph), TOKENS, environment="prod", release=1, files={}, lost=lost)
+    assert steps(made)[0] == ("source.flights", "build", lost["source.flights"])
+    assert steps(made)[1] == ("table.legs", "refresh", "source.flights may change")
+    assert not planned(graph, released(graph))

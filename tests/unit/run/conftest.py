@@ -54,7 +54,7 @@ class World:
         version = make_source(asset, self.versions.get(asset.id), project, self.workshop)
         self.versions[asset.id] = version
         balance = version.facts["balance"]
-        assert balance["read"] == balance["kept"] + balance["quarantined"] + balance["deduplicated"]
+        assert balance["read"] == balance["kept"] + balance["quarantined"] + balance["deduplicated"] + balance["late"]
         assert balance["kept"] == len(self.rows(version))
         assert balance["quarantined"] == len(self.aside(version))
         assert not list((self.root / ".lichen/lake/.staging").glob("*"))

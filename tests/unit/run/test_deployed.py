@@ -41,7 +41,7 @@ def test_a_model_whose_files_are_gone_is_told_and_can_be_trained_again(shop: Any
         project.serve(port=0)
     assert str(failed.value) == (
         f"LCH-3904: the files of model version {trained.version} are gone\n  at {folder}\n"
-        "  fix: put the folder back, or train again: change the model's seed and run"
+        "  fix: train it again: lichen run; or put the folder back from a copy"
     )
     shop.edit(MODEL, "task:", "seed: 8\ntask:")
     run = shop.open().run()

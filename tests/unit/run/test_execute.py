@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from lichen.errors import LichenError
 from lichen.run.execute import Watcher, files_in_use
@@ -80,3 +83,24 @@ def test_a_run_that_breaks_off_is_recorded_too(shop: Any, error: BaseException, 
 def test_the_files_of_every_version_are_in_use(shop: Any) -> None:
     found = files_in_use(shop.open().releases, shop.open().workshop)
     assert {"invoices", "customers", "payments", "training_late_payment"} <= set(found)
+
+
+def test_a_lost_file_that_comes_out_otherwise_is_a_release_of_its_own(shop: Any) -> None:
+    shop.write("tables/sums.sql", "SELECT customer, sum(amount) AS spent FROM invoices GROUP BY customer ORDER BY 1\n")
+    first = shop.open().run().release
+    # The release's file becomes another with the same rows, as it might have come out of another version of DuckDB.
+    project = shop.open()
+    version, workshop = project.releases.versions(first)["table.sums"], project.workshop
+    folder = workshop.tables.staging("sums")
+    made = workshop.engine.sql("FROM sums ORDER BY 2", {"sums": workshop.relation(version)}, folder)
+    other = replace(version, files=workshop.tables.adopt("sums", folder, made))
+    project.releases.keep(other)
+    (shop.root / ".lichen/lake/sums" / other.files[0].path).unlink()
+    run = shop.open().run()
+    assert states(run) == {"table.sums": "same"}
+    assert run.release.versions == first.versions
+    assert run.release.since == {**first.since, "table.sums": first.number + 1}
+    face = DeltaTable(str(shop.root / ".lichen/lake/sums"))
+    assert face.transaction_version("lichen") == first.number + 1
+    assert [Path(uri).name for uri in face.file_uris()] == [file.path for file in version.files]
+    assert shop.open().run().nothing

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,7 +123,7 @@ def test_a_type_is_settled_by_values_and_not_by_their_absence(world):
     world.write("s.csv", "a,b,c\nx,2.5,1\n2,2.5,1\n")
     version = world.collect()
     assert [column.type for column in version.columns] == ["BIGINT", "DOUBLE", "VARCHAR"]
-    assert version.facts["balance"] == {"read": 2, "kept": 1, "quarantined": 1, "deduplicated": 0}
+    assert version.facts["balance"] == {"read": 2, "kept": 1, "quarantined": 1, "deduplicated": 0, "late": 0}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_rows_sent_again_win_and_late_ones_come_in(world):
     )
     version = world.collect()
     assert _ids(world, version) == [(1, 1), (3, 3), (2, 20), (5, 5)]
-    assert version.facts["balance"] == {"read": 5, "kept": 4, "quarantined": 0, "deduplicated": 1}
+    assert version.facts["balance"] == {"read": 6, "kept": 4, "quarantined": 0, "deduplicated": 1, "late": 1}
     assert version.facts["cursor"] == "2020-01-03 00:00:00+00"
 
 
@@ -219,7 +220,7 @@ def test_bad_rows_that_are_met_again_are_set_aside_once(world):
     _events(world, *rows, (4, "02 03:00:00", -1))
     version = world.collect()
     assert [row for _, row, *_ in world.aside(version)] == [2, 3, 4]
-    assert version.facts["balance"] == {"read": 7, "kept": 1, "quarantined": 3, "deduplicated": 3}
+    assert version.facts["balance"] == {"read": 7, "kept": 1, "quarantined": 3, "deduplicated": 3, "late": 0}
 
 
 def test_a_source_of_no_rows_has_no_cursor_yet(world):
@@ -266,9 +267,13 @@ EVENT = st.tuples(st.integers(1, 5), st.integers(0, 40), st.integers(-2, 5))
 @settings(max_examples=10, deadline=None)
 @given(events=st.lists(EVENT, max_size=14), cuts=st.lists(st.integers(0, 14), max_size=3), growing=st.booleans())
 def test_any_split_into_arrivals_ends_in_the_table_of_one_full_load(make_world, events, cuts, growing):
-    """Arrivals come in one file that grows, or in one that is replaced; rows up to 6 h late, some bad, some again."""
+    """Arrivals come in one file that grows, or in one that is replaced; rows up to 6 h late, some bad, some again.
+
+    The first row is good: a source of which no row is kept is refused.
+    """
+    events = [(9, 0, 1), *events]
     sent, newest = [], 0
-    edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
+    edges = [0, *sorted(min(cut + 1, len(events)) for cut in cuts), len(events)]
     arrivals = []
     for start, end in pairwise(edges):
         arrivals.append([(key, max(hour, newest - 6), n) for key, hour, n in events[start:end]])
@@ -312,7 +317,7 @@ def test_a_table_sets_rows_aside_that_break_its_grain_or_its_contract(events):
     )
     version = events.build("t")
     assert events.rows(version) == [(3, 7), (1, 10)]
-    assert version.facts["balance"] == {"read": 5, "kept": 2, "quarantined": 3, "deduplicated": 0}
+    assert version.facts["balance"] == {"read": 5, "kept": 2, "quarantined": 3, "deduplicated": 0, "late": 0}
     assert [(file, row, reason) for file, row, _, reason, _ in events.aside(version)] == [
         (None, 1, "k: the key is null"),
         (None, 4, "k: the key is there before"),
@@ -377,3 +382,67 @@ def test_a_version_says_which_of_its_keys_do_not_repeat(world, on_breach, unique
     world.write("sources/s.yaml", f"path: s.csv\ncontract:\n  key: [id]\n  on_breach: {on_breach}\n")
     world.write("s.csv", "id\n1\n1\n2\n")
     assert world.collect().facts["unique"] == unique
+
+
+def test_rows_below_the_cursor_are_late_unless_they_came_in_time(world):
+    world.write("sources/s.yaml", EVENTS)
+    old = [(1, "01 00:00:00", 1), (9, "01 01:00:00", 999), (8, "01 02:00:00", "x"), (2, "02 12:00:00", 2)]
+    _events(world, *old)
+    assert world.collect().facts["balance"]["late"] == 0
+    _events(world, *old, (3, "03 00:00:00", 3))
+    assert world.collect().facts["balance"]["late"] == 0  # what was there, set aside or unreadable before is not late
+    new = [(4, "04 00:00:00", 4), (7, "01 00:00:00", 7), (1, "01 05:00:00", 11)]
+    _events(world, *old, (3, "03 00:00:00", 3), *new)
+    version = world.collect()
+    assert version.facts["balance"] == {"read": 10, "kept": 4, "quarantined": 2, "deduplicated": 2, "late": 2}
+    assert _ids(world, version) == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+
+def test_a_source_of_which_no_row_is_kept_is_refused(world):
+    world.write("sources/s.yaml", "path: s.csv\ncontract: {columns: {n: {type: bigint, range: [0, 5]}}}\n")
+    world.write("s.csv", "n\n9\nx\ny\n")
+    with pytest.raises(FoundWrong) as caught:
+        world.collect()
+    assert str(caught.value) == (
+        "LCH-2229: not one row of `s` was kept: all 3 were set aside, 2 of them because n: a value is not BIGINT\n"
+        "  at sources/s.yaml:2:11\n"
+        "    contract: {columns: {n: {type: bigint, range: [0, 5]}}}\n"
+        "              ^\n"
+        f"  why: record 2 of {world.root}/s.csv: n: `x` is not BIGINT; an empty table would have taken the place of "
+        "what is there, so nothing was released\n"
+        "  fix: mend the rows where they come from, or the promise in the contract"
+    )
+
+
+def test_rows_that_are_there_outlast_a_reading_that_gives_none(world):
+    world.write("sources/s.yaml", EVENTS)
+    _events(world, (1, "01 00:00:00", 1))
+    world.collect()
+    _events(world, (2, "02 00:00:00", 999), (3, "02 00:00:00", 5), (4, "02 00:00:00", "x"))
+    version = world.collect()
+    assert _ids(world, version) == [(1, 1), (3, 5)]
+    assert version.facts["notes"] == ["MORE THAN HALF SET ASIDE: 2 of the 3 rows read"]
+
+
+def test_a_table_of_which_no_row_is_kept_is_refused(events):
+    events.write("tables/t.sql", "/* ---\ncontract: {columns: {n: {range: [900, 901]}}}\n--- */\nSELECT k, n FROM e\n")
+    with pytest.raises(FoundWrong, match=r"not one row of `t` was kept: all 5 .* 5 of them because n: it is outside"):
+        events.build("t")
+
+
+def test_columns_of_parquet_are_stored_as_a_table_can_hold_them(world):
+    with duckdb.connect() as session:
+        session.execute(
+            "COPY (SELECT uuid() AS u, 7::UINTEGER AS n, TIMESTAMP_NS '2020-01-01 00:00:00.123456' AS t, "
+            "MAP {'a': 1} AS m, 'b'::ENUM('a', 'b') AS e "
+            "UNION ALL SELECT uuid(), 8, TIMESTAMP_NS '2020-01-01 00:00:00.123456789', NULL, 'a') "
+            f"TO '{world.root}/s.parquet'"
+        )
+    world.write("sources/s.yaml", "path: s.parquet\n")
+    version = world.collect()
+    kinds = [column.type for column in version.columns]
+    assert kinds == ["VARCHAR", "BIGINT", "TIMESTAMP", "MAP(VARCHAR, INTEGER)", "VARCHAR"]
+    assert world.rows(version, "SELECT length(u), n, m['a'], e FROM r") == [(36, 7, 1, "b")]
+    # Nanoseconds that microseconds cannot tell are no silent loss.
+    ((_, _, column, reason, _),) = world.aside(version)
+    assert (column, reason) == ("t", "t: `2020-01-01 00:00:00.123456789` is not TIMESTAMP")

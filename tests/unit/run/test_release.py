@@ -89,3 +89,14 @@ def test_what_the_store_lost_is_told(world):
         "LCH-3903: version gone of `table.a` is not in the state store\n  fix: restore the state store"
     )
     assert (VERSIONS, RELEASES) == ("versions", "releases")
+
+
+def test_what_is_mended_enters_anew_though_its_version_is_the_same(world):
+    for asset in ("source.a", "source.b"):
+        world.put(asset, "SELECT 1 AS n")
+    first = world.release()
+    moved = world.releases.move(
+        "prod", world.versions.values(), at="x", expected=first, facts={}, mended=frozenset(["source.b"])
+    )
+    assert moved.versions == first.versions
+    assert moved.since == {"source.a": 1, "source.b": 2}

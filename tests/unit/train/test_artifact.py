@@ -12,7 +12,7 @@ from lichen.backends.lightgbm import LightGBMLearner
 from lichen.errors import SystemFailed
 from lichen.ground.digest import canonical
 from lichen.ground.failpoint import VARIABLE
-from lichen.train.artifact import keep, load, manifest_of
+from lichen.train.artifact import fault, keep, load, manifest_of
 
 MANIFEST = {"task": "classification", "learner": "lightgbm"}
 
@@ -119,3 +119,19 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     )
     done = run(program, tmp_path, "files.written=enospc")
     assert done.stdout.strip() == "LCH-3001 the disk is full: cannot keep the model's files"
+
+
+def test_what_is_missing_is_found_by_name_and_size_alone(tmp_path: Path) -> None:
+    folder = tmp_path / keep(staged(tmp_path), tmp_path, MANIFEST)
+    assert fault(folder) is None
+    file = next(path for path in sorted((folder / "model").rglob("*")) if path.is_file())
+    whole = file.read_bytes()
+    file.write_bytes(whole + b"x")
+    shown = file.relative_to(folder).as_posix()
+    assert fault(folder) == f"`{shown}` has {len(whole) + 1} bytes, {len(whole)} were written"
+    file.unlink()
+    assert fault(folder) == f"`{file.name}` is missing"
+    (folder / "manifest.json").write_text("{")
+    assert fault(folder) == "`manifest.json` is not what was written"
+    (folder / "manifest.json").unlink()
+    assert fault(folder) == "`manifest.json` is missing"
