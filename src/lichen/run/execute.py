@@ -15,6 +15,7 @@ from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
+from lichen.ground.secret import mask
 from lichen.plan import Plan, Step
 from lichen.ports import Put
 from lichen.run.deployed import forget_features, has_artifact, make_service
@@ -112,7 +113,7 @@ class Execution:
             if self.before is not None and self.before.facts.get("run") == self.id:
                 raise  # it was released: what failed is the published face, which the next run mends
             with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
-                self._record("failed", error=_told(error))
+                self._record("failed", error=_told(error, self.project))
             raise
         seconds = self.workshop.clock.seconds() - begun
         held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")
@@ -159,7 +160,7 @@ class Execution:
 
     def _collected(self, asset: Asset, old: Version | None) -> tuple[Version, State]:
         """A source's version; one that a run which was cut short had collected already is taken as it is."""
-        token = source_token(asset, self.project, self.workshop)
+        token = source_token(asset, old, self.project, self.workshop)
         key = digest([asset.id, fingerprint(asset), token, old.version if old else None])
         known = self.workshop.state.get(COLLECTED, key)
         if known is not None:
@@ -280,14 +281,14 @@ def files_in_use(releases: Releases, workshop: Workshop) -> dict[str, frozenset[
     return {table: frozenset(paths) for table, paths in found.items()}
 
 
-def _told(error: BaseException) -> dict[str, object]:
-    """What the record of a run says of why it failed."""
-    if isinstance(error, LichenError):
-        return error.as_dict()
-    stopped = isinstance(error, KeyboardInterrupt)
-    return SystemFailed(
-        "LCH-3996", "the run was stopped" if stopped else f"the run broke off: {type(error).__name__}: {error}"
-    ).as_dict()
+def _told(error: BaseException, project: ProjectSpec) -> dict[str, object]:
+    """What the record of a run says of why it failed: nothing of this machine, and no secret."""
+    if not isinstance(error, LichenError):
+        stopped = isinstance(error, KeyboardInterrupt)
+        what = "the run was stopped" if stopped else f"the run broke off: {type(error).__name__}: {error}"
+        error = SystemFailed("LCH-3996", what)
+    home = f"{project.root}{os.sep}"
+    return error.retold(lambda text: mask(text, project.secrets).replace(home, "")).as_dict()
 
 
 def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Outcome:
