@@ -197,7 +197,7 @@ def _misplaced_variables(kind: str, file: SpecFile) -> Iterator[LichenError]:
     for at in file.filled:
         if kind != "source" or _is_own(at):
             yield FoundWrong(
-                "LCH-1036",
+                "LCH-1039",
                 f"an environment variable stands in `{'.'.join(map(str, at))}`",
                 where=file.where(at),
                 why="what an asset means is the same on every machine, so it stands in the project's files",
@@ -231,7 +231,7 @@ def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, 
     if known is None:
         yield FoundWrong(
             "LCH-1014",
-            f"there is no connector `{connector}`",
+            file.masked(("connector",), f"there is no connector `{connector}`"),
             where=file.where(("connector",)),
             fix=did_you_mean(connector, connector_options),
         )
