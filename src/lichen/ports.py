@@ -255,6 +255,14 @@ class Append:
     value: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Forget:
+    """Remove a document; nothing happens where there is none."""
+
+    collection: str
+    key: str
+
+
 class Conflict(Exception):
     """A `Put` found another value than it expected; nothing of its transaction was written."""
 
@@ -278,7 +286,7 @@ class StateStore(Protocol):
         """A journal's entries with numbers above `after`; with `last`, only that many newest. Oldest first."""
         ...
 
-    def write(self, *writes: Put | Append) -> list[int]:
+    def write(self, *writes: Put | Append | Forget) -> list[int]:
         """Carry out all these writes in one transaction, or raise `Conflict`; returns the appends' numbers."""
         ...
 

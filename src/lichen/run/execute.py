@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from lichen.contract.admit import quarantine_table
@@ -20,15 +20,14 @@ from lichen.plan import Plan, Step
 from lichen.ports import Put
 from lichen.run.deployed import forget_features, has_artifact, make_service
 from lichen.run.face import show_face
+from lichen.run.facts import RUNS
+from lichen.run.keeping import COLLECTED, files_in_use, forget
 from lichen.run.learned import make_model, make_view
+from lichen.run.recorded import land_all
 from lichen.run.relations import make_source, make_table, source_token
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectSpec
-
-RUNS, COLLECTED = "runs", "collected"
-KEPT = 20
-"""How many releases of each environment, and how many runs, keep their files."""
 
 State = Literal["built", "reused", "same", "held", "dropped", "failed"]
 
@@ -52,7 +51,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """A plan carried out: its outcomes, and the release it led to (None: nothing was to change, or a gate held)."""
+    """A plan carried out: its outcomes, and the release it led to (None: nothing was to change, or a gate held).
+
+    `landed` is how many answers of each service it brought into the lake.
+    """
 
     id: str
     plan: Plan
@@ -60,6 +62,7 @@ class Run:
     release: Release | None
     seconds: float
     held: tuple[str, ...] = ()
+    landed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def nothing(self) -> bool:
@@ -240,14 +243,22 @@ def carry_out(
     commit: str | None,
     watcher: Watcher | None,
 ) -> Run:
-    """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
+    """Carry a plan out under the caller's lease, then bring in what its environment's services recorded meanwhile.
+
+    With no step to take, the published face is looked after all the same.
+    """
     settle(releases, workshop)
     if plan:
         workshop.tables.sweep(files_in_use(releases, workshop))
-        return Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
-    release = releases.current(plan.environment)
-    show_face(release, releases.versions(release), workshop)
-    return Run("", plan, (), release, 0.0)
+        run = Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
+    else:
+        release = releases.current(plan.environment)
+        show_face(release, releases.versions(release), workshop)
+        run = Run("", plan, (), release, 0.0)
+    release, landed = land_all(releases, plan.environment, workshop)
+    if plan or landed:
+        forget(releases, workshop)
+    return replace(run, release=release or run.release, landed=landed)
 
 
 def settle(releases: Releases, workshop: Workshop) -> None:
@@ -263,22 +274,6 @@ def settle(releases: Releases, workshop: Workshop) -> None:
         number = came.get(run["id"])
         ended = {"status": "killed"} if number is None else {"status": "done", "release": number}
         workshop.state.write(Put(RUNS, run["id"], {**run, **ended}))
-
-
-def files_in_use(releases: Releases, workshop: Workshop) -> dict[str, frozenset[str]]:
-    """The files that a sweep keeps, by the folder they are in: of the newest releases, and of the newest runs."""
-    named = {entry for release in releases.newest(KEPT) for entry in release.versions.items()}
-    runs = sorted((run for _, run in workshop.state.scan(RUNS)), key=lambda run: str(run["started"]))
-    for run in runs[-KEPT:]:
-        named |= {(outcome["asset"], outcome["version"]) for outcome in run["outcomes"] if outcome["version"]}
-    found: dict[str, set[str]] = {}
-    for asset, name in named:
-        version = releases.version(asset, name)
-        if version is not None:
-            found.setdefault(version.relation, set()).update(file.path for file in version.files)
-            aside = quarantine_table(version.relation)
-            found.setdefault(aside, set()).update(file.path for file in version.quarantine)
-    return {table: frozenset(paths) for table, paths in found.items()}
 
 
 def _told(error: BaseException, project: ProjectSpec) -> dict[str, object]:

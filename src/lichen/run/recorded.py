@@ -74,6 +74,19 @@ def land_predictions(
     return moved, added
 
 
+def land_all(releases: Releases, environment: str, workshop: Workshop) -> tuple[Release | None, dict[str, int]]:
+    """Move into the lake what any service of an environment recorded; returns the last release and the rows by service.
+
+    A service that the project no longer has is among them: its answers were given.
+    """
+    home, release, rows = workshop.home / "records" / environment, None, {}
+    for folder in sorted(home.iterdir()) if home.is_dir() else ():
+        landed = land_predictions(folder.name, releases, environment, workshop)
+        if landed is not None:
+            release, rows[folder.name] = landed
+    return release, rows
+
+
 def _read_folder(service: str, folder: Path, before: Version | None, workshop: Workshop) -> tuple[Version | None, int]:
     cursors = dict(before.facts["cursors"]) if before else {}
     start = Position.parse(cursors[folder.name]) if folder.name in cursors else None
@@ -81,7 +94,8 @@ def _read_folder(service: str, folder: Path, before: Version | None, workshop: W
     for end, heading, rows in batches(folder, start):
         cursors[folder.name] = str(end)
         there = version.rows if version else 0
-        version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, workshop)
+        by = (heading.model, heading.model_version)
+        version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, by, workshop)
         added += version.rows - there
     return version, added
 
@@ -92,6 +106,7 @@ def _appended(
     rows: Relation,
     before: Version | None,
     cursors: dict[str, str],
+    by: tuple[str, str],
     workshop: Workshop,
 ) -> Version:
     asset = predictions_asset(service)
@@ -107,13 +122,14 @@ def _appended(
     added = adopt(table, together, folder, staged, workshop.engine, workshop.tables)
     files: tuple[DataFile, ...] = added if anew or before is None else (*before.files, *added)
     content = "".join(file.sha256 for file in files) + str(sorted(cursors.items()))
+    answered_by = {*map(tuple, before.facts["answered_by"]), by} if before else {by}
     return Version(
         asset,
         version_name("predictions", {}, content),
         "",
         columns=together,
         files=files,
-        facts={"cursors": dict(cursors)},
+        facts={"cursors": dict(cursors), "answered_by": sorted(map(list, answered_by))},
     )
 
 

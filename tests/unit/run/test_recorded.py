@@ -118,3 +118,32 @@ def test_columns_of_two_releases() -> None:
         Column("c", "VARCHAR"),
         Column("d", "DATE"),
     )
+
+
+def test_a_run_brings_the_answers_of_a_live_server_in(shop: Any) -> None:
+    assert shop.open().run().nothing
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    run = shop.open().run()
+    assert (run.nothing, run.landed, run.release.number) == (True, {NAME: 5}, 2)
+    assert shop.rows(COUNT) == [(5, 5)]
+    (shop.root / "services/late_payment.yaml").unlink()
+    (shop.root / "monitors/late_payment.yaml").unlink()
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7")
+    run = shop.open().run()
+    assert (run.landed, run.release.number) == ({NAME: 2}, 4)
+    assert shop.rows(COUNT) == [(7, 7)]
+    ((_, version),) = (pair for pair in shop.open().releases.versions(run.release).items() if "predictions" in pair[0])
+    assert [model for model, _ in version.facts["answered_by"]] == ["late_payment"]
+
+
+def test_a_damaged_record_is_told_after_the_run_did_its_work(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    project = shop.open()
+    (segment,) = (record_folder(NAME, "prod", project.workshop) / "live").glob("*.log")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    (shop.root / "tables/extra.sql").write_text("SELECT 1 AS n")
+    with pytest.raises(SystemFailed, match="the record of answers is damaged"):
+        shop.open().run()
+    assert shop.rows("FROM extra") == [(1,)]
