@@ -51,8 +51,9 @@ def test_it_makes_its_folder_and_leaves_no_litter(tmp_path: Path) -> None:
 
 def test_every_commit_is_synchronised(path: Path) -> None:
     store = SQLiteStateStore(path)
-    assert store._file._writer.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert store._file._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with store._file.writing("state") as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_conflicts_say_which_document(path: Path) -> None:
