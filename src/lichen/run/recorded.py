@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lichen.contract.adopt import adopt
 from lichen.deploy.predictions import batches, columns_of
-from lichen.deploy.segment import Position, discard
+from lichen.deploy.segment import Position, discard, record_of
 from lichen.graph.version import Version, version_name
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, DataFile, Relation
@@ -45,7 +45,8 @@ def land_predictions(
 ) -> tuple[Release, int] | None:
     """Move what a service recorded since the last time into the lake; returns the release and the rows, None for none.
 
-    Of two answers with one id the first counts, so that asking twice is recorded once.
+    Of two answers with one id the first counts, so that asking twice is recorded once. A record that is no longer there
+    is told of once, in the release's facts: what had not been moved of it is lost.
     """
     release = releases.current(environment)
     if release is None:
@@ -53,11 +54,16 @@ def land_predictions(
     versions = releases.versions(release)
     before = versions.get(predictions_asset(service))
     after, added = before, 0
-    for folder in record_folders(service, environment, workshop):
-        after, more = _read_folder(service, folder, after, workshop)
+    present = {
+        record: folder for folder in record_folders(service, environment, workshop) if (record := record_of(folder))
+    }
+    for record, folder in present.items():
+        after, more = _read_folder(service, record, folder, after, workshop)
         added += more
     if after is None or after == before:
         return None
+    gone = sorted(set(after.facts["cursors"]) - set(present))
+    after = after.with_facts(cursors={name: end for name, end in after.facts["cursors"].items() if name in present})
     releases.keep(after)
     versions[after.asset] = after
     moved = releases.move(
@@ -65,12 +71,11 @@ def land_predictions(
         versions.values(),
         at=workshop.clock.now().isoformat(),
         expected=release,
-        facts={"recorded": {service: added}},
+        facts={"recorded": {service: added}, **({"records_gone": gone} if gone else {})},
     )
     show_face(moved, versions, workshop)
-    for folder in record_folders(service, environment, workshop):
-        if folder.name in after.facts["cursors"]:
-            discard(folder, Position.parse(after.facts["cursors"][folder.name]))
+    for record, end in after.facts["cursors"].items():
+        discard(present[record], Position.parse(end))
     return moved, added
 
 
@@ -87,12 +92,15 @@ def land_all(releases: Releases, environment: str, workshop: Workshop) -> tuple[
     return release, rows
 
 
-def _read_folder(service: str, folder: Path, before: Version | None, workshop: Workshop) -> tuple[Version | None, int]:
+def _read_folder(
+    service: str, record: str, folder: Path, before: Version | None, workshop: Workshop
+) -> tuple[Version | None, int]:
+    """Add what a record holds beyond its cursor, which is the record's wherever its folder is."""
     cursors = dict(before.facts["cursors"]) if before else {}
-    start = Position.parse(cursors[folder.name]) if folder.name in cursors else None
+    start = Position.parse(cursors[record]) if record in cursors else None
     version, added = before, 0
     for end, heading, rows in batches(folder, start):
-        cursors[folder.name] = str(end)
+        cursors[record] = str(end)
         there = version.rows if version else 0
         by = (heading.model, heading.model_version)
         version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, by, workshop)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -147,3 +148,21 @@ def test_a_damaged_record_is_told_after_the_run_did_its_work(shop: Any) -> None:
     with pytest.raises(SystemFailed, match="the record of answers is damaged"):
         shop.open().run()
     assert shop.rows("FROM extra") == [(1,)]
+
+
+def test_a_record_is_known_by_its_id_wherever_its_folder_is(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    assert land(shop) == 5
+    home = record_folder(NAME, "prod", shop.open().workshop)
+    (home / "live").rename(home / "aside")
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7")
+    assert land(shop) == 2
+    assert "records_gone" not in shop.open().history()[0].facts
+    shutil.rmtree(home / "aside")
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 8")
+    assert land(shop) == 1
+    (gone,) = shop.open().history()[0].facts["records_gone"]
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 9")
+    assert land(shop) == 1
+    assert "records_gone" not in shop.open().history()[0].facts
+    assert shop.rows(COUNT) == [(9, 9)]
