@@ -54,10 +54,11 @@ def land_predictions(
     versions = releases.versions(release)
     before = versions.get(predictions_asset(service))
     after, added = before, 0
-    present = {
-        record: folder for folder in record_folders(service, environment, workshop) if (record := record_of(folder))
-    }
-    for record, folder in present.items():
+    present: dict[str, Path] = {}
+    for folder in record_folders(service, environment, workshop):
+        # Where no heading can be read there is no record, or a damaged one: reading it tells which.
+        record = record_of(folder) or ""
+        present[record] = folder
         after, more = _read_folder(service, record, folder, after, workshop)
         added += more
     if after is None or after == before:

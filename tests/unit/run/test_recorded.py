@@ -161,7 +161,7 @@ def test_a_record_is_known_by_its_id_wherever_its_folder_is(shop: Any) -> None:
     shutil.rmtree(home / "aside")
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 8")
     assert land(shop) == 1
-    (gone,) = shop.open().history()[0].facts["records_gone"]
+    assert len(shop.open().history()[0].facts["records_gone"]) == 1
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 9")
     assert land(shop) == 1
     assert "records_gone" not in shop.open().history()[0].facts
