@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 _WIDEST = 240
 
@@ -64,6 +64,14 @@ class LichenError(Exception):
     ) -> None:
         self.code, self.what, self.where, self.why, self.fix = code, what, where, why, fix
         super().__init__(what)
+
+    def retold(self, tell: Callable[[str], str]) -> Self:
+        """The same error in other words: `tell` is given each of its texts but the line of the user's file."""
+        where = self.where and replace(self.where, file=tell(str(self.where.file)))
+        why, fix = (text and tell(text) for text in (self.why, self.fix))
+        told = type(self)(self.code, tell(self.what), where=where, why=why, fix=fix)
+        told.__cause__ = self
+        return told
 
     def __str__(self) -> str:
         lines = [f"{self.code}: {self.what}"]
@@ -125,6 +133,10 @@ class ProjectErrors(FoundWrong):
         self.errors = list(errors)
         first = self.errors[0]
         super().__init__(first.code, first.what, where=first.where, why=first.why, fix=first.fix)
+
+    def retold(self, tell: Callable[[str], str]) -> Self:
+        """The same errors in other words."""
+        return type(self)(error.retold(tell) for error in self.errors)
 
     def __str__(self) -> str:
         return "\n\n".join(str(error) for error in self.errors)

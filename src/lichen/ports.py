@@ -101,17 +101,23 @@ class Extract:
 class Connector(Protocol):
     """Brings rows in from somewhere.
 
-    `options` is what the source's YAML says beyond the keys every source has; `types` maps a column to the
-    type it must have (a value that cannot be read as that type is a reject, never a silent null). A
-    connector never writes, holds no state between calls, and raises `SystemFailed` where the place cannot be
+    `options` is what the source's YAML says beyond the keys every source has. A `path`, and each value that holds an
+    environment variable, comes as a `lichen.ground.secret.Secret`: `reveal()`, or `open`, takes it for what it is, and
+    shown it is as written. What a connector tells (tokens, `_file`, errors) holds no more than is shown, and nothing
+    of this machine: then a project that was moved finds that nothing changed. `types` maps a column to the type it
+    must have (a value that cannot be read as that type is a reject, never a silent null). A connector never
+    writes, keeps nothing between calls that a reader would notice, and raises `SystemFailed` where the place cannot be
     reached or read and `FoundWrong` where what it holds is not what the options say.
     """
 
     options: ClassVar[Mapping[str, str]]
     """The keys this connector understands, each with one sentence of help."""
 
-    def token(self, options: Mapping[str, Any]) -> str:
-        """A text that changes whenever there might be new rows; cheap, for `plan` asks it every time."""
+    def token(self, options: Mapping[str, Any], before: str | None = None) -> str:
+        """A text that changes whenever there might be new rows; cheap, for `plan` asks it every time.
+
+        `before` is the token of the reading that was released: what it told and is as it was needs no second look.
+        """
         ...
 
     def columns(self, options: Mapping[str, Any], types: Mapping[str, str]) -> tuple[Column, ...]:
@@ -262,6 +268,14 @@ class Append:
     value: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Forget:
+    """Remove a document; nothing happens where there is none."""
+
+    collection: str
+    key: str
+
+
 class Conflict(Exception):
     """A `Put` found another value than it expected; nothing of its transaction was written."""
 
@@ -285,7 +299,7 @@ class StateStore(Protocol):
         """A journal's entries with numbers above `after`; with `last`, only that many newest. Oldest first."""
         ...
 
-    def write(self, *writes: Put | Append) -> list[int]:
+    def write(self, *writes: Put | Append | Forget) -> list[int]:
         """Carry out all these writes in one transaction, or raise `Conflict`; returns the appends' numbers."""
         ...
 

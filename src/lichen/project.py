@@ -26,6 +26,7 @@ from lichen.spec.words import NAME
 
 if TYPE_CHECKING:
     from lichen.ground.clock import Clock
+    from lichen.ground.secret import Secret
     from lichen.ports import Arrow
     from lichen.run.execute import Run, Watcher
     from lichen.run.inspect import Inspection
@@ -73,6 +74,11 @@ class Project:
         """The project as written."""
         return read_project(self.root, self._variables, connector_options())
 
+    @property
+    def secrets(self) -> list[Secret]:
+        """What environment variables hold in the project's files; none before they were read."""
+        return self.spec.secrets if "spec" in self.__dict__ else []
+
     @cached_property
     def graph(self) -> Graph:
         """The project's assets, each after everything it reads."""
@@ -113,19 +119,21 @@ class Project:
 
     def _planned(self) -> Plan:
         release = self.releases.current(self.environment)
+        released = self.releases.versions(release)
         tokens = {
-            asset.id: source_token(asset, self.spec, self.workshop) for asset in self.graph if asset.kind == "source"
+            asset.id: source_token(asset, released.get(asset.id), self.spec, self.workshop)
+            for asset in self.graph
+            if asset.kind == "source"
         }
         files = {name: file.shown for name, file in self.spec.files.items()}
-        versions = self.releases.versions(release)
         return plan(
             self.graph,
-            versions,
+            released,
             tokens,
             environment=self.environment,
             release=release.number if release else None,
             files=files,
-            lost=faults(versions, self.workshop),
+            lost=faults(released, self.workshop),
         )
 
     def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:

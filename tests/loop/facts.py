@@ -13,7 +13,7 @@ from small_project import LATENESS, SHOPS_ASIDE, SHOPS_KEPT, SmallProject, Visit
 from lichen import Project
 from lichen.graph.version import Version
 from lichen.run.audit import broken_at
-from lichen.run.execute import KEPT
+from lichen.run.keeping import KEPT
 from lichen.run.release import AUDIT, VERSIONS, Release
 
 FACE = ("visits", "shops", "purchases", "daily", "totals")

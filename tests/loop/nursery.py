@@ -1,10 +1,10 @@
 """Runs `lichen` in forked children of a process that has imported everything once: real processes, started in no time.
 
 It reads one JSON object a line and answers with one. `{"do": "start", "args": [...], "cwd": ..., "out": ...,
-"failpoints": ..., "trace": ...}` starts the command line and answers `{"pid": ...}`; `{"do": "read", "cwd": ...,
-"out": ...}` starts a reader; `{"do": "wait", "pid": ..., "seconds": ...}` answers `{"code": ...}`, null where
-the child still runs; a code below zero is the signal that ended it. `{"do": "kill", "pid": ...}` ends it by SIGKILL
-where it still runs, and answers the same.
+"failpoints": ..., "trace": ..., "variables": {...}}` starts the command line and answers `{"pid": ...}`;
+`{"do": "read", "cwd": ..., "out": ...}` starts a reader; `{"do": "wait", "pid": ..., "seconds": ...}` answers
+`{"code": ...}`, null where the child still runs; a code below zero is the signal that ended it.
+`{"do": "kill", "pid": ...}` ends it by SIGKILL where it still runs, and answers the same.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def command_line(task: dict[str, Any]) -> None:
     os.environ[failpoint.VARIABLE] = task.get("failpoints") or ""
     if task.get("trace"):
         os.environ[failpoint.TRACE] = task["trace"]
+    os.environ.update(task.get("variables") or {})
     lichen(task["args"], prog_name="lichen")
 
 

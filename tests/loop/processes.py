@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,17 @@ class Nursery:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def start(self, root: Path, *args: str, failpoints: str = "", trace: Path | None = None) -> Born:
-        """Start `lichen <args>` in a folder."""
-        return self._born("start", root, args=args, failpoints=failpoints, trace=str(trace) if trace else None)
+    def start(
+        self,
+        root: Path,
+        *args: str,
+        failpoints: str = "",
+        trace: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Born:
+        """Start `lichen <args>` in a folder, with these environment variables beside the nursery's."""
+        traced = str(trace) if trace else None
+        return self._born("start", root, args=args, failpoints=failpoints, trace=traced, variables=variables)
 
     def reader(self, root: Path, *, pause: float = 0.2) -> Born:
         """Start a process that reads the release over and over."""
@@ -93,9 +102,16 @@ class Nursery:
             Path(f"{out}.{ending}").touch()
         return Born(self, self.ask(do=do, cwd=str(root), out=str(out), **more)["pid"], out)
 
-    def lichen(self, root: Path, *args: str, failpoints: str = "", trace: Path | None = None) -> Ended:
+    def lichen(
+        self,
+        root: Path,
+        *args: str,
+        failpoints: str = "",
+        trace: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Ended:
         """Run `lichen <args>` in a folder to its end."""
-        return self.start(root, *args, failpoints=failpoints, trace=trace).end()
+        return self.start(root, *args, failpoints=failpoints, trace=trace, variables=variables).end()
 
 
 @dataclass

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from facts import audit_is_whole, face_equals_release, little_is_left_over, released, tables_hold_what_was_sent
-from processes import Ended, Nursery
+from processes import KILLED, Ended, Nursery
 from small_project import SmallProject
 
 SIZES = range(1, 11)
 """Elevenths of the room that a run takes."""
 
 LOCKS = 36 * 1024
-"""What SQLite takes for the file of its locks before anybody, readers too, can open a store."""
+"""What SQLite takes for the file of its locks before a run can begin."""
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +80,46 @@ def test_a_run_on_a_full_disk(size: int, ready: tuple[SmallProject, Path, int], 
     little_is_left_over(small.root)
 
 
-def test_not_a_byte_left(ready: tuple[SmallProject, Path, int], disk: Path, nursery: Nursery) -> None:
+@pytest.mark.parametrize("left", [0, 4096, 28 * 1024])
+def test_readers_read_without_room_for_their_locks(
+    left: int, ready: tuple[SmallProject, Path, int], disk: Path, nursery: Nursery
+) -> None:
     small, saved, _ = ready
+    _leave(disk, 0).unlink()
     shutil.rmtree(small.root)
     shutil.copytree(saved, small.root)
-    filler = _leave(disk, 0)
+    totals = nursery.lichen(small.root, "query", "--json", "FROM totals ORDER BY shop")
+    filler = _leave(disk, left)
+    for path in (small.root / ".lichen").glob("state.db-*"):
+        path.unlink()  # as it is when nobody has the store open
     _told(nursery.lichen(small.root, "run", "--json"))
-    # With less than 32 KiB left SQLite lacks the room for its locks, of readers too: then it is told, as of a run.
-    _told(nursery.lichen(small.root, "status", "--json"))
+    _readers_read(small, totals, nursery)
+    at_once = [nursery.start(small.root, "status", "--json") for _ in range(4)]
+    for ended in [born.end() for born in at_once]:
+        assert (ended.code, ended.facts["release"]) == (0, 1), ended
     filler.unlink()
     assert nursery.lichen(small.root, "status", "--json").facts["release"] == 1
     assert nursery.lichen(small.root, "run").code == 0
     tables_hold_what_was_sent(small)
+
+
+def test_a_log_that_a_kill_left_is_read_without_room(
+    ready: tuple[SmallProject, Path, int], disk: Path, nursery: Nursery
+) -> None:
+    small, saved, _ = ready
+    _leave(disk, 0).unlink()
+    shutil.rmtree(small.root)
+    shutil.copytree(saved, small.root)
+    killed = nursery.lichen(small.root, "run", failpoints="release.moved=kill")
+    assert killed.code == KILLED, killed
+    assert (small.root / ".lichen/state.db-wal").stat().st_size > 0
+    (small.root / ".lichen/state.db-shm").unlink()
+    _leave(disk, 0)
+    status = nursery.lichen(small.root, "status", "--json")
+    assert (status.code, status.facts["release"]) == (0, 2), status
+    (disk / "filler").unlink()
+    assert nursery.lichen(small.root, "run").code == 0
+    face_equals_release(small.root)
 
 
 def _told(ended: Ended) -> None:

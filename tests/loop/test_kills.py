@@ -23,7 +23,7 @@ from small_project import SmallProject, Visit
 
 from lichen import Project
 from lichen.graph.version import Version
-from lichen.run.execute import RUNS
+from lichen.run.facts import RUNS
 
 PHASES = ("collect", "transform", "feature", "train", "deploy", "release")
 PHASE = {"monitor": "deploy"}

@@ -14,7 +14,7 @@ from processes import KILLED, Born, Nursery, until
 from small_project import SmallProject
 
 from lichen import Project
-from lichen.run.execute import RUNS
+from lichen.run.facts import RUNS
 from lichen.run.lease import LAPSE
 
 HELD_UP = "run.step_done=sleep"

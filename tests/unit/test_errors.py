@@ -87,3 +87,14 @@ def test_did_you_mean(name: str, known: list[str], sentence: str) -> None:
 
 def test_a_long_list_of_names_is_cut() -> None:
     assert did_you_mean("zzz", [f"a{n:02}" for n in range(21)]).endswith("a19, ...")
+
+
+def test_an_error_is_retold_in_every_text_but_the_users_line() -> None:
+    error = FoundWrong("LCH-1", "a b", where=Where("b", 1, 1, "b"), why="b", fix=None)
+    told = error.retold(lambda text: text.replace("b", "c"))
+    assert str(told) == "LCH-1: a c\n  at c:1:1\n    b\n    ^\n  why: c"
+    assert type(told) is FoundWrong
+    assert (
+        str(ProjectErrors([error, error]).retold(str.upper))
+        == f"{error.retold(str.upper)}\n\n{error.retold(str.upper)}"
+    )

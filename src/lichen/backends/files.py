@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 from lichen.backends.files_options import HELP, Options
 from lichen.backends.files_reading import Reading
-from lichen.backends.places import places
+from lichen.backends.places import Place, places
+from lichen.ground.digest import canonical
 from lichen.ground.stream import Stream
 from lichen.ports import Column, Extract, Since
 
@@ -20,10 +22,26 @@ class FilesConnector:
     def __init__(self) -> None:
         # A source is asked for its columns and then read: the second looks at its first records no more.
         self._last: tuple[Hashable, tuple[Column, ...]] | None = None
+        # It is asked for its token by the plan and again by the run: what a file holds is read once.
+        self._digests: dict[Hashable, str | None] = {}
 
-    def token(self, options: Mapping[str, Any]) -> str:
-        """The files' names, sizes and times of change; nothing in them is read."""
-        return "\n".join(place.facts() for place in places(Options.of(options).path))
+    def token(self, options: Mapping[str, Any], before: str | None = None) -> str:
+        """Each file's name, size, time of change and the hash of what it holds, which is read where that is not known.
+
+        A file that was only copied or touched keeps what `before` says of it.
+        """
+        known = {facts[0]: facts for facts in _facts(before)}
+        return canonical([self._facts(place, known.get(place.name)) for place in places(Options.of(options).path)])
+
+    def _facts(self, place: Place, before: list[Any] | None) -> list[Any]:
+        size, changed = place.facts()
+        if before is not None and before[1:3] == [size, changed]:
+            return before
+        key = (place.path, size, changed)
+        if key not in self._digests:
+            self._digests[key] = place.digest()
+        now = [place.name, size, changed, self._digests[key]]
+        return before if before is not None and now[3] and before[1::2] == now[1::2] else now
 
     def columns(self, options: Mapping[str, Any], types: Mapping[str, str]) -> tuple[Column, ...]:
         """The columns of the first file, each with the type demanded or else found in its first records."""
@@ -47,3 +65,12 @@ class FilesConnector:
             reading.close()
             raise
         return reading
+
+
+def _facts(token: str | None) -> list[list[Any]]:
+    """What a token of ours says of each file; nothing where it is of another connector."""
+    try:
+        told = json.loads(token or "[]")
+    except ValueError:
+        return []
+    return told if isinstance(told, list) and all(isinstance(one, list) and len(one) == 4 for one in told) else []

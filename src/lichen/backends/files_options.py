@@ -11,6 +11,7 @@ from typing import Any
 from lichen.backends.casting import Notation
 from lichen.backends.records import Layout
 from lichen.errors import FoundWrong, did_you_mean
+from lichen.ground.secret import Secret, reveal
 
 HELP = {
     "path": "The file: a path, a glob, `package://name/inner/path` inside an installed package, or an fsspec URL.",
@@ -39,7 +40,7 @@ _FORMATS = {
 class Options:
     """A source's options; `null` holds the empty text too."""
 
-    path: str
+    path: Secret
     format: str | None
     layout: Layout
     null: tuple[str, ...]
@@ -52,22 +53,27 @@ class Options:
         for key in given:
             if key not in HELP:
                 raise FoundWrong("LCH-2206", f"`files` has no option `{key}`", fix=did_you_mean(key, HELP))
+        given, written = {key: reveal(value) for key, value in given.items()}, given
         if not given.get("path"):
             raise FoundWrong(
                 "LCH-2206", "a `files` source needs `path`", fix="add `path:` with a file, a glob or a URL"
             )
         kind, encoding = given.get("format"), str(given.get("encoding", "utf-8"))
         if kind is not None and kind not in _FORMATS.values():
-            raise FoundWrong("LCH-2207", f"`{kind}` is no format", fix=did_you_mean(str(kind), set(_FORMATS.values())))
+            raise FoundWrong(
+                "LCH-2207", f"`{written['format']}` is no format", fix=did_you_mean(str(kind), set(_FORMATS.values()))
+            )
         try:
             encoding = codecs.lookup(encoding).name
         except LookupError:
             raise FoundWrong(
-                "LCH-2215", f"`{encoding}` is no encoding", fix="name one that Python knows, such as utf-8 or latin-1"
+                "LCH-2215",
+                f"`{written['encoding']}` is no encoding",
+                fix="name one that Python knows, such as utf-8 or latin-1",
             ) from None
         null = given.get("null", ())
         return cls(
-            path=str(given["path"]),
+            path=path if isinstance(path := written["path"], Secret) else Secret(str(path), str(path)),
             format=kind,
             layout=Layout(
                 given.get("delimiter"), given.get("quote", '"'), given.get("header", True), given.get("skip", 0)

@@ -54,7 +54,7 @@ class Reading:
 
     def identity(self) -> Hashable:
         """What the columns depend on: the options, the types demanded, and which files there are, as they are."""
-        facts = tuple(facts for _, facts in self._places)
+        facts = tuple((place.path, facts) for place, facts in self._places)
         return self._options, tuple(self._types.items()), self._since and (self._since.column, self._since.key), facts
 
     def columns(self, known: tuple[Column, ...] | None = None) -> tuple[Column, ...]:
@@ -138,7 +138,7 @@ class Reading:
     # ------------------------------------------------------------------------------------------ one file
 
     @contextmanager
-    def _unchanged(self, place: Place, facts: str) -> Iterator[None]:
+    def _unchanged(self, place: Place, facts: tuple[int | None, str]) -> Iterator[None]:
         """Refuse what was read of a file that changed meanwhile: a reading looks at it more than once."""
         try:
             with translated((), ""):
@@ -148,14 +148,13 @@ class Reading:
             raise
         self._demand_unchanged(place, facts)
 
-    def _demand_unchanged(self, place: Place, facts: str) -> None:
+    def _demand_unchanged(self, place: Place, facts: tuple[int | None, str]) -> None:
         now = place.facts()
         if now != facts:
             raise SystemFailed(
                 "LCH-3105",
                 f"`{place.name}` changed while it was read",
-                why="its size and time of change were"
-                f"{facts.removeprefix(place.name)} and are{now.removeprefix(place.name)}",
+                why=f"its size and time of change were {' '.join(map(str, facts))} and are {' '.join(map(str, now))}",
                 fix="run again once it is written; who writes elsewhere and renames never shows half a file",
             )
 

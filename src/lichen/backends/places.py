@@ -8,7 +8,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,8 @@ from typing import IO, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from lichen.errors import FoundWrong, SystemFailed, Where, did_you_mean
-from lichen.ground.files import system_failures
+from lichen.ground.files import digest, system_failures
+from lichen.ground.secret import Secret, mask
 
 PACKED = frozenset([".gz", ".zip", ".zst"])
 RATIO = 100
@@ -34,37 +35,47 @@ _BROKEN: tuple[type[Exception], ...] = (
 
 @dataclass(frozen=True)
 class Place:
-    """One file, as it was asked for, and where it is: on this machine, or in an fsspec file system."""
+    """One file: its name as it was written, and where it is: on this machine, or in an fsspec file system."""
 
     name: str
     path: str
     system: Any = None
 
-    def facts(self) -> str:
-        """Its name, size and time of change, as they are now."""
+    def facts(self) -> tuple[int | None, str]:
+        """Its size and time of change, as they are now."""
         if self.system is None:
-            with _readable(self.path):
+            with readable(self):
                 found = Path(self.path).stat()
-            return f"{self.name} {found.st_size} {found.st_mtime_ns}"
+            return found.st_size, str(found.st_mtime_ns)
         info = self.system.info(self.path)
         changed = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if key in info), "")
-        return f"{self.name} {info.get('size')} {changed}"
+        return info.get("size"), str(changed)
+
+    def digest(self) -> str | None:
+        """The hash of what it holds, if it is on this machine."""
+        if self.system is not None:
+            return None
+        with readable(self):
+            return digest(Path(self.path))
 
 
-def places(path: str) -> list[Place]:
-    """The files a path, a glob or a URL names, in the order of their names."""
-    scheme = urlsplit(path).scheme if "://" in path else ""
+def places(path: Secret) -> list[Place]:
+    """The files a path, a glob or a URL names, in the order of their names; they are called as the path is written."""
+    real, shown = path.reveal(), str(path)
+    scheme = urlsplit(real).scheme if "://" in real else ""
     if scheme == "package":
-        return _local(_in_package(path), shown=path)
+        return _local(_in_package(real, shown), path)
     if scheme == "file":
-        return _local(unquote(path.removeprefix("file://")))
-    return _remote(path, scheme) if scheme else _local(path)
+        return _local(unquote(real.removeprefix("file://")), path)
+    return _remote(path, scheme) if scheme else _local(real, path)
 
 
-def _in_package(path: str) -> str:
+def _in_package(path: str, shown: str) -> str:
     name, _, inner = path.removeprefix("package://").partition("/")
     if ".." in PurePosixPath(inner).parts:
-        raise FoundWrong("LCH-2202", f"`{path}` leaves its package", fix="name a file inside the package, without `..`")
+        raise FoundWrong(
+            "LCH-2202", f"`{shown}` leaves its package", fix="name a file inside the package, without `..`"
+        )
     # Only a top-level name is looked up: for one with a dot, find_spec would import what stands above it.
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     folders = list(spec.submodule_search_locations or []) if spec else []
@@ -73,14 +84,40 @@ def _in_package(path: str) -> str:
     return str(Path(folders[0]) / inner)
 
 
-def _local(path: str, shown: str | None = None) -> list[Place]:
-    if not any(mark in path for mark in "*?[") or Path(path).exists():
-        _demand(Path(path))
-        return [Place(shown or path, path)]
-    found = sorted(str(entry) for entry in _matching(path) if entry.is_file())
+def _local(real: str, path: Secret) -> list[Place]:
+    shown = str(path)
+    if not _is_glob(real) or Path(real).exists():
+        _demand(Path(real), shown)
+        return [Place(shown, real)]
+    found = sorted(str(entry) for entry in _matching(real) if entry.is_file())
     if not found:
-        raise _nothing(path)
-    return [Place(entry, entry) for entry in found]
+        raise _nothing(shown)
+    named = _names(path)
+    return [Place(named(entry[len(_fixed(real)) :]), entry) for entry in found]
+
+
+def _is_glob(path: str) -> bool:
+    return any(mark in path for mark in "*?[")
+
+
+def _fixed(path: str) -> str:
+    """The folder, with its slash, above the first part of a glob that is a pattern."""
+    before = path[: min(path.find(mark) for mark in "*?[" if mark in path)]
+    return before[: before.rfind("/") + 1]
+
+
+def _names(path: Secret) -> Callable[[str], str]:
+    """What a file is called that a glob matches: the glob's folder as it is written, and the file's path from there."""
+    written = str(path)
+    parts = []
+    for part in written.split("/"):
+        read = part
+        for name, value in path.held.items():
+            read = read.replace(name, value)
+        if _is_glob(read):
+            break
+        parts.append(f"{part}/")
+    return lambda rest: "".join(parts) + mask(rest, [Secret(value, name) for name, value in path.held.items()])
 
 
 def _matching(pattern: str) -> Iterator[Path]:
@@ -92,65 +129,69 @@ def _matching(pattern: str) -> Iterator[Path]:
             yield entry
 
 
-def _demand(path: Path) -> None:
+def _demand(path: Path, shown: str) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        folder = path.parent
-        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        why = f"`{folder}` holds no such name" if folder.is_dir() else f"there is no folder `{folder}`"
-        fix = did_you_mean(path.name, names) if folder.is_dir() else "correct `path`"
-        raise SystemFailed("LCH-3101", f"there is no file `{path}`", why=why, fix=fix) from None
+        folder, there = shown.rpartition("/")[0] or ".", path.parent.is_dir()
+        names = [entry.name for entry in path.parent.iterdir()] if there else []
+        why = f"`{folder}` holds no such name" if there else f"there is no folder `{folder}`"
+        fix = did_you_mean(path.name, names) if there else "correct `path`"
+        raise SystemFailed("LCH-3101", f"there is no file `{shown}`", why=why, fix=fix) from None
     except PermissionError:
-        raise _refused(str(path)) from None
+        raise _refused(shown) from None
     if stat.S_ISDIR(mode):
         raise SystemFailed(
-            "LCH-3101", f"`{path}` is a folder, not a file", fix=f"name the files in it with a glob: {path}/*.csv"
+            "LCH-3101", f"`{shown}` is a folder, not a file", fix=f"name the files in it with a glob: {shown}/*.csv"
         )
 
 
-def _nothing(path: str) -> SystemFailed:
-    return SystemFailed("LCH-3101", f"no file matches `{path}`", fix="correct the glob in `path`")
+def _nothing(shown: str) -> SystemFailed:
+    return SystemFailed("LCH-3101", f"no file matches `{shown}`", fix="correct the glob in `path`")
 
 
-def _refused(path: str) -> SystemFailed:
+def _refused(shown: str) -> SystemFailed:
     return SystemFailed(
         "LCH-3102",
-        f"`{path}` may not be read",
-        where=Where(path),
-        fix=f"give this user the right to read it: chmod u+r {path}",
+        f"`{shown}` may not be read",
+        where=Where(shown),
+        fix=f"give this user the right to read it: chmod u+r {shown}",
     )
 
 
 @contextmanager
-def _readable(path: str) -> Iterator[None]:
-    with system_failures(f"read `{path}`", Path(path)):
+def readable(place: Place) -> Iterator[None]:
+    """Tell what goes wrong while a file is read, by the file's name."""
+    with system_failures(f"read `{place.name}`", Path(place.name)):
         try:
             yield
         except PermissionError:
-            raise _refused(path) from None
+            raise _refused(place.name) from None
 
 
-def _remote(path: str, scheme: str) -> list[Place]:
+def _remote(path: Secret, scheme: str) -> list[Place]:
     import fsspec
 
+    shown = str(path)
     try:
-        system, inner = fsspec.core.url_to_fs(path)
-        if any(mark in inner for mark in "*?["):
+        system, inner = fsspec.core.url_to_fs(path.reveal())
+        if _is_glob(inner):
             found = sorted(system.glob(inner))
             if not found:
-                raise _nothing(path)
-            return [Place(system.unstrip_protocol(entry), entry, system) for entry in found]
+                raise _nothing(shown)
+            named = _names(path)
+            return [Place(named(entry[len(_fixed(inner)) :]), entry, system) for entry in found]
         if not system.exists(inner):
-            raise SystemFailed("LCH-3101", f"there is no file `{path}`", fix="correct `path`")
+            raise SystemFailed("LCH-3101", f"there is no file `{shown}`", fix="correct `path`")
     except ImportError:
         name = _INSTALLS.get(scheme, f"the fsspec package for {scheme}")
         raise SystemFailed(
             "LCH-3103", f"`{scheme}://` needs a package that is not installed", fix=f"pip install {name}"
         ) from None
     except ValueError as unknown:
-        raise FoundWrong("LCH-2203", f"`{path}` cannot be opened", why=str(unknown), fix="correct `path`") from None
-    return [Place(path, inner, system)]
+        why = path.mask(str(unknown))
+        raise FoundWrong("LCH-2203", f"`{shown}` cannot be opened", why=why, fix="correct `path`") from None
+    return [Place(shown, inner, system)]
 
 
 @contextmanager
@@ -161,7 +202,7 @@ def unpacked(place: Place, folder: Path, most: int | None = None) -> Iterator[li
     """
     folder.mkdir()
     try:
-        with _readable(place.path):
+        with readable(place):
             local = Path(place.path)
             if place.system is not None:
                 local = folder / PurePosixPath(place.path).name

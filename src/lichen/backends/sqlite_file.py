@@ -6,12 +6,14 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lichen.errors import SystemFailed, Where
+from lichen.ground.clock import SystemClock
 from lichen.ground.failpoint import fp
 from lichen.ground.files import disk_full, sync_folder, system_failures, unreachable
 
@@ -21,6 +23,9 @@ _REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLI
 _TORN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKS_BYTES = 32 * 1024
 _HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_TO_READ = ("SELECT count(*) FROM sqlite_master", "PRAGMA query_only = ON")
+_AGAIN = 0.005
+_CLOCK = SystemClock()
 
 
 class SqliteFile:
@@ -29,34 +34,47 @@ class SqliteFile:
     Readers never wait for writers, of this process or another. `kind` and `format` are recorded in the file: a
     database of another kind or of a newer format is refused. The file is made under another name and linked into
     place whole, so an empty file found at `path` is damage, never a store to begin with.
+
+    Whoever opens a database in WAL mode first makes the file of its locks, 32 KiB. Where the disk has no room for it
+    each reading holds the database alone for as long as it takes, and keeps its locks in memory.
     """
 
     def __init__(self, path: Path, *, kind: str, format_: int, tables: str, patience: float) -> None:
         self.path = path.absolute()
         self._kind, self._format, self._patience = kind, format_, patience
         self._read_lock, self._write_lock = threading.Lock(), threading.RLock()
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._closed = False
         with self.failures(f"open the {kind}"):
             if not self.path.exists():
                 self._make(tables)
             if self.path.stat().st_size == 0:
                 raise self._damaged("the file is empty")
-            self._writer = self._connect(self.path)
-            self._reader = self._connect(self.path)
-            try:
-                self._reader.execute("PRAGMA query_only = ON")
-                self._check_format()
-            except BaseException:
-                self.close()
-                raise
+        try:
+            with self.reading(f"open the {kind}") as connection:
+                self._check_format(connection)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, what: str = "") -> Iterator[sqlite3.Connection]:
         """The connection to read by, for one thread at a time."""
-        with self._read_lock, self.failures(f"read the {self._kind}"):
-            yield self._reader
+        with self._read_lock, self.failures(what or f"read the {self._kind}"):
+            if self._reader is None:
+                self._reader = self._shared_reader()
+            if self._reader is not None:
+                yield self._reader
+                return
+            with closing(self._lone_reader()) as connection:
+                yield connection
 
     def rows(self, select: str, each: Iterable[tuple[str | int | bytes, ...]]) -> list[tuple[Any, ...] | None]:
         """The first row a statement gives for each of these parameters, or None: `reading` without its overhead."""
+        if self._reader is None:
+            with self.reading() as connection:
+                return [connection.execute(select, parameters).fetchone() for parameters in each]
         with self._read_lock:
             execute = self._reader.execute
             try:
@@ -72,15 +90,22 @@ class SqliteFile:
         Passes the failpoints `<points>.begin`, `<points>.write` before the commit and `<points>.committed` after it.
         """
         with self._write_lock, self.failures(f"write the {self._kind}"):
-            self._writer.execute("BEGIN IMMEDIATE")
+            writer = self._writer = self._writer or self._connect(self.path)
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.DatabaseError:
+                # It may have failed half open, and would keep others from reading.
+                self._writer = None
+                writer.close()
+                raise
             try:
                 fp(f"{points}.begin")
-                yield self._writer
+                yield writer
                 fp(f"{points}.write")
-                self._writer.execute("COMMIT")
+                writer.execute("COMMIT")
             finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
             fp(f"{points}.committed")
 
     @contextmanager
@@ -98,13 +123,42 @@ class SqliteFile:
     def close(self) -> None:
         """Close both connections; what is asked afterwards raises `sqlite3.ProgrammingError`."""
         with self._read_lock, self._write_lock:
-            self._reader.close()
-            self._writer.close()
+            self._closed = True
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    connection.close()
 
-    def _connect(self, path: Path) -> sqlite3.Connection:
+    def _shared_reader(self) -> sqlite3.Connection | None:
+        """A connection that has found the file of the locks, or None where the disk has no room to make it."""
+        try:
+            return self._connect(self.path, *_TO_READ)
+        except sqlite3.DatabaseError as failure:
+            if _code(failure) in _UNREADABLE and self._has_no_room():
+                return None
+            raise
+
+    def _lone_reader(self) -> sqlite3.Connection:
+        """A connection that holds the database alone; it waits for others that do, as long as its patience lasts.
+
+        Two that each hold a share and wait for the other's would wait for ever: each lets go before it tries again.
+        """
+        until = _CLOCK.seconds() + self._patience
+        while True:
+            try:
+                return self._connect(self.path, "PRAGMA busy_timeout = 0", "PRAGMA locking_mode = EXCLUSIVE", *_TO_READ)
+            except sqlite3.DatabaseError as failure:
+                if _code(failure) not in _HELD or _CLOCK.seconds() >= until:
+                    raise
+                time.sleep(_AGAIN * (1 + os.getpid() % 7))  # not all at the same time
+
+    def _connect(self, path: Path, *first: str) -> sqlite3.Connection:
+        """A connection on which these statements were carried out, or none that is left open."""
+        if self._closed:
+            raise sqlite3.ProgrammingError(f"the {self._kind} is closed")
         connection = sqlite3.connect(path, timeout=self._patience, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA synchronous = FULL")
+            for statement in (*first, "PRAGMA synchronous = FULL"):
+                connection.execute(statement).fetchall()
         except BaseException:
             connection.close()
             raise
@@ -132,9 +186,9 @@ class SqliteFile:
         finally:
             fresh.unlink(missing_ok=True)
 
-    def _check_format(self) -> None:
-        known = self._reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'lichen'").fetchone()
-        row = None if known is None else self._reader.execute("SELECT kind, format FROM lichen").fetchone()
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'lichen'").fetchone()
+        row = None if known is None else connection.execute("SELECT kind, format FROM lichen").fetchone()
         if row is None or row[0] != self._kind:
             found = "another program's database" if row is None else f"the {row[0]}"
             raise SystemFailed(
@@ -153,7 +207,7 @@ class SqliteFile:
             )
 
     def _failed(self, failure: sqlite3.DatabaseError, what: str) -> SystemFailed | None:
-        code = getattr(failure, "sqlite_errorcode", -1) & 0xFF
+        code = _code(failure)
         # Without room for the file of its locks SQLite tells an I/O error, and not that the disk is full.
         if code == sqlite3.SQLITE_FULL or (code in _UNREADABLE and self._has_no_room()):
             return disk_full(what, self.path)
@@ -184,3 +238,7 @@ class SqliteFile:
             why=why,
             fix="move the file away and restore it from a backup",
         )
+
+
+def _code(failure: sqlite3.DatabaseError) -> int:
+    return int(getattr(failure, "sqlite_errorcode", -1)) & 0xFF

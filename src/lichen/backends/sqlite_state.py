@@ -13,7 +13,7 @@ from lichen.backends.sqlite_file import SqliteFile
 from lichen.ground.clock import Clock, SystemClock
 from lichen.ground.digest import canonical
 from lichen.ground.duration import microseconds
-from lichen.ports import Append, Conflict, Expect, Put
+from lichen.ports import Append, Conflict, Expect, Forget, Put
 
 _FORMAT = 1
 _CLOCK = SystemClock()
@@ -60,19 +60,22 @@ class SQLiteStateStore:
             ).fetchall()
         return [(number, _object(text)) for number, text in reversed(rows)]
 
-    def write(self, *writes: Put | Append) -> list[int]:
+    def write(self, *writes: Put | Append | Forget) -> list[int]:
         """Carry out all these writes in one transaction, or raise `Conflict`; returns the appends' numbers.
 
         They are carried out in order: a later one sees what an earlier one wrote.
         """
         if not writes:
             return []
-        texts = [_json(write.value) for write in writes]
+        texts = ["" if isinstance(write, Forget) else _json(write.value) for write in writes]
         numbers = []
         with self._file.writing("state") as connection:
             for write, text in zip(writes, texts, strict=True):
                 if isinstance(write, Append):
                     numbers.append(_append(connection, write.journal, text))
+                elif isinstance(write, Forget):
+                    gone = (write.collection, write.key)
+                    connection.execute("DELETE FROM documents WHERE collection = ? AND key = ?", gone)
                 else:
                     _put(connection, write, text)
         return numbers

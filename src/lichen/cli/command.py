@@ -20,6 +20,7 @@ import click
 
 from lichen.cli.document import harmless
 from lichen.errors import LichenError, ProjectErrors, SystemFailed, WrongUsage
+from lichen.ground.secret import mask
 
 if TYPE_CHECKING:
     from lichen.project import Project
@@ -33,7 +34,7 @@ FOUND = 1
 STOPPED, UNREAD = 130, 141
 """The exit codes of a process that was interrupted, and of one whose output nobody reads: 128 + the signal."""
 
-_EMITTED = "lichen.emitted"
+_EMITTED, _OPENED = "lichen.emitted", "lichen.opened"
 
 
 class Verb(click.Command):
@@ -103,7 +104,18 @@ def opened(environment: str = "prod") -> Project:
     """The project that the current folder is in."""
     from lichen.project import Project
 
-    return Project(Path.cwd(), environment=environment)
+    project = Project(Path.cwd(), environment=environment)
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[_OPENED] = project
+    return project
+
+
+def _masked(text: str) -> str:
+    """A text without what environment variables hold in the files of the project that the verb is about."""
+    context = click.get_current_context(silent=True)
+    project = context.meta.get(_OPENED) if context else None
+    return text if project is None else mask(text, project.secrets)
 
 
 def guarded(body: Callable[..., int | None]) -> Callable[..., NoReturn]:
@@ -132,7 +144,10 @@ def _carried_out(body: Callable[[], int | None], *, as_json: bool, debug: bool) 
         talk("stopped; what was released before stands")
         return STOPPED
     except BaseException as error:  # noqa: BLE001 - the last resort, also for panics of libraries: told in a sentence
-        return _show(_foreseen(error) or _defect(error), as_json=as_json, debug=debug)
+        told = (_foreseen(error) or _defect(error)).retold(_masked)
+        if debug:
+            talk(_masked("".join(traceback.format_exception(error))))
+        return _show(told, as_json=as_json)
 
 
 def _foreseen(error: BaseException) -> LichenError | None:
@@ -166,15 +181,13 @@ def _from_system(error: OSError) -> LichenError:
 
 def _defect(error: BaseException) -> LichenError:
     """An error that no room foresaw: its traceback goes to a file, and the person is told where."""
-    log = _log("".join(traceback.format_exception(error)))
-    told = SystemFailed(
+    log = _log(_masked("".join(traceback.format_exception(error))))
+    return SystemFailed(
         "LCH-3999",
         f"Lichen failed in a way it did not foresee: {type(error).__name__}: {error}",
         why="this is a defect of Lichen; what was released before stands",
         fix=f"report it with {log}, or look at it with --debug" if log else "look at it with --debug, and report it",
     )
-    told.__cause__ = error
-    return told
 
 
 def _log(text: str) -> str | None:
@@ -201,9 +214,7 @@ def refuse_usage(error: click.UsageError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _show(error: LichenError, *, as_json: bool, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
+def _show(error: LichenError, *, as_json: bool) -> int:
     context = click.get_current_context(silent=True)
     if as_json and not (context and context.meta.get(_EMITTED)):
         _emit_errors(error, context.info_name if context else None)

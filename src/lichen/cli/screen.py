@@ -153,6 +153,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "run": run.id,
         "nothing": run.nothing,
         "held": list(run.held),
+        "landed": dict(run.landed),
         "release": run.release.number if run.release else None,
         "seconds": run.seconds,
         "plan": run.plan.as_dict(),
@@ -162,6 +163,14 @@ def run_facts(run: Run) -> dict[str, Any]:
 
 def show_run(run: Run, pages: Sequence[str] = ()) -> None:
     """Print the totals of a run and what to type next."""
+    for service, rows in run.landed.items():
+        tell(f"{count(rows, 'answer')} of `{service}` came into the lake")
+    if run.release is not None and "records_gone" in run.release.facts and run.landed:
+        gone = ", ".join(run.release.facts["records_gone"])
+        tell(f"a record of answers is gone ({gone}): what had not come into the lake of it is lost")
+    if run.nothing and run.landed:
+        tell(f"nothing else to do: `{run.plan.environment}` is now at release {run.release and run.release.number}")
+        return
     if run.nothing:
         tell(f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since")
         return

@@ -14,6 +14,7 @@ from lichen.collect.types import engine_types
 from lichen.errors import FoundWrong, Where
 from lichen.ground.failpoint import fp
 from lichen.ground.quoting import sql
+from lichen.ground.secret import Secret
 from lichen.ground.types import lake_columns
 from lichen.ports import Arrow, Column, Connector, Engine, Relation, Since, TableStore
 from lichen.spec import Source
@@ -40,12 +41,19 @@ class Extracted:
 
 
 def located(source: Source, root: Path) -> dict[str, Any]:
-    """A source's options with a relative path made absolute, from the project's folder."""
+    """A source's options; a path begins at the project's folder, and is shown as it is written."""
     options = source.options
     path = options.get("path")
-    if isinstance(path, str) and "://" not in path and not Path(path).is_absolute():
-        options["path"] = str(root / path)
+    if isinstance(path, str | Secret):
+        options["path"] = _located(path, root)
     return options
+
+
+def _located(path: str | Secret, root: Path) -> Secret:
+    real = path.reveal() if isinstance(path, Secret) else path
+    if "://" not in real and not Path(real).is_absolute():
+        real = str(root / real)
+    return Secret(real, str(path), path.held if isinstance(path, Secret) else None)
 
 
 def declared_types(

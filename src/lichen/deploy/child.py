@@ -13,9 +13,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from lichen.errors import SystemFailed, Where
+from lichen.ground.clock import SystemClock
 
 _POLL_SECONDS = 0.02
 _LOG_LINES = 5
+_CLOCK = SystemClock()
 
 
 class Child:
@@ -61,8 +63,8 @@ class Child:
             return self.process.wait()
 
     def _wait_until_ready(self) -> None:
-        until = time.monotonic() + self._start_seconds
-        while time.monotonic() < until:
+        until = _CLOCK.seconds() + self._start_seconds
+        while _CLOCK.seconds() < until:
             if self.process.poll() is not None:
                 raise self._not_started(f"it ended with exit code {self.process.returncode}")
             if not self.url and self.told.exists():

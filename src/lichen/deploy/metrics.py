@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 
+from lichen.deploy.standing import Standing
+
 _BOUNDS_US = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000)
 
 
@@ -23,7 +25,17 @@ class Metrics:
         self._buckets[bisect_left(_BOUNDS_US, microseconds)] += 1
         self._sum_us += microseconds
 
-    def text(self, *, service: str, model_version: str, release: int, waiting: int, failing: bool) -> bytes:
+    def text(
+        self,
+        *,
+        service: str,
+        model_version: str,
+        release: int,
+        waiting: int,
+        failing: bool,
+        standing: Standing | None = None,
+        now_us: int = 0,
+    ) -> bytes:
         """All counts in Prometheus' text format."""
         label = f'service="{service}"'
         lines = ["# TYPE lichen_requests_total counter"]
@@ -48,4 +60,16 @@ class Metrics:
             "# TYPE lichen_record_failing gauge",
             f"lichen_record_failing{{{label}}} {int(failing)}",
         ]
+        if standing is not None:
+            lines += [
+                "# TYPE lichen_newest_release gauge",
+                f"lichen_newest_release{{{label}}} {standing.release}",
+                "# TYPE lichen_behind gauge",
+                f"lichen_behind{{{label}}} {int(standing.behind)}",
+                "# TYPE lichen_features_age_seconds gauge",
+                *(
+                    f'lichen_features_age_seconds{{{label},view="{view}"}} {age:.3f}'
+                    for view, age in standing.ages(now_us).items()
+                ),
+            ]
         return ("\n".join(lines) + "\n").encode()

@@ -34,7 +34,11 @@ def openapi(deployed: Deployed, fields: Fields, *, replay: bool) -> dict[str, An
         "paths": {
             "/predict": {"post": predict},
             "/health/live": {"get": _get("Whether the process answers")},
-            "/health/ready": {"get": _get("Whether it can predict and record")},
+            "/health/ready": {
+                "get": _get(
+                    "Whether it can predict and record, is behind its environment, and how old its features are"
+                )
+            },
             "/metrics": {"get": _get("Counts, as Prometheus text")},
             "/openapi.json": {"get": _get("This document")},
         },

@@ -9,18 +9,19 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter
 
 import msgspec
 
 from lichen.deploy.answer import Answer
 from lichen.deploy.segment import MAGIC, Heading, frame, numbers, path_of, record_of, whole
 from lichen.errors import SystemFailed, Where
+from lichen.ground.clock import SystemClock
 from lichen.ground.failpoint import fp
 from lichen.ground.files import sync_folder, system_failures, write_durably
 
 _logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.25
+_CLOCK = SystemClock()
 
 
 class Record:
@@ -126,14 +127,14 @@ class Record:
                     return
             self._hurry.wait(_RETRY_SECONDS if self.failure is not None else pause)
             self._hurry.clear()
-            started = perf_counter()
+            started = _CLOCK.seconds()
             failure = self._try(self._sync_group)
             with self._change:
                 self.failure = failure
                 self._change.notify_all()
             if failure is not None and self._closing:
                 return
-            pause = min(self._durable / 2, max(0.0, self._durable - 2 * (perf_counter() - started)))
+            pause = min(self._durable / 2, max(0.0, self._durable - 2 * (_CLOCK.seconds() - started)))
 
     def _sync_group(self) -> None:
         with self._change:

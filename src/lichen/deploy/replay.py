@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import cycle
-from time import perf_counter
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -20,10 +19,12 @@ from lichen.deploy.answer import from_us, to_us
 from lichen.deploy.door import TIME_HEADER
 from lichen.deploy.fields import PREDICTION_ID
 from lichen.errors import FoundWrong, SystemFailed
+from lichen.ground.clock import SystemClock
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _MOST_REFUSED = 100
 _SECONDS = 30.0
+_CLOCK = SystemClock()
 
 
 class _Told(msgspec.Struct, gc=False):
@@ -98,7 +99,7 @@ def replay(
     could not answer one, or stopped answering for `seconds`.
     """
     done = Replayed()
-    started = perf_counter()
+    started = _CLOCK.seconds()
     with ExitStack() as stack:
         lines = [stack.enter_context(_Line(url, seconds)) for _ in range(connections)]
         turn = cycle(lines)
@@ -112,7 +113,7 @@ def replay(
                 progress(number)
         for _ in lines:
             next(turn).collect(done)
-    done.seconds = perf_counter() - started
+    done.seconds = _CLOCK.seconds() - started
     if done.refused:
         raise FoundWrong(
             "LCH-1844",
@@ -153,7 +154,7 @@ class _Line:
         text = b"%s%s: %s\r\ncontent-length: %d\r\n\r\n%s" % (
             self._head, TIME_HEADER.encode(), when.encode(), len(request.body), request.body,
         )  # fmt: skip
-        self._sent = perf_counter()
+        self._sent = _CLOCK.seconds()
         try:
             self._socket.sendall(text)
         except OSError as failure:
@@ -168,7 +169,7 @@ class _Line:
         status, body = self._receive()
         if status == 200:
             done.answered += 1
-            done.client_us.append(int((perf_counter() - self._sent) * 1e6))
+            done.client_us.append(int((_CLOCK.seconds() - self._sent) * 1e6))
             done.service_us.append(_read_told(body).latency_us)
         elif status >= 500:
             raise SystemFailed(

@@ -26,6 +26,8 @@ MAGIC = b"LICHEN\x00\x02"
 _HEAD = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _LONGEST = 1 << 24
+_BLOCK = 512
+_ZEROS = bytes(_BLOCK)
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -122,15 +124,22 @@ def record_of(folder: Path) -> str | None:
 def whole(path: Path, content: bytes) -> int:
     """How many bytes, from the start of the last segment, are whole frames; the rest is what a crash tore.
 
-    Raises `SystemFailed` where the rest is no torn end: where a whole answer stands behind the damaged place.
+    A power cut tears holes: of what was not synced yet some blocks reach the disk and others read as zeros, so whole
+    answers may stand behind a hole. Raises `SystemFailed` where one stands behind any other damage.
     """
     end = 0
     for end, _ in _bodies(path, content):  # noqa: B007
         pass
     following = _answer_behind(content, end)
-    if following is not None:
+    if following is not None and not _has_hole(content[end:following], end):
         raise _damaged(path, end, f"a whole answer follows at byte {following}")
     return end
+
+
+def _has_hole(content: bytes, offset: int) -> bool:
+    """Whether a whole block of the disk is zeros in what stands at this offset of a file."""
+    first = -offset % _BLOCK
+    return any(content[at : at + _BLOCK] == _ZEROS for at in range(first, len(content) - _BLOCK + 1, _BLOCK))
 
 
 def _heading_of(path: Path) -> Heading | None:
@@ -147,7 +156,8 @@ def _heading_of(path: Path) -> Heading | None:
 def _bodies(path: Path, content: bytes) -> Iterator[tuple[int, memoryview]]:
     """Each whole frame's end and content, up to the first that is not whole."""
     if not content.startswith(MAGIC):
-        if not MAGIC.startswith(content):
+        # One that reads as zeros was torn while it was begun: its first bytes are synced before any answer is written.
+        if not MAGIC.startswith(content) and any(content[: len(MAGIC)]):
             raise _another_version(path, content)
         return
     offset = len(MAGIC)

@@ -20,6 +20,7 @@ from lichen.deploy.metrics import Metrics
 from lichen.deploy.openapi import openapi
 from lichen.deploy.record import Record
 from lichen.deploy.refused import Refused, shown
+from lichen.deploy.standing import Standing
 from lichen.errors import LichenError, SystemFailed
 
 Scope = Mapping[str, Any]
@@ -49,14 +50,27 @@ class _ClientLeftError(Exception):
 class Service:
     """Answers HTTP requests with a release, and records every answer.
 
-    In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now.
+    In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now. `standing` tells
+    how what is served stands to its environment; it is asked for again and again, and told by `/health/ready` and
+    `/metrics`.
     """
 
-    def __init__(self, path: RowPath, record: Record, *, replay: bool = False, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        path: RowPath,
+        record: Record,
+        *,
+        replay: bool = False,
+        limits: Limits | None = None,
+        standing: Callable[[], Standing] | None = None,
+    ) -> None:
         self.path, self.record, self.replay = path, record, replay
+        self.standing: Standing | None = None
+        self._look = standing
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self._stale: LichenError | None = None
+        self._unseen = False
         self._in_flight = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._openapi = _encode(openapi(path.deployed, path.fields, replay=replay))
@@ -204,9 +218,14 @@ class Service:
         if self._stale is not None:
             raise Refused(503, "LCH-1819", "the online store cannot be read now", fix="ask again later")
         deployed = self.path.deployed
-        return _Reply(
-            200, _encode({"ready": True, "model_version": deployed.model_version, "release": deployed.release})
-        )
+        told: dict[str, Any] = {
+            "ready": True,
+            "model_version": deployed.model_version,
+            "release": deployed.release,
+        }
+        if self.standing is not None:
+            told |= self.standing.as_dict(self.path.now_us())
+        return _Reply(200, _encode(told))
 
     async def _metrics(self, _headers: Headers, _receive: Receive) -> _Reply:
         deployed, record = self.path.deployed, self.record
@@ -216,6 +235,8 @@ class Service:
             release=deployed.release,
             waiting=record.waiting_bytes,
             failing=record.failure is not None,
+            standing=self.standing,
+            now_us=self.path.now_us(),
         )
         return _Reply(200, text, _TEXT)
 
@@ -224,8 +245,9 @@ class Service:
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()
-        if self.path.deployed.refresh is not None:
-            self._refreshing = asyncio.create_task(self._refresh(self.path.deployed.refresh))
+        self._look_up_standing()
+        if self.path.deployed.refresh is not None or self._look is not None:
+            self._refreshing = asyncio.create_task(self._refresh(self.path.deployed.refresh or (lambda: None)))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if self._refreshing is not None:
@@ -236,7 +258,7 @@ class Service:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Follow the online store's generations while the service runs."""
+        """Follow the online store's generations, and the environment's releases, while the service runs."""
         while True:
             await asyncio.sleep(self.limits.refresh_seconds)
             try:
@@ -246,6 +268,19 @@ class Service:
                 if self._stale is None:
                     _logger.error("%s", failed)
                 self._stale = failed
+            self._look_up_standing()
+
+    def _look_up_standing(self) -> None:
+        """Look how what is served stands to its environment; where that cannot be read, nothing is said of it."""
+        if self._look is None:
+            return
+        try:
+            self.standing = self._look()
+            self._unseen = False
+        except LichenError as failed:
+            if not self._unseen:
+                _logger.error("%s", failed)
+            self.standing, self._unseen = None, True
 
 
 @dataclass(frozen=True)

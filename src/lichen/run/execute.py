@@ -5,30 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from lichen.contract.admit import quarantine_table
 from lichen.errors import LichenError, SystemFailed
 from lichen.graph.build import Asset, Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
+from lichen.ground.secret import mask
 from lichen.plan import Plan, Step
 from lichen.ports import Put
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
+from lichen.run.facts import RUNS
+from lichen.run.keeping import COLLECTED, files_in_use, forget
 from lichen.run.learned import make_model, make_view
 from lichen.run.lost import fault, refuse_loss
+from lichen.run.recorded import land_all
 from lichen.run.relations import make_source, make_table, source_token
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectSpec, Source
-
-RUNS, COLLECTED = "runs", "collected"
-KEPT = 20
-"""How many releases of each environment, and how many runs, keep their files."""
 
 State = Literal["built", "reused", "same", "held", "dropped", "failed"]
 
@@ -53,7 +52,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """A plan carried out: its outcomes, and the release it led to (None: nothing was to change, or a gate held)."""
+    """A plan carried out: its outcomes, and the release it led to (None: nothing was to change, or a gate held).
+
+    `landed` is how many answers of each service it brought into the lake.
+    """
 
     id: str
     plan: Plan
@@ -61,6 +63,7 @@ class Run:
     release: Release | None
     seconds: float
     held: tuple[str, ...] = ()
+    landed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def nothing(self) -> bool:
@@ -114,7 +117,7 @@ class Execution:
             if self.before is not None and self.before.facts.get("run") == self.id:
                 raise  # it was released: what failed is the published face, which the next run mends
             with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
-                self._record("failed", error=_told(error))
+                self._record("failed", error=_told(error, self.project))
             raise
         seconds = self.workshop.clock.seconds() - begun
         held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")
@@ -161,7 +164,7 @@ class Execution:
 
     def _collected(self, asset: Asset, old: Version | None) -> tuple[Version, State]:
         """A source's version; one that a run which was cut short had collected already is taken as it is."""
-        token = source_token(asset, self.project, self.workshop)
+        token = source_token(asset, old, self.project, self.workshop)
         key = digest([asset.id, fingerprint(asset), token, old.version if old else None])
         known = self.workshop.state.get(COLLECTED, key)
         if known is not None:
@@ -249,14 +252,22 @@ def carry_out(
     commit: str | None,
     watcher: Watcher | None,
 ) -> Run:
-    """Carry a plan out under the caller's lease; with nothing to do, only the published face is looked after."""
+    """Carry a plan out under the caller's lease, then bring in what its environment's services recorded meanwhile.
+
+    With no step to take, the published face is looked after all the same.
+    """
     settle(releases, workshop)
     if plan:
         workshop.tables.sweep(files_in_use(releases, workshop))
-        return Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
-    release = releases.current(plan.environment)
-    show_face(release, releases.versions(release), workshop)
-    return Run("", plan, (), release, 0.0)
+        run = Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
+    else:
+        release = releases.current(plan.environment)
+        show_face(release, releases.versions(release), workshop)
+        run = Run("", plan, (), release, 0.0)
+    release, landed = land_all(releases, plan.environment, workshop)
+    if plan or landed:
+        forget(releases, workshop)
+    return replace(run, release=release or run.release, landed=landed)
 
 
 def settle(releases: Releases, workshop: Workshop) -> None:
@@ -274,30 +285,14 @@ def settle(releases: Releases, workshop: Workshop) -> None:
         workshop.state.write(Put(RUNS, run["id"], {**run, **ended}))
 
 
-def files_in_use(releases: Releases, workshop: Workshop) -> dict[str, frozenset[str]]:
-    """The files that a sweep keeps, by the folder they are in: of the newest releases, and of the newest runs."""
-    named = {entry for release in releases.newest(KEPT) for entry in release.versions.items()}
-    runs = sorted((run for _, run in workshop.state.scan(RUNS)), key=lambda run: str(run["started"]))
-    for run in runs[-KEPT:]:
-        named |= {(outcome["asset"], outcome["version"]) for outcome in run["outcomes"] if outcome["version"]}
-    found: dict[str, set[str]] = {}
-    for asset, name in named:
-        version = releases.version(asset, name)
-        if version is not None:
-            found.setdefault(version.relation, set()).update(file.path for file in version.files)
-            aside = quarantine_table(version.relation)
-            found.setdefault(aside, set()).update(file.path for file in version.quarantine)
-    return {table: frozenset(paths) for table, paths in found.items()}
-
-
-def _told(error: BaseException) -> dict[str, object]:
-    """What the record of a run says of why it failed."""
-    if isinstance(error, LichenError):
-        return error.as_dict()
-    stopped = isinstance(error, KeyboardInterrupt)
-    return SystemFailed(
-        "LCH-3996", "the run was stopped" if stopped else f"the run broke off: {type(error).__name__}: {error}"
-    ).as_dict()
+def _told(error: BaseException, project: ProjectSpec) -> dict[str, object]:
+    """What the record of a run says of why it failed: nothing of this machine, and no secret."""
+    if not isinstance(error, LichenError):
+        stopped = isinstance(error, KeyboardInterrupt)
+        what = "the run was stopped" if stopped else f"the run broke off: {type(error).__name__}: {error}"
+        error = SystemFailed("LCH-3996", what)
+    home = f"{project.root}{os.sep}"
+    return error.retold(lambda text: mask(text, project.secrets).replace(home, "")).as_dict()
 
 
 def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Outcome:

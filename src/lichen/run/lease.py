@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lichen.errors import LichenError, SystemFailed
+from lichen.ground.clock import SystemClock
 from lichen.ports import Put, StateStore
 
 HEARTBEAT, LAPSE = 2.0, 10.0
 """Seconds between renewals, and after how many without one a dead run's lease is free again."""
 
 FENCES = "fences"
+_CLOCK = SystemClock()
 
 
 def owner_name() -> str:
@@ -75,14 +77,14 @@ def fence(resource: str, owner: str) -> Put:
 
 
 def _take(state: StateStore, resource: str, owner: str, wait: float) -> None:
-    deadline = time.monotonic() + wait
+    deadline = _CLOCK.seconds() + wait
     while True:
         holder = state.lease(resource, owner, LAPSE)
         if holder is None:
             return
         if _is_dead(holder):
             state.free(resource, holder)
-        elif time.monotonic() >= deadline:
+        elif _CLOCK.seconds() >= deadline:
             host, pid, *_ = holder.split(":")
             raise SystemFailed(
                 "LCH-3912",

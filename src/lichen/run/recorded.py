@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lichen.contract.adopt import adopt
 from lichen.deploy.predictions import batches, columns_of
-from lichen.deploy.segment import Position, discard
+from lichen.deploy.segment import Position, discard, record_of
 from lichen.graph.version import Version, version_name
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, DataFile, Relation
@@ -45,7 +45,8 @@ def land_predictions(
 ) -> tuple[Release, int] | None:
     """Move what a service recorded since the last time into the lake; returns the release and the rows, None for none.
 
-    Of two answers with one id the first counts, so that asking twice is recorded once.
+    Of two answers with one id the first counts, so that asking twice is recorded once. A record that is no longer there
+    is told of once, in the release's facts: what had not been moved of it is lost.
     """
     release = releases.current(environment)
     if release is None:
@@ -53,11 +54,17 @@ def land_predictions(
     versions = releases.versions(release)
     before = versions.get(predictions_asset(service))
     after, added = before, 0
+    present: dict[str, Path] = {}
     for folder in record_folders(service, environment, workshop):
-        after, more = _read_folder(service, folder, after, workshop)
+        # Where no heading can be read there is no record, or a damaged one: reading it tells which.
+        record = record_of(folder) or ""
+        present[record] = folder
+        after, more = _read_folder(service, record, folder, after, workshop)
         added += more
     if after is None or after == before:
         return None
+    gone = sorted(set(after.facts["cursors"]) - set(present))
+    after = after.with_facts(cursors={name: end for name, end in after.facts["cursors"].items() if name in present})
     releases.keep(after)
     versions[after.asset] = after
     moved = releases.move(
@@ -65,23 +72,39 @@ def land_predictions(
         versions.values(),
         at=workshop.clock.now().isoformat(),
         expected=release,
-        facts={"recorded": {service: added}},
+        facts={"recorded": {service: added}, **({"records_gone": gone} if gone else {})},
     )
     show_face(moved, versions, workshop)
-    for folder in record_folders(service, environment, workshop):
-        if folder.name in after.facts["cursors"]:
-            discard(folder, Position.parse(after.facts["cursors"][folder.name]))
+    for record, end in after.facts["cursors"].items():
+        discard(present[record], Position.parse(end))
     return moved, added
 
 
-def _read_folder(service: str, folder: Path, before: Version | None, workshop: Workshop) -> tuple[Version | None, int]:
+def land_all(releases: Releases, environment: str, workshop: Workshop) -> tuple[Release | None, dict[str, int]]:
+    """Move into the lake what any service of an environment recorded; returns the last release and the rows by service.
+
+    A service that the project no longer has is among them: its answers were given.
+    """
+    home, release, rows = workshop.home / "records" / environment, None, {}
+    for folder in sorted(home.iterdir()) if home.is_dir() else ():
+        landed = land_predictions(folder.name, releases, environment, workshop)
+        if landed is not None:
+            release, rows[folder.name] = landed
+    return release, rows
+
+
+def _read_folder(
+    service: str, record: str, folder: Path, before: Version | None, workshop: Workshop
+) -> tuple[Version | None, int]:
+    """Add what a record holds beyond its cursor, which is the record's wherever its folder is."""
     cursors = dict(before.facts["cursors"]) if before else {}
-    start = Position.parse(cursors[folder.name]) if folder.name in cursors else None
+    start = Position.parse(cursors[record]) if record in cursors else None
     version, added = before, 0
     for end, heading, rows in batches(folder, start):
-        cursors[folder.name] = str(end)
+        cursors[record] = str(end)
         there = version.rows if version else 0
-        version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, workshop)
+        by = (heading.model, heading.model_version)
+        version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, by, workshop)
         added += version.rows - there
     return version, added
 
@@ -92,6 +115,7 @@ def _appended(
     rows: Relation,
     before: Version | None,
     cursors: dict[str, str],
+    by: tuple[str, str],
     workshop: Workshop,
 ) -> Version:
     asset = predictions_asset(service)
@@ -107,13 +131,14 @@ def _appended(
     added = adopt(table, together, folder, staged, workshop.engine, workshop.tables)
     files: tuple[DataFile, ...] = added if anew or before is None else (*before.files, *added)
     content = "".join(file.sha256 for file in files) + str(sorted(cursors.items()))
+    answered_by = {*map(tuple, before.facts["answered_by"]), by} if before else {by}
     return Version(
         asset,
         version_name("predictions", {}, content),
         "",
         columns=together,
         files=files,
-        facts={"cursors": dict(cursors)},
+        facts={"cursors": dict(cursors), "answered_by": sorted(map(list, answered_by))},
     )
 
 

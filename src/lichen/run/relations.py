@@ -22,6 +22,7 @@ from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.key import keeps_key
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
+from lichen.ground.secret import Secret, mask
 from lichen.ports import Column, Connector, DataFile, Relation, Since
 from lichen.run.workshop import Workshop
 from lichen.spec import Contract, ProjectSpec, Source, Table
@@ -29,24 +30,32 @@ from lichen.transform.build import build
 from lichen.transform.instants import check_instants
 
 
-def source_token(asset: Asset, project: ProjectSpec, workshop: Workshop) -> str:
-    """What a source's connector says of its rows as of now."""
+def source_token(asset: Asset, old: Version | None, project: ProjectSpec, workshop: Workshop) -> str:
+    """What a source's connector says of its rows as of now; `old` is the source's released version."""
     source = asset.spec
     assert isinstance(source, Source)
     try:
-        return workshop.connector(source.connector).token(located(source, project.root))
+        return workshop.connector(source.connector).token(located(source, project.root), _token(old))
     except LichenError as error:
         raise in_source(error, asset, project) from error
 
 
 def in_source(error: LichenError, asset: Asset, project: ProjectSpec) -> LichenError:
-    """A connector's error, with the place in the source's file that it is about."""
+    """A connector's error, with the place in the source's file that it is about, and no secret in its words."""
+    source = asset.spec
+    assert isinstance(source, Source)
+    located_at = [option for option in located(source, project.root).values() if isinstance(option, Secret)]
+    error = error.retold(lambda text: mask(text, [*project.files[asset.id].filled.values(), *located_at]))
     if error.where is not None:
         return error
     # A column that is not there is the contract's, where the contract names it.
     named = (place for name, place in column_places(asset, project).items() if error.what.endswith(f"`{name}`"))
     where = next(named, None) or project.where(asset.id, "path")
     return type(error)(error.code, error.what, where=where, why=error.why, fix=error.fix)
+
+
+def _token(version: Version | None) -> str | None:
+    return None if version is None else version.facts.get("token")
 
 
 def check_relation(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec, workshop: Workshop) -> None:
@@ -91,7 +100,7 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
     same = previous if previous is not None and previous.fingerprint == fingerprint(asset) else None
     try:
         options = located(source, project.root)
-        token = connector.token(options)
+        token = connector.token(options, _token(previous))
         now = workshop.clock.now().isoformat()
         since = _since(source, same, now, workshop)
         read = _read(asset, source, same, options, connector, since, project, workshop)

@@ -9,7 +9,7 @@ from typing import Any
 from lichen.errors import SystemFailed
 from lichen.graph.version import Version
 from lichen.ground.failpoint import fp
-from lichen.ports import Append, Conflict, Put, StateStore
+from lichen.ports import Append, Conflict, Forget, Put, StateStore
 from lichen.run.audit import chained
 
 VERSIONS, RELEASES, ENVIRONMENTS, AUDIT = "versions", "releases", "environments", "audit"
@@ -102,6 +102,13 @@ class Releases:
         except Conflict as conflict:
             raise _overtaken("the project", conflict) from conflict
         fp("release.version_kept")
+
+    def forget(self, *gone: Forget) -> None:
+        """Remove documents that nothing names any more."""
+        try:
+            self.state.write(*gone, *self._fenced())
+        except Conflict as conflict:
+            raise _overtaken("the project", conflict) from conflict
 
     def _fenced(self) -> tuple[Put, ...]:
         return (self._fence,) if self._fence else ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from lichen.deploy.segment import Heading
 from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
 from lichen.deploy.service import Service as App
+from lichen.deploy.standing import Standing
 from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
+from lichen.ports import OnlineStore
 from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service, view_keys
 from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
@@ -43,7 +46,25 @@ def app(
     compiled = deployed(service, release, versions, workshop, store, keys)
     folder = record_folder(service, environment, workshop) / record
     durable = Record(folder, Heading.of(compiled), answering.facts["durable_ms"])
-    return App(RowPath(compiled, SystemClock()), durable, replay=online is not None)
+    standing = None
+    if online is None:
+        own = [answering.asset, trained.asset, *(f"feature.{view}" for view in keys)]
+        standing = partial(
+            _standing, {asset: release.versions[asset] for asset in own}, releases, environment, store, keys
+        )
+    return App(RowPath(compiled, SystemClock()), durable, replay=online is not None, standing=standing)
+
+
+def _standing(
+    served: Mapping[str, str], releases: Releases, environment: str, store: OnlineStore, keys: Mapping[str, str]
+) -> Standing:
+    """How these served versions, with the features kept under these names, stand to the environment now."""
+    release = releases.current(environment)
+    assert release is not None
+    found = {view: store.generation(key) for view, key in keys.items()}
+    known = {view: int(generation[1]) for view, generation in found.items() if generation and generation[1]}
+    behind = any(release.versions.get(asset) != version for asset, version in served.items())
+    return Standing(release.number, behind, known)
 
 
 def serve(

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from lichen.errors import FoundWrong, SystemFailed, Where
+from lichen.ground.secret import Secret, mask
 from lichen.spec.scalar import plain
 
 _TAG = "tag:yaml.org,2002:"
@@ -41,8 +42,8 @@ class SpecFile:
     values: Mapping[Place, tuple[int, int]] = field(default_factory=dict)
     sql: str = ""
     sql_line: int = 1
-    written: Mapping[Place, tuple[str, str]] = field(default_factory=dict, repr=False)
-    """The values that hold an environment variable: as written and as read. The second may be a secret."""
+    filled: Mapping[Place, Secret] = field(default_factory=dict)
+    """The values that hold an environment variable, which are shown as they are written."""
 
     def where(self, at: Place, *, key: bool = False) -> Where:
         """The place of a key or a value; of the nearest thing around it where it has none itself."""
@@ -59,16 +60,13 @@ class SpecFile:
 
     def as_written(self, at: Place, value: object) -> str:
         """A value as an error may show it: what an environment variable holds is never shown."""
-        value = self.written[at][0] if at in self.written else value
+        value = str(self.filled[at]) if at in self.filled else value
         shown = repr(value) if isinstance(value, str | float) else json.dumps(value, default=str)
         return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
 
     def masked(self, at: Place, text: str) -> str:
         """A text about a place, with what stands there because of environment variables as it is written."""
-        for place, (written, read) in self.written.items():
-            if place[: len(at)] == at and read:
-                text = text.replace(read, written)
-        return text
+        return mask(text, (secret for place, secret in self.filled.items() if place[: len(at)] == at))
 
 
 def read_yaml(path: Path, root: Path, environment: Mapping[str, str]) -> SpecFile:
@@ -170,7 +168,7 @@ def _parse(path: Path, root: Path, text: str, environment: Mapping[str, str], *,
             where=_line(shown, text, *reading.values[()]),
             fix="write `key: value` lines",
         )
-    return SpecFile(path, shown, data, text, reading.keys, reading.values, written=reading.written)
+    return SpecFile(path, shown, data, text, reading.keys, reading.values, filled=reading.filled)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -223,7 +221,7 @@ class _Reading:
         self.shown, self.text, self.environment = shown, text, environment
         self.keys: dict[Place, tuple[int, int]] = {}
         self.values: dict[Place, tuple[int, int]] = {}
-        self.written: dict[Place, tuple[str, str]] = {}
+        self.filled: dict[Place, Secret] = {}
         self._resolver: Any = yaml.resolver.Resolver()
 
     def value(self, node: yaml.Node, at: Place) -> Any:
@@ -295,6 +293,8 @@ class _Reading:
         )
 
     def _interpolate(self, text: str, at: Place) -> str:
+        held: dict[str, str] = {}
+
         def value_of(match: re.Match[str]) -> str:
             name = match[1]
             if name not in self.environment:
@@ -304,11 +304,12 @@ class _Reading:
                     where=self._where(self.values[at]),
                     fix=f"set it before the command: {name}=...",
                 )
-            return self.environment[name]
+            held[match[0]] = self.environment[name]
+            return held[match[0]]
 
         read = _VARIABLE.sub(value_of, text)
-        if _VARIABLE.search(text):
-            self.written[at] = (text, read)
+        if held:
+            self.filled[at] = Secret(read, text, held)
         return read
 
     def _where(self, mark: tuple[int, int]) -> Where:

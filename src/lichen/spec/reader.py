@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, WrongUsage, did_you_mean
+from lichen.ground.secret import Secret
 from lichen.spec.feature import FeatureView
-from lichen.spec.files import SpecFile, read_sql, read_yaml
+from lichen.spec.files import Place, SpecFile, read_sql, read_yaml
 from lichen.spec.model import Model
 from lichen.spec.monitor import Monitor
 from lichen.spec.problem import known_keys, problems, unknown_key
@@ -55,6 +56,11 @@ class ProjectSpec:
         """The place in an asset's file (`table.flight_legs`) where a key's value stands."""
         return self.files[asset].where(tuple(at), key=key)
 
+    @property
+    def secrets(self) -> list[Secret]:
+        """The values in all files that hold an environment variable."""
+        return [secret for file in self.files.values() for secret in file.filled.values()]
+
 
 def find_root(start: Path) -> Path:
     """The folder of the project that `start` is in: the nearest one upwards with a `lichen.yaml`."""
@@ -88,8 +94,9 @@ def read_project(
         except LichenError as error:
             errors.append(error)
             continue
+        errors.extend(_misplaced_variables(kind, file))
         data = {**file.data, "sql": file.sql} if kind == "table" else file.data
-        asset = _build(spec, file, data, errors)
+        asset = _build(spec, file, _with_secrets(data, file) if kind == "source" else data, errors)
         if kind == "source":
             errors.extend(_check_options(file, connector_options))
         if asset is None:
@@ -185,6 +192,37 @@ def _build(spec: type[T], file: SpecFile, data: dict[str, Any], errors: list[Lic
         return None
 
 
+def _misplaced_variables(kind: str, file: SpecFile) -> Iterator[LichenError]:
+    """Refuse environment variables in what an asset means: that stands in the files alone, for every machine."""
+    for at in file.filled:
+        if kind != "source" or _is_own(at):
+            yield FoundWrong(
+                "LCH-1039",
+                f"an environment variable stands in `{'.'.join(map(str, at))}`",
+                where=file.where(at),
+                why="what an asset means is the same on every machine, so it stands in the project's files",
+                fix="write the value; variables are for `lichen.yaml` and what a connector is told: `path` and such",
+            )
+
+
+def _with_secrets(data: dict[str, Any], file: SpecFile) -> dict[str, Any]:
+    """A source's data in which the connector's options that hold an environment variable are secrets."""
+
+    def filled(value: Any, at: Place) -> Any:
+        if at in file.filled:
+            return file.filled[at]
+        if isinstance(value, dict):
+            return {key: filled(inner, (*at, key)) for key, inner in value.items()}
+        return [filled(inner, (*at, place)) for place, inner in enumerate(value)] if isinstance(value, list) else value
+
+    return {key: value if _is_own((key,)) else filled(value, (key,)) for key, value in data.items()}
+
+
+def _is_own(at: Place) -> bool:
+    """Whether a place in a source's file is under a key that every source has."""
+    return at[0] in known_keys(Source, ())
+
+
 def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, str]]) -> Iterator[LichenError]:
     connector = file.data.get("connector", Source.model_fields["connector"].default)
     if not (isinstance(connector, str) and NAME.fullmatch(connector)):
@@ -193,7 +231,7 @@ def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, 
     if known is None:
         yield FoundWrong(
             "LCH-1014",
-            f"there is no connector `{connector}`",
+            file.masked(("connector",), f"there is no connector `{connector}`"),
             where=file.where(("connector",)),
             fix=did_you_mean(connector, connector_options),
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from lichen.ground.duration import microseconds, parse_duration
+from lichen.ground.secret import Secret
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -57,4 +58,13 @@ class Spec(BaseModel):
 
     def meaning(self) -> dict[str, Any]:
         """What the part means, for fingerprints: words that only people read are left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"description"}, exclude_defaults=True)
+        return self.model_dump(
+            mode="json", by_alias=True, exclude={"description"}, exclude_defaults=True, fallback=_as_written
+        )
+
+
+def _as_written(value: object) -> str:
+    """What a value that holds an environment variable means: what is written, wherever it leads on this machine."""
+    if isinstance(value, Secret):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no meaning")

@@ -8,6 +8,7 @@ from typing import Any
 
 from arro3.core import Table
 
+from lichen.ground.secret import Secret
 from lichen.ports import Arrow, Connector, Since
 
 
@@ -63,4 +64,17 @@ class ConnectorSuite:
     def test_the_token_stands_while_nothing_changes(self, tmp_path: Path) -> None:
         """Two looks at the same source give the same token."""
         connector, options = self.make(), self.options(tmp_path)
-        assert connector.token(options) == connector.token(options)
+        token = connector.token(options)
+        assert connector.token(options) == token
+        assert self.make().token(options, token) == token
+
+    def test_nothing_secret_is_told(self, tmp_path: Path) -> None:
+        """What an environment variable holds, and where on this machine a file is, stands in no token and no row."""
+        given = self.options(tmp_path)
+        options = {
+            key: Secret(value, "${SHOWN}") if isinstance(value, str) and str(tmp_path) in value else value
+            for key, value in given.items()
+        }
+        extract = self.make().read(options, {"n": "BIGINT", "t": "VARCHAR"})
+        told = [*self._rows(extract.rows), *self._rows(extract.rejects()), self.make().token(options)]
+        assert str(tmp_path) not in str(told)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lichen.ground.clock import FixedClock
-from lichen.ports import Append, Conflict, Put, StateStore
+from lichen.ports import Append, Conflict, Forget, Put, StateStore
 from lichen.testing import child
 
 ODD_NAMES = ("a b", "ключ", "\u00e9", "e\u0301", "😀", "a/b", "..", "'; DROP TABLE x; --", "%_", "x" * 2000, "")
@@ -80,6 +80,18 @@ class StateStoreSuite(ABC):
         store.write(Put("c", "k", {"n": 1}))
         store.write(Put("c", "k", {"m": 2}))
         assert store.get("c", "k") == {"m": 2}
+
+    def test_what_is_forgotten_is_absent(self, store: StateStore) -> None:
+        """A document goes with the other writes of its transaction; to forget what is not there does nothing."""
+        store.write(Put("c", "k", {"n": 1}), Put("c", "l", {"n": 2}), Put("d", "k", {"n": 3}))
+        assert store.write(Forget("c", "k"), Append("j", {}), Forget("c", "never")) == [1]
+        assert [key for key, _ in store.scan("c")] == ["l"]
+        assert store.get("d", "k") == {"n": 3}
+        with pytest.raises(Conflict):
+            store.write(Forget("c", "l"), Put("c", "l", {}, expect={"n": 2}))
+        assert store.get("c", "l") == {"n": 2}
+        store.write(Forget("c", "l"), Put("c", "l", {"n": 4}, expect=None))
+        assert store.get("c", "l") == {"n": 4}
 
     def test_changing_what_was_read_changes_nothing_stored(self, store: StateStore) -> None:
         store.write(Put("c", "k", {"l": [1]}))

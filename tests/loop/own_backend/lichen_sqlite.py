@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -30,7 +31,7 @@ class SQLiteConnector:
         "table": "The table in it.",
     }
 
-    def token(self, options: Mapping[str, Any]) -> str:
+    def token(self, options: Mapping[str, Any], before: str | None = None) -> str:
         """The file's size and time of change; nothing in it is read."""
         try:
             facts = Path(options["path"]).stat()
@@ -60,15 +61,15 @@ class SQLiteConnector:
             made = _typed(columns, row)
             if isinstance(made, Column):
                 reason = f"it is not {made.type}: {row[columns.index(made)]!r}"
-                rejects.append((options["path"], number, made.name, reason, repr(row)))
+                rejects.append((str(options["path"]), number, made.name, reason, repr(row)))
             elif since is None or _is_since(columns, made, since.column, since.value):
-                good.append((*made, number, options["path"]))
+                good.append((*made, number, str(options["path"])))
         kinds = {**{column.name: column.type for column in columns}, "_row": "BIGINT", "_file": "VARCHAR"}
         return Extract(_arrow(kinds, good), lambda: _arrow(REJECT, rejects))
 
     def _opened(self, options: Mapping[str, Any]) -> sqlite3.Connection:
         self.token(options)  # says clearly that the file is not there; sqlite3 would make one
-        return sqlite3.connect(f"file:{options['path']}?mode=ro", uri=True)
+        return sqlite3.connect(f"file:{os.fspath(options['path'])}?mode=ro", uri=True)
 
     def _rows(self, options: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         name = str(options["table"]).replace('"', '""')

@@ -1,7 +1,9 @@
 import csv
 import gzip
+import hashlib
 import importlib.util
 import io
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from hypothesis import strategies as st
 from lichen.backends.duckdb import DuckDBEngine
 from lichen.backends.files import FilesConnector
 from lichen.errors import FoundWrong, LichenError, SystemFailed, WrongUsage
+from lichen.ground.secret import Secret
 from lichen.ports import Arrow, Relation, Since
 from lichen.testing.connector import ConnectorSuite
 
@@ -34,9 +37,12 @@ def _lists(arrow: Arrow) -> dict[str, list[Any]]:
 
 
 def _read(
-    path: Path | str, types: Mapping[str, str] | None = None, since: Since | None = None, **options: Any
+    path: Path | str | Secret,
+    types: Mapping[str, str] | None = None,
+    since: Since | None = None,
+    **options: Any,
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    extract = FILES.read({"path": str(path), **options}, types or {}, since)
+    extract = FILES.read({"path": path if isinstance(path, Secret) else str(path), **options}, types or {}, since)
     return _lists(extract.rows), _lists(extract.rejects())
 
 
@@ -387,7 +393,8 @@ def test_a_file_behind_fsspec_is_read(tmp_path: Path) -> None:
     try:
         good, _ = _read("memory://lichen-test/*")
         assert good["n"] == [1, 2]
-        assert FILES.token({"path": "memory://lichen-test/a.csv"}).startswith("memory://lichen-test/a.csv 4 ")
+        ((name, size, _, digest),) = json.loads(FILES.token({"path": "memory://lichen-test/a.csv"}))
+        assert (name, size, digest) == ("memory://lichen-test/a.csv", 4, None)
     finally:
         memory.rm("/lichen-test", recursive=True)
 
@@ -450,3 +457,30 @@ def test_a_nul_byte_in_a_head_is_refused(tmp_path: Path) -> None:
         "  why: no column can be called so; the file may be damaged, or written in another encoding\n"
         "  fix: write the file anew, or say its `encoding`"
     )
+
+
+def test_files_are_called_as_the_path_is_written(tmp_path: Path) -> None:
+    for name in ("x-1", "x-2"):
+        (tmp_path / "deep").mkdir(exist_ok=True)
+        (tmp_path / "deep" / f"{name}.csv").write_text("n\nbad\n")
+    held = {"${DATA}": str(tmp_path), "${LETTER}": "x-1"}
+    for shown in ("${DATA}/deep/x-*.csv", "${DATA}/*/x-?.csv", "./deep/[x]-*.csv", "file://${DATA}/deep/${LETTER}*"):
+        real = shown.replace("./", f"{tmp_path}/").replace("${DATA}", str(tmp_path)).replace("${LETTER}", "x-1")
+        _, rejects = _read(Secret(real, shown, held), {"n": "BIGINT"})
+        folder = shown[: shown.rindex("/")].replace("*", "deep")
+        assert set(rejects["_file"]) <= {f"{folder}/x-1.csv", f"{folder}/x-2.csv", f"{folder}/${{LETTER}}.csv"}
+
+
+def test_a_token_follows_what_a_file_holds(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    options = {"path": Secret(str(tmp_path / "*.csv"), "*.csv")}
+    token = FilesConnector().token(options)
+    ((name, size, _, digest),) = json.loads(token)
+    assert (name, size, digest) == ("a.csv", 4, hashlib.sha256(b"n\n1\n").hexdigest())
+    os.utime(tmp_path / "a.csv", (1, 1))
+    assert FilesConnector().token(options, token) == token
+    assert FilesConnector().token(options) != token
+    (tmp_path / "a.csv").write_text("n\n2\n")
+    assert FilesConnector().token(options, token) != token
+    for other in ("", "of another connector", "[1]", "{}"):
+        assert json.loads(FilesConnector().token(options, other))[0][0] == "a.csv"

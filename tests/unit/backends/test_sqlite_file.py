@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,24 @@ def test_another_writer_in_the_way(file: SqliteFile) -> None:
             file.writing("x").__enter__()
         other.execute("ROLLBACK")
     other.close()
+
+
+def test_what_is_closed_stays_closed(file: SqliteFile) -> None:
+    file.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        _count(file)
+    with pytest.raises(sqlite3.ProgrammingError):
+        file.writing("x").__enter__()
+
+
+def test_a_reader_that_holds_the_database_alone_waits_for_the_others(file: SqliteFile) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        file._lone_reader()
+    file.close()
+    again = SqliteFile(file.path, kind="thing", format_=1, tables="", patience=0.1)
+    again.close()
+    again._closed = False
+    with closing(again._lone_reader()) as alone:
+        assert alone.execute("PRAGMA locking_mode").fetchone() == ("exclusive",)
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            again._lone_reader()

@@ -51,8 +51,9 @@ def test_it_makes_its_folder_and_leaves_no_litter(tmp_path: Path) -> None:
 
 def test_every_commit_is_synchronised(path: Path) -> None:
     store = SQLiteStateStore(path)
-    assert store._file._writer.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert store._file._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with store._file.writing("state") as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_conflicts_say_which_document(path: Path) -> None:
@@ -108,8 +109,9 @@ def test_a_failing_disk_fails_the_write_and_leaves_nothing(
 
 def test_a_full_database_is_a_full_disk(path: Path) -> None:
     store = SQLiteStateStore(path)
-    pages = store._file._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._file._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with store._file.writing("state") as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(SystemFailed, match="LCH-3001: the disk is full: cannot write the state store"):
         store.write(Put("c", "k", {"v": "x" * 100_000}))
     assert store.get("c", "k") is None

@@ -9,6 +9,7 @@ from arro3.core import Table
 from lichen.backends.files import FilesConnector
 from lichen.collect.extract import declared_types, extract, located, stored_columns
 from lichen.errors import FoundWrong, LichenError
+from lichen.ground.secret import Secret
 from lichen.ports import Column, Since
 from lichen.spec import Source
 
@@ -67,7 +68,14 @@ def test_types_are_as_the_contract_says_else_as_before(engine):
 @pytest.mark.parametrize("path", ["s.csv", "/there/s.csv", "package://p/s.csv", "s3://b/s.csv"])
 def test_a_relative_path_starts_at_the_project(path):
     want = "/project/s.csv" if path == "s.csv" else path
-    assert located(_source(path=path), Path("/project"))["path"] == want
+    found = located(_source(path=path), Path("/project"))["path"]
+    assert (found.reveal(), str(found)) == (want, path)
+
+
+def test_a_path_is_shown_as_it_is_written():
+    path = Secret("d/s.csv", "${DATA}/s.csv", {"${DATA}": "d"})
+    found = located(_source(path=path), Path("/project"))["path"]
+    assert (found.reveal(), str(found), found.held) == ("/project/d/s.csv", "${DATA}/s.csv", {"${DATA}": "d"})
 
 
 def test_a_failed_reading_leaves_no_staging(read, tables, tmp_path):

@@ -317,3 +317,23 @@ def test_kill_nine_loses_no_answer(tmp_path, start):
     assert not lost
     assert set(acknowledged) <= set(kept)
     assert len(kept) == len(set(kept))
+
+
+def test_after_a_power_cut_the_record_opens_and_what_is_behind_a_hole_is_kept_aside(tmp_path, heading):
+    record = Record(tmp_path, heading, 1)
+    record.append([answer(number) for number in range(1000)])
+    record.close()
+    path = path_of(tmp_path, 1)
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + bytes(4096) + content[12288:])
+    path_of(tmp_path, 2).write_bytes(bytes(4096))
+    with pytest.raises(SystemFailed, match="and newer segments follow"):
+        names(tmp_path)
+    path_of(tmp_path, 2).unlink()
+    again = Record(tmp_path, heading, 1)
+    again.append([answer(5000)])
+    again.close()
+    *before, last = names(tmp_path)
+    assert (before, last) == ([f"id{number}" for number in range(len(before))], "id5000")
+    assert content[12288:] in path.with_suffix(".torn").read_bytes()
+    assert again.torn_bytes == len(content) - path.stat().st_size

@@ -224,3 +224,28 @@ def test_a_record_that_was_reset_is_not_taken_for_a_quiet_one(folder):
     )
     with pytest.raises(SystemFailed, match="ends before the position"):
         names(folder / "none", Position(1, 8, "a1"))
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+def test_a_hole_of_a_power_cut_is_a_torn_end_though_answers_stand_behind_it(folder, heading, block):
+    path = path_of(folder, 2)
+    content = MAGIC + frame(heading) + b"".join(frame(answer(f"{number:04}")) for number in range(1000))
+    for start in (block, 3 * block):
+        torn = content[:start] + bytes(block) + content[start + block :]
+        end = whole(path, torn)
+        assert 0 < start - end < len(frame(answer("0000"))) or end < start == block
+        path.write_bytes(torn)
+        read_of_it = [name for name in names(folder) if "-" not in name]
+        assert read_of_it == [f"{number:04}" for number in range(len(read_of_it))]
+    flipped = bytearray(content)
+    flipped[3 * block] ^= 1
+    with pytest.raises(SystemFailed, match="a whole answer follows"):
+        whole(path, bytes(flipped))
+
+
+def test_a_segment_that_reads_as_zeros_was_torn_at_birth(folder, heading):
+    path_of(folder, 3).write_bytes(bytes(5000))
+    assert names(folder) == ["1-1", "1-2", "2-1", "2-2"]
+    path_of(folder, 3).write_bytes(bytes(len(MAGIC)) + frame(heading))
+    assert names(folder) == ["1-1", "1-2", "2-1", "2-2"]
+    assert record_of(folder) == "a1"

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle  # noqa: TID251  (to see that it refuses)
 import traceback
 
 import pytest
 
-from lichen.ground.secret import Secret
+from lichen.ground.secret import Secret, mask, reveal
 
 VALUE = "hunter2-canary"
 
@@ -49,3 +50,20 @@ def test_a_traceback_with_locals_does_not_show_it() -> None:
         shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     assert "Secret(***)" in shown
     assert VALUE + "'" not in shown.replace(f'VALUE = "{VALUE}"', "")
+
+
+def test_what_is_shown_stands_for_the_value() -> None:
+    secret = Secret("/mnt/x/a.csv", "${DATA}/a.csv", {"${DATA}": "/mnt/x"})
+    assert f"{secret} {secret!r}" == "${DATA}/a.csv Secret(${DATA}/a.csv)"
+    assert os.fspath(secret) == "/mnt/x/a.csv"
+    assert secret != Secret("/mnt/x/a.csv")
+
+
+def test_a_text_is_masked_by_value_longest_first() -> None:
+    inner, outer = Secret("hunter2", "${IN}"), Secret("x-hunter2-y", "${OUT}")
+    assert mask("x-hunter2-y or hunter2", [inner, outer]) == "${OUT} or ${IN}"
+    assert mask("a short word stays", [Secret("a", "${A}")]) == "a short word stays"
+
+
+def test_what_is_in_a_list_is_revealed_too() -> None:
+    assert reveal({"a": [Secret("b"), 1], "c": Secret("d")}) == {"a": ["b", 1], "c": "d"}

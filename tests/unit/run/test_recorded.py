@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -118,3 +119,50 @@ def test_columns_of_two_releases() -> None:
         Column("c", "VARCHAR"),
         Column("d", "DATE"),
     )
+
+
+def test_a_run_brings_the_answers_of_a_live_server_in(shop: Any) -> None:
+    assert shop.open().run().nothing
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    run = shop.open().run()
+    assert (run.nothing, run.landed, run.release.number) == (True, {NAME: 5}, 2)
+    assert shop.rows(COUNT) == [(5, 5)]
+    (shop.root / "services/late_payment.yaml").unlink()
+    (shop.root / "monitors/late_payment.yaml").unlink()
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7")
+    run = shop.open().run()
+    assert (run.landed, run.release.number) == ({NAME: 2}, 4)
+    assert shop.rows(COUNT) == [(7, 7)]
+    ((_, version),) = (pair for pair in shop.open().releases.versions(run.release).items() if "predictions" in pair[0])
+    assert [model for model, _ in version.facts["answered_by"]] == ["late_payment"]
+
+
+def test_a_damaged_record_is_told_after_the_run_did_its_work(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    project = shop.open()
+    (segment,) = (record_folder(NAME, "prod", project.workshop) / "live").glob("*.log")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    (shop.root / "tables/extra.sql").write_text("SELECT 1 AS n")
+    with pytest.raises(SystemFailed, match="the record of answers is damaged"):
+        shop.open().run()
+    assert shop.rows("FROM extra") == [(1,)]
+
+
+def test_a_record_is_known_by_its_id_wherever_its_folder_is(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")
+    assert land(shop) == 5
+    home = record_folder(NAME, "prod", shop.open().workshop)
+    (home / "live").rename(home / "aside")
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7")
+    assert land(shop) == 2
+    assert "records_gone" not in shop.open().history()[0].facts
+    shutil.rmtree(home / "aside")
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 8")
+    assert land(shop) == 1
+    assert len(shop.open().history()[0].facts["records_gone"]) == 1
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 9")
+    assert land(shop) == 1
+    assert "records_gone" not in shop.open().history()[0].facts
+    assert shop.rows(COUNT) == [(9, 9)]

@@ -156,7 +156,7 @@ def test_a_place_that_is_not_there_is_told_with_its_line(world):
     world.write("sources/s.yaml", "path: nowhere.csv\n")
     asset, project = world._asset("source.s")
     with pytest.raises((FoundWrong, SystemFailed)) as caught:
-        source_token(asset, project, world.workshop)
+        source_token(asset, None, project, world.workshop)
     assert "  at sources/s.yaml:1:7\n    path: nowhere.csv\n          ^\n" in str(caught.value)
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from lichen.deploy.answer import from_us
 from lichen.errors import SystemFailed, WrongUsage
 from lichen.run.serving import LIVE, app, child_command
 
@@ -49,3 +52,44 @@ def test_a_child_is_told_everything_on_its_command_line(shop: Any) -> None:
     command = child_command("s", "prod", workshop, record="r", online=shop.root / "o", told=shop.root / "t")
     assert command[1:3] == ["-m", "lichen.run.serving"]
     assert json.loads(command[3])["settings"]["name"] == "shop"
+
+
+def ready(made: Any) -> dict[str, Any]:
+    """What the service tells of itself, looking at its environment first."""
+    made._look_up_standing()
+    told: dict[str, Any] = json.loads(asyncio.run(made._ready({}, None)).body)
+    return told
+
+
+def test_it_tells_when_a_newer_release_would_answer_otherwise(shop: Any) -> None:
+    project = shop.open()
+    made = app("late_payment", project.releases, "prod", project.workshop, record=LIVE, online=None)
+    try:
+        told = ready(made)
+        assert (told["release"], told["newest_release"], told["behind"]) == (1, 1, False)
+        known = shop.rows("SELECT epoch_us(max(known_at)) FROM payments")[0][0]
+        assert datetime.fromisoformat(told["features"]["customer_payments"]["known_until"]) == from_us(known)
+        assert told["features"]["customer_payments"]["age_seconds"] > 0
+        shop.write("tables/extra.sql", "SELECT 1 AS n")
+        shop.open().run()
+        told = ready(made)
+        assert (told["newest_release"], told["behind"]) == (2, False)
+        shop.edit("features/customer_payments.yaml", "windows: [", "windows: [77d, ")
+        shop.open().run()
+        told = ready(made)
+        assert (told["release"], told["newest_release"], told["behind"]) == (1, 3, True)
+        assert 'lichen_behind{service="late_payment"} 1' in asyncio.run(made._metrics({}, None)).body.decode()
+    finally:
+        made.record.close()
+
+
+def test_where_the_state_cannot_be_read_nothing_is_said_of_it(shop: Any, caplog: pytest.LogCaptureFixture) -> None:
+    project = shop.open()
+    made = app("late_payment", project.releases, "prod", project.workshop, record=LIVE, online=None)
+    try:
+        made._look = lambda: project.releases.numbered(99)
+        assert "behind" not in ready(made)
+        assert "behind" not in ready(made)
+        assert caplog.text.count("release 99 is not in the state store") == 1
+    finally:
+        made.record.close()

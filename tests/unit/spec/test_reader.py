@@ -236,3 +236,27 @@ def test_a_folder_that_is_nearly_one_of_a_project_is_told(tmp_path: Path, folder
         "  why: a project's folders are sources, tables, features, models, services, monitors\n"
         f"  fix: did you mean `{meant}/`? rename it, or give it a name that is not as near"
     )
+
+
+def test_a_variable_in_an_option_is_a_secret_that_means_what_is_written(read) -> None:
+    files = {"sources/a.yaml": "path: ${DATA}/x.csv\nnull: [NA, '${WORD}']\n"}
+    one, other = (read(files, {"DATA": data, "WORD": "none"}).sources["a"] for data in ("/one", "/other"))
+    assert one.options["path"].reveal() == "/one/x.csv"
+    assert one.options["null"][1].reveal() == "none"
+    assert one.meaning() == other.meaning() == {"path": "${DATA}/x.csv", "null": ["NA", "${WORD}"]}
+
+
+def test_a_variable_in_what_an_asset_means_is_refused(read) -> None:
+    files = {
+        "lichen.yaml": "name: p\nlake: ${LAKE}/lake\n",
+        "sources/a.yaml": "path: x\ncontract: {columns: {n: {accepted: ['${WORD}']}}}\n",
+    }
+    with pytest.raises(ProjectErrors) as caught:
+        read(files, {"LAKE": "/x", "WORD": "none"})
+    assert str(caught.value) == (
+        "LCH-1039: an environment variable stands in `contract.columns.n.accepted.0`\n  at sources/a.yaml:2:37\n"
+        "    contract: {columns: {n: {accepted: ['${WORD}']}}}\n"
+        "                                        ^\n"
+        "  why: what an asset means is the same on every machine, so it stands in the project's files\n"
+        "  fix: write the value; variables are for `lichen.yaml` and what a connector is told: `path` and such"
+    )
