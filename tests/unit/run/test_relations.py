@@ -408,7 +408,7 @@ def test_a_source_of_which_no_row_is_kept_is_refused(world):
         "  at sources/s.yaml:2:11\n"
         "    contract: {columns: {n: {type: bigint, range: [0, 5]}}}\n"
         "              ^\n"
-        f"  why: record 2 of {world.root}/s.csv: n: `x` is not BIGINT; an empty table would have taken the place of "
+        "  why: record 2 of s.csv: n: `x` is not BIGINT; an empty table would have taken the place of "
         "what is there, so nothing was released\n"
         "  fix: mend the rows where they come from, or the promise in the contract"
     )
