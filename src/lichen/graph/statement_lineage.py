@@ -14,10 +14,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
+import sqlglot
+from sqlglot.errors import SqlglotError
+
+from lichen.graph.expression import origins_of
 from lichen.graph.origin import NOTHING, UNREAD, How, Origin, Origins, merged
 from lichen.graph.query import Queries
 from lichen.graph.relation import Relations
-from lichen.graph.scope import Cell, Shape
+from lichen.graph.scope import Cell, Item, Scope, Shape, Unread
 from lichen.graph.statement import DIALECT, Statement
 
 FORMAT = 1
@@ -48,6 +52,11 @@ class StatementLineage:
     columns: tuple[OutputColumn, ...]
     rows: Origins = field(default_factory=dict)
     opaque: bool = False
+
+    @classmethod
+    def unread(cls, columns: Sequence[str], origins: Origins) -> Self:
+        """The lineage of what cannot be read: these origins reach each of these columns, and the rows."""
+        return cls(tuple(OutputColumn(name, origins) for name in columns), origins, opaque=True)
 
     @cached_property
     def _by_name(self) -> dict[str, OutputColumn]:
@@ -106,7 +115,7 @@ def statement_lineage(
     named = _named(shape, described)
     if named is None:
         whole = dict.fromkeys(merged(_all(relations, statement)), UNREAD)
-        return StatementLineage(tuple(OutputColumn(name, whole) for name in described or ()), whole, opaque=True)
+        return StatementLineage.unread(described or (), whole)
     parts = [shape.rows, *(cell.origins for cell in named)]
     opaque = any(how & How.OPAQUE for origins in parts for how in origins.values())
     columns = tuple(OutputColumn(str(cell.shown), cell.origins, cell.start) for cell in named)
@@ -137,4 +146,16 @@ def _all(relations: Relations, statement: Statement) -> list[Origins]:
     return [part for shape in shapes for part in (shape.whole(), shape.rows)] or [NOTHING]
 
 
-__all__ = ["DIALECT", "FORMAT", "OutputColumn", "StatementLineage", "statement_lineage"]
+def row_origins(text: str, relation: Mapping[str, Sequence[str] | None]) -> Origins:
+    """Where the value of an SQL expression over the rows of one relation comes from.
+
+    What cannot be read comes from all of the relation.
+    """
+    relations = Relations(relation)
+    scope = Scope(Queries(relations).read, items=[Item(name, relations.base(name)) for name in relation])
+    try:
+        return origins_of(sqlglot.parse_one(text, dialect=DIALECT), scope)
+    except (SqlglotError, Unread, RecursionError):
+        return dict.fromkeys(
+            merged(part for item in scope.items for part in (item.shape.whole(), item.shape.rows)), UNREAD
+        )

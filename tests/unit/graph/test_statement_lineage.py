@@ -139,5 +139,5 @@ def test_every_aggregate_of_duckdb_is_known_to_sum_up_rows() -> None:
         for arguments in ("a", "a, b", "a, b, c"):
             with contextlib.suppress(sqlglot.errors.ParseError):
                 call = sqlglot.parse_one(f"SELECT {name}({arguments}) FROM t", dialect="duckdb").expressions[0]
-                unknown += [name] if not is_aggregate(call) else []
+                unknown += [] if any(map(is_aggregate, call.walk())) else [name]
     assert set(unknown) == set()
