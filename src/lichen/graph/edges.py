@@ -42,6 +42,7 @@ def project_lineage(
     made = _Making(graph, project, columns, trace)
     for asset in graph:
         made.add(asset)
+    made.name_what_was_read()
     return Lineage(made.columns, tuple(made.edges), frozenset(made.opaque), made.places)
 
 
@@ -57,7 +58,8 @@ class _Making:
     edges: list[Edge] = field(default_factory=list)
     opaque: set[str] = field(default_factory=set)
     places: dict[AssetColumn, Callable[[], Where]] = field(default_factory=dict)
-    spelled: dict[str, dict[str, str]] = field(default_factory=dict)
+    sources: dict[Origin, AssetColumn | None] = field(default_factory=dict)
+    known: dict[tuple[str, str], AssetColumn] = field(default_factory=dict)
 
     def add(self, asset: Asset) -> None:
         """Add an asset's columns and all that reaches them."""
@@ -75,6 +77,14 @@ class _Making:
             self._service(asset, spec)
         elif asset.kind == "source":
             self.columns[asset.id] = tuple(self.given.get(asset.name, ()))
+
+    def name_what_was_read(self) -> None:
+        """Give relations whose columns are not known those that are read of them."""
+        read: dict[str, dict[str, None]] = {}
+        for edge in self.edges:
+            if not self.columns[edge.source.asset] and edge.source.column != ROWS:
+                read.setdefault(edge.source.asset, {})[edge.source.column] = None
+        self.columns |= {asset: tuple(names) for asset, names in read.items()}
 
     # -------------------------------------------------------------------------------------------- tables
 
@@ -101,19 +111,29 @@ class _Making:
 
     def _reach(self, asset: Asset, column: str, origins: Origins, within: str | None = None) -> None:
         """Add edges from columns of relations."""
+        target = self._column(asset.id, column)
         for origin, how in origins.items():
-            source = self.graph.relation(origin.relation)
+            source = self._source(origin)
             if source is not None:
-                self._link(source.id, self._cased(source.id, origin.column), asset.id, column, how, within)
+                self.edges.append(Edge(source, target, how, within))
 
-    def _cased(self, asset: str, column: str) -> str:
-        """A column's name as its relation writes it."""
-        if asset not in self.spelled:
-            self.spelled[asset] = {one.lower(): one for one in self.columns[asset]}
-        return self.spelled[asset].get(column, column)
+    def _source(self, origin: Origin) -> AssetColumn | None:
+        """The column of an asset that SQL reads by this name, as its relation spells it."""
+        if origin not in self.sources:
+            asset = self.graph.relation(origin.relation)
+            spelled = {one.lower(): one for one in self.columns[asset.id]} if asset is not None else {}
+            for lower, one in spelled.items():
+                self.sources[Origin(origin.relation, lower)] = self._column(asset.id if asset else "", one)
+            if origin.column not in spelled:
+                self.sources[origin] = self._column(asset.id, origin.column) if asset is not None else None
+        return self.sources[origin]
+
+    def _column(self, asset: str, column: str) -> AssetColumn:
+        """A column; one object for each, for there are many edges."""
+        return self.known.setdefault((asset, column), AssetColumn(asset, column))
 
     def _link(self, source: str, one: str, target: str, other: str, how: How, within: str | None = None) -> None:
-        self.edges.append(Edge(AssetColumn(source, one), AssetColumn(target, other), how, within))
+        self.edges.append(Edge(self._column(source, one), self._column(target, other), how, within))
 
     # ------------------------------------------------------------------------------------------ features
 

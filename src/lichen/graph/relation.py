@@ -46,7 +46,7 @@ class Relations:
     columns: Mapping[str, Sequence[str] | None]
     """The columns of each; None where they are not known."""
 
-    def base(self, name: str) -> Shape:
+    def outside(self, name: str) -> Shape:
         """A relation from outside."""
         rows = {Origin(name, ROWS): How.COUNT}
         columns = self.columns.get(name)
@@ -116,7 +116,7 @@ class Relations:
             if isinstance(node.this, exp.Func):
                 return self._function(node.this, scope, ordinality=bool(node.args.get("ordinality")))
             name = node.name.lower()
-            return scope.ctes.get(name) or self.base(name)
+            return scope.ctes.get(name) or self.outside(name)
         if isinstance(node, exp.Lateral):
             if isinstance(node.this, exp.Subquery):
                 return scope.query(node.this, scope.inner())
@@ -203,7 +203,7 @@ class Relations:
         reached = [scope.visible()]
         for table in node.find_all(exp.Table):
             name = table.name.lower()
-            for shape in filter(None, (scope.ctes.get(name), self.base(name) if name in self.columns else None)):
+            for shape in filter(None, (scope.ctes.get(name), self.outside(name) if name in self.columns else None)):
                 reached += [shape.whole(), shape.rows]
         whole = dict.fromkeys(merged(reached), UNREAD)
         return Shape(None, whole, lambda _: whole)

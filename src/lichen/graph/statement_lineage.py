@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Self
 
 import sqlglot
@@ -28,7 +28,7 @@ FORMAT = 1
 """Raised when the same statement starts to give another lineage, so that what was remembered is forgotten."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OutputColumn:
     """A column that a statement makes.
 
@@ -87,12 +87,23 @@ class StatementLineage:
         return cls(columns, _unpacked(value["rows"]), value["opaque"])
 
 
-def _packed(origins: Origins) -> list[list[Any]]:
-    return [[*origin, int(how)] for origin, how in origins.items()]
+def _packed(origins: Origins) -> list[Any]:
+    """Origins as one flat list: a list for each would cost more to read than all else."""
+    return [part for origin, how in origins.items() for part in (*origin, int(how))]
 
 
-def _unpacked(packed: Sequence[Sequence[Any]]) -> Origins:
-    return {Origin(relation, column): How(how) for relation, column, how in packed}
+def _unpacked(packed: Sequence[Any]) -> Origins:
+    parts = iter(packed)
+    return {_origin(relation, column): _how(how) for relation, column, how in zip(parts, parts, parts, strict=True)}
+
+
+# One object for each that is read: there are few different ones, and many of each.
+_origin = cache(Origin)
+
+
+@cache
+def _how(number: int) -> How:
+    return How(number)
 
 
 def statement_lineage(
@@ -142,7 +153,7 @@ def _shown(cell: Cell, place: int) -> Cell:
 
 
 def _all(relations: Relations, statement: Statement) -> list[Origins]:
-    shapes = [relations.base(name) for name in statement.reads]
+    shapes = [relations.outside(name) for name in statement.reads]
     return [part for shape in shapes for part in (shape.whole(), shape.rows)] or [NOTHING]
 
 
@@ -152,7 +163,7 @@ def row_origins(text: str, relation: Mapping[str, Sequence[str] | None]) -> Orig
     What cannot be read comes from all of the relation.
     """
     relations = Relations(relation)
-    scope = Scope(Queries(relations).read, items=[Item(name, relations.base(name)) for name in relation])
+    scope = Scope(Queries(relations).read, items=[Item(name, relations.outside(name)) for name in relation])
     try:
         return origins_of(sqlglot.parse_one(text, dialect=DIALECT), scope)
     except (SqlglotError, Unread, RecursionError):
