@@ -43,7 +43,7 @@ class Statement:
     @cached_property
     def tree(self) -> exp.Query:
         """The syntax tree; parsed when it is first asked for, where the statement was remembered."""
-        (tree,) = (tree for tree in sqlglot.parse(self.written, dialect=DIALECT) if tree is not None)
+        (tree,) = _trees(self.written)
         assert isinstance(tree, exp.Query)
         return tree
 
@@ -61,7 +61,7 @@ class Statement:
 def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> Statement:
     """Parse one SELECT; `where_line(line, column)` places a position of the text in the user's file."""
     try:
-        trees = [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+        trees = _trees(text)
     except TokenError as error:
         raise _unclosed(text, where_line) from error
     except ParseError as error:
@@ -87,6 +87,10 @@ def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> State
     statement = Statement(_bare(text), canonical, tuple(places), places, text)
     statement.__dict__["tree"] = tree
     return statement
+
+
+def _trees(text: str) -> list[exp.Expr]:
+    return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
 
 
 def _bare(text: str) -> str:

@@ -11,7 +11,7 @@ from lichen.graph.statement_lineage import statement_lineage
 from lichen.run import remembered
 from lichen.run.remembered import Remembered
 
-TEXT = "  /* --- */\nSELECT a, sum(b) OVER (ORDER BY c) AS s FROM t JOIN (SELECT k FROM u) AS v ON k = a; -- all\n"
+TEXT = "  /* --- */\nSELECT a, sum(b) OVER (ORDER BY c) AS s FROM t JOIN (SELECT k FROM u) AS v ON k = a -- all\n"
 INPUTS = {"t": ["a", "b", "c"], "u": ["k"]}
 
 
