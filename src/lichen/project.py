@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lichen.errors import FoundWrong, WrongUsage, did_you_mean
 from lichen.graph.build import Graph, build_graph
+from lichen.graph.edges import project_lineage
+from lichen.graph.lineage import Lineage
+from lichen.ground.garbage import all_stays
 from lichen.plan import Plan, plan
 from lichen.run.audit import broken_at
 from lichen.run.commit import head_commit
@@ -19,6 +22,7 @@ from lichen.run.lease import fence, held
 from lichen.run.lost import faults
 from lichen.run.relations import source_token
 from lichen.run.release import AUDIT, Release, Releases
+from lichen.run.remembered import Remembered
 from lichen.run.workshop import Workshop, check_learner, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
@@ -72,7 +76,8 @@ class Project:
     @cached_property
     def spec(self) -> ProjectSpec:
         """The project as written."""
-        return read_project(self.root, self._variables, connector_options())
+        with all_stays():
+            return read_project(self.root, self._variables, connector_options())
 
     @property
     def secrets(self) -> list[Secret]:
@@ -82,7 +87,15 @@ class Project:
     @cached_property
     def graph(self) -> Graph:
         """The project's assets, each after everything it reads."""
-        return build_graph(self.spec)
+        spec = self.spec
+        with all_stays():
+            made = build_graph(spec, self._remembered.statement)
+            self._remembered.keep()
+        return made
+
+    @cached_property
+    def _remembered(self) -> Remembered:
+        return Remembered(self.root / ".lichen" / "cache" / "statements.json")
 
     @cached_property
     def workshop(self) -> Workshop:
@@ -110,6 +123,27 @@ class Project:
         from lichen.run.inspect import inspect
 
         return inspect(self.graph, self.spec, self.workshop)
+
+    def lineage(self, columns: Mapping[str, Sequence[str]] | None = None) -> Lineage:
+        """What every column is made of and influenced by, from source column to prediction.
+
+        `columns` are those of the sources, and of tables as far as they are known; if not given, all are looked up.
+        """
+        if columns is None:
+            columns = {name: [column.name for column in found] for name, found in self.check().columns.items()}
+        graph = self.graph
+        with all_stays():
+            made = project_lineage(graph, self.spec, columns, self._remembered.lineage)
+            self._remembered.keep()
+        return made
+
+    def openlineage(self) -> Iterator[dict[str, Any]]:
+        """The lineage as OpenLineage events, one for each asset."""
+        from lichen import __version__
+        from lichen.graph.openlineage import job_events
+
+        at, name = self.workshop.clock.now(), self.spec.project.name
+        return job_events(self.graph, self.lineage(), project=name, version=__version__, at=at)
 
     def plan(self) -> Plan:
         """What a run would change, and why."""

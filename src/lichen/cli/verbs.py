@@ -17,7 +17,6 @@ from lichen.cli.command import FOUND, STOPPED, Verb, emit, guarded, leave, opene
 from lichen.errors import WrongUsage, did_you_mean
 
 NOT_YET = {
-    "lineage": "shows what a column is made of, and what is made of it",
     "explain": "explains a prediction, a finding, a step or an error code",
     "promote": "points one environment at another's release",
     "rollback": "points an environment back at an earlier release",
@@ -175,6 +174,34 @@ def plan(environment: str, as_json: bool) -> int:
         emit("plan", made.as_dict())
     else:
         screen.show_plan(made)
+    return 0
+
+
+@verb("lineage", "lichen lineage flight_legs.arr_delay --down")
+@click.argument("column", required=False)
+@click.option("--up", is_flag=True, help="Only what the column is made of.")
+@click.option("--down", is_flag=True, help="Only what is made of the column.")
+@click.option(
+    "--openlineage", is_flag=True, help="Print the whole project's lineage as OpenLineage events, one a line."
+)
+def lineage(column: str | None, up: bool, down: bool, openlineage: bool, as_json: bool) -> int:
+    """Show what a column is made of, and what is made of it, from source column to prediction."""
+    from lichen.cli import lineage as shown
+
+    if openlineage == (column is not None):
+        fix = "name one, as in `lichen lineage flight_legs.arr_delay`, or say --openlineage for all of them"
+        raise WrongUsage("LCH-1042", "say which column is meant", fix=fix)
+    with opened() as project:
+        if column is None:
+            events = list(project.openlineage())
+            emit("lineage", {"events": events}) if as_json else shown.print_events(events)
+            return 0
+        found = project.lineage()
+    one = found.find(column)
+    if as_json:
+        emit("lineage", shown.lineage_facts(found, one, up=up or not down, down=down or not up))
+    else:
+        shown.show_lineage(found, one, up=up or not down, down=down or not up)
     return 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +71,13 @@ class Graph:
         return [candidate.id for candidate in self if candidate.id in reached and candidate.id != asset]
 
 
-def build_graph(project: ProjectSpec) -> Graph:
+Parse = Callable[[str, Callable[[int, int], Where]], Statement]
+"""How a statement is read: parsed, or remembered."""
+
+
+def build_graph(project: ProjectSpec, parse: Parse = parse_statement) -> Graph:
     """Build the graph of a project; all names that lead nowhere, and a cycle, are told at once."""
-    builder = _Builder(project)
+    builder = _Builder(project, parse)
     assets = builder.assets()
     if builder.errors:
         raise ProjectErrors(builder.errors)
@@ -82,8 +87,8 @@ def build_graph(project: ProjectSpec) -> Graph:
 class _Builder:
     """One pass over the specs that resolves every name."""
 
-    def __init__(self, project: ProjectSpec) -> None:
-        self.project = project
+    def __init__(self, project: ProjectSpec, parse: Parse) -> None:
+        self.project, self.parse = project, parse
         self.errors: list[LichenError] = []
         self.relations = [*project.sources, *project.tables]
 
@@ -129,7 +134,7 @@ class _Builder:
 
         spec = self.project.tables[name]
         try:
-            statement = parse_statement(spec.sql, place)
+            statement = self.parse(spec.sql, place)
         except LichenError as error:
             self.errors.append(error)
             return Asset("table", name, spec)
@@ -180,14 +185,24 @@ class _Builder:
 
 
 def _ordered(assets: dict[str, Asset], project: ProjectSpec) -> dict[str, Asset]:
-    """The assets in the order of their kinds, each table after the tables it reads."""
-    ordered: dict[str, Asset] = {}
-    waiting = dict(assets)
-    while waiting:
-        asset = next((asset for asset in waiting.values() if all(name in ordered for name in asset.inputs)), None)
-        if asset is None:
-            raise _cycle(waiting, project)
-        ordered[asset.id] = waiting.pop(asset.id)
+    """The assets in the order of their kinds, each after the assets it reads: always the first that can be taken."""
+    place = {name: number for number, name in enumerate(assets)}
+    lacking = {name: sum(read in place for read in set(asset.inputs)) for name, asset in assets.items()}
+    readers: dict[str, list[str]] = {}
+    for name, asset in assets.items():
+        for read in set(asset.inputs):
+            readers.setdefault(read, []).append(name)
+    ready = [number for name, number in place.items() if not lacking[name]]
+    named, ordered = list(assets), dict[str, Asset]()
+    while ready:
+        name = named[heapq.heappop(ready)]
+        ordered[name] = assets[name]
+        for reader in readers.get(name, ()):
+            lacking[reader] -= 1
+            if not lacking[reader]:
+                heapq.heappush(ready, place[reader])
+    if len(ordered) < len(assets):
+        raise _cycle({name: asset for name, asset in assets.items() if name not in ordered}, project)
     return ordered
 
 

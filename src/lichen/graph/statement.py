@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
 
 import sqlglot
 from sqlglot import exp
@@ -24,24 +26,42 @@ _FILE_FUNCTIONS = re.compile(r"(read_\w+|\w+_scan|sniff_csv|glob|query|query_tab
 
 @dataclass(frozen=True)
 class Statement:
-    """One SELECT statement in DuckDB's dialect."""
+    """One SELECT statement in DuckDB's dialect.
+
+    `canonical` is the statement without comments and layout: equal for equal meaning-as-written.
+    """
 
     text: str
-    tree: exp.Query = field(compare=False, repr=False)
+    canonical: str = field(compare=False, repr=False)
     reads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
     """Where each relation is first read: line and column of the text, from 1."""
 
-    @property
-    def canonical(self) -> str:
-        """The statement without comments and layout: equal for equal meaning-as-written."""
-        return self.tree.sql(dialect=DIALECT, comments=False)
+    written: str = field(default="", compare=False, repr=False)
+    """The text as it was given: places count from its start."""
+
+    @cached_property
+    def tree(self) -> exp.Query:
+        """The syntax tree; parsed when it is first asked for, where the statement was remembered."""
+        (tree,) = _trees(self.written)
+        assert isinstance(tree, exp.Query)
+        return tree
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the tree, as JSON."""
+        return {"canonical": self.canonical, "places": dict(self.places)}
+
+    @classmethod
+    def from_dict(cls, written: str, value: Mapping[str, Any]) -> Self:
+        """The statement of a text of which `as_dict` was remembered."""
+        places = {name: (line, column) for name, (line, column) in value["places"].items()}
+        return cls(_bare(written), value["canonical"], tuple(places), places, written)
 
 
 def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> Statement:
     """Parse one SELECT; `where_line(line, column)` places a position of the text in the user's file."""
     try:
-        trees = [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+        trees = _trees(text)
     except TokenError as error:
         raise _unclosed(text, where_line) from error
     except ParseError as error:
@@ -63,7 +83,18 @@ def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> State
     tree = trees[0]
     _refuse_files(tree, text, where_line)
     places = {name: _position(text, table) for name, table in sorted(_tables(tree).items())}
-    return Statement(text.strip().rstrip(";"), tree, tuple(places), places)
+    canonical = tree.sql(dialect=DIALECT, comments=False)
+    statement = Statement(_bare(text), canonical, tuple(places), places, text)
+    statement.__dict__["tree"] = tree
+    return statement
+
+
+def _trees(text: str) -> list[exp.Expr]:
+    return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+
+
+def _bare(text: str) -> str:
+    return text.strip().rstrip(";")
 
 
 def _what_instead(trees: Sequence[exp.Expr]) -> str:
@@ -125,6 +156,13 @@ def _not_sql(error: ParseError, where_line: Callable[[int, int], Where]) -> Foun
 def _tables(tree: exp.Query) -> dict[str, exp.Table]:
     """Relations from outside the statement, which no CTE in their scope defines, each where it is first read."""
     found: dict[str, exp.Table] = {}
+    if tree.find(exp.With) is None:
+        # Without a CTE a name means the same everywhere.
+        for table in tree.find_all(exp.Table):
+            name = table.name.lower()
+            if isinstance(table.this, exp.Identifier) and (name not in found or _start(table) < _start(found[name])):
+                found[name] = table
+        return found
     # DuckDB's names are the same in small and capital letters, quoted or not.
     for scope in traverse_scope(normalize_identifiers(tree.copy(), dialect=DIALECT)):
         for source in scope.sources.values():
