@@ -140,19 +140,20 @@ def _carried_out(body: Callable[[], int | None], *, as_json: bool, debug: bool) 
         return body() or 0
     except (SystemExit, _Unread):
         raise
-    except KeyboardInterrupt:
-        talk("stopped; what was released before stands")
-        return STOPPED
     except BaseException as error:  # noqa: BLE001 - the last resort, also for panics of libraries: told in a sentence
-        told = (_foreseen(error) or _defect(error)).retold(_masked)
+        foreseen = _foreseen(error)
+        if isinstance(foreseen, KeyboardInterrupt):
+            talk("stopped; what was released before stands")
+            return STOPPED
+        told = (foreseen or _defect(error)).retold(_masked)
         if debug:
             talk(_masked("".join(traceback.format_exception(error))))
         return _show(told, as_json=as_json)
 
 
-def _foreseen(error: BaseException) -> LichenError | None:
-    """The error as Lichen tells it, if it is of a kind that was foreseen."""
-    if isinstance(error, LichenError):
+def _foreseen(error: BaseException) -> LichenError | KeyboardInterrupt | None:
+    """The error as Lichen tells it, or Ctrl-C, if it is of a kind that was foreseen."""
+    if isinstance(error, LichenError | KeyboardInterrupt):
         return error
     if isinstance(error, MemoryError):
         return SystemFailed(

@@ -86,6 +86,8 @@ class _Reading:
             if isinstance(error, LichenError) and type(error).__init__ is LichenError.__init__:
                 copy = type(error)(error.code, error.what, where=error.where, why=error.why, fix=error.fix)
                 _told.append((text, copy))
+            if isinstance(error, KeyboardInterrupt):
+                _told.append((text, KeyboardInterrupt()))
             self.error = ctypes.create_string_buffer(text.encode())
             return errno.EIO
         if made is None:
@@ -103,12 +105,12 @@ class _Reading:
         return None if batch is None else (batch.__arrow_c_array__()[1], b"arrow_array", _ARRAY_SIZE)
 
 
-_told: deque[tuple[str, LichenError]] = deque(maxlen=4)
-"""The newest of our errors that became texts, as copies: the errors hold what they came through."""
+_told: deque[tuple[str, LichenError | KeyboardInterrupt]] = deque(maxlen=4)
+"""The newest of our errors, and of Ctrl-C, that became texts, as copies: the errors hold what they came through."""
 
 
-def carried(error: BaseException) -> LichenError | None:
-    """The error of ours whose text a C stream carried into this one; None where it carries none."""
+def carried(error: BaseException) -> LichenError | KeyboardInterrupt | None:
+    """The error of ours, or the Ctrl-C, whose text a C stream carried into this one; None where it carries none."""
     shown = str(error)
     return next((told for text, told in reversed(_told) if text in shown), None)
 

@@ -15,6 +15,7 @@ from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
 from lichen.ground.secret import mask
+from lichen.ground.stream import carried
 from lichen.plan import Plan, Step
 from lichen.ports import Put
 from lichen.run.deployed import forget_features, make_service
@@ -113,11 +114,14 @@ class Execution:
             for step in self.plan.steps:
                 self._carry_out(step)
             release = self._release()
-        except BaseException as error:
+        except BaseException as shown:
+            error = carried(shown) or shown
             if self.before is not None and self.before.facts.get("run") == self.id:
                 raise  # it was released: what failed is the published face, which the next run mends
             with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
                 self._record("failed", error=_told(error, self.project))
+            if error is not shown:
+                raise error from shown
             raise
         seconds = self.workshop.clock.seconds() - begun
         held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")

@@ -223,7 +223,7 @@ def test_a_run_that_is_interrupted_says_so_and_is_recorded(fresh: Any) -> None:
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert said == "stopped; what was released before stands\n"
     facts = fresh.open().status()
     assert (facts["run"]["status"], facts["errors"][0]["what"]) == ("failed", "the run was stopped")

@@ -94,3 +94,14 @@ def test_an_exception_in_a_loop_over_batches_passes_as_it_is(wrap: Any) -> None:
     assert (len(closed), stream._open, stream._held) == (1, {}, {})
     assert [batch.num_rows for batch in each_batch(wrap(Stream(TABLE.schema, batches)))] == [3, 3]
     assert [batch.num_rows for batch in Stream(TABLE.schema, batches)] == [3, 3]
+
+
+def test_ctrl_c_is_found_again_too() -> None:
+    def batches() -> Iterator[Any]:
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(Exception, match="KeyboardInterrupt") as caught:
+        Table.from_arrow(Stream(TABLE.schema, batches))
+    assert type(caught.value) is Exception
+    assert isinstance(stream.carried(caught.value), KeyboardInterrupt)
