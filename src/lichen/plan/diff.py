@@ -153,7 +153,8 @@ class _Comparison:
         name = former.asset.partition(".")[2]
         file = self.files.get(asset.id)
         if former.asset == asset.id:
-            reason = f"only the name of what it reads changed, so its {_what_stays(asset)}"
+            reason = f"what it reads is the same under another name, so its {_what_stays(asset)}"
+            file = file if former.fingerprint != fingerprint(asset) else None
             return Step(asset.id, asset.stage, "carry", reason, file, former.version, former.asset)
         self.gone = {key: version for key, version in self.gone.items() if version.asset != former.asset}
         return Step(asset.id, asset.stage, "rename", f"it was called {name}{more}", file, former.version, former.asset)
@@ -186,4 +187,4 @@ class _Comparison:
 
 
 def _what_stays(asset: Asset) -> str:
-    return {"table": "rows stay", "model": "training holds"}.get(asset.kind, "values stay")
+    return {"table": "rows stay", "model": "training stands"}.get(asset.kind, "values stay")

@@ -164,9 +164,13 @@ class Execution:
         if not self._is_whole(former):
             return None
         version = carry(asset, former, self.graph, self.versions, self.project, self.workshop)
-        self.releases.keep(version)
+        known = self.releases.version(asset.id, version.version)
+        if known is not None and self._is_whole(known):
+            version = known  # a name that is taken back: what was kept under it stands
+        else:
+            self.releases.keep(version)
         if asset.kind == "source" and version.facts["token"] != source_token(
-            asset, former, self.project, self.workshop
+            asset, version, self.project, self.workshop
         ):
             return self._collected(asset, version)
         return version, "renamed" if step.action == "rename" else "carried"

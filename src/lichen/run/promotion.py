@@ -45,7 +45,7 @@ def _refuse_other_ground(release: Release, into: str, there: Release | None, rel
         raise WrongUsage(
             "LCH-1041",
             f"`{environment}` cannot be promoted to `{into}`: {found}",
-            fix=f"with `publish: {into}` in lichen.yaml others branch from `{into}` when they run, and can be promoted to it",
+            fix=f"with `publish: {into}` in lichen.yaml the others branch from it when they run, and go back into it",
         )
     if not still_there(branched, into, there, releases):
         then = {} if branched["release"] is None else releases.numbered(branched["release"]).versions
