@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lichen.errors import FoundWrong, WrongUsage, did_you_mean
+from lichen.errors import FoundWrong, WrongUsage, did_you_mean, nearest
 from lichen.run.moved import Moved, changed, move
 from lichen.run.release import Release, Releases
 from lichen.run.trunk import branched_from, made_by_project, still_there
@@ -27,12 +27,11 @@ def _released(environment: str, releases: Releases) -> Release:
     release = releases.current(environment)
     if release is None:
         known = releases.environments()
+        meant = f"{did_you_mean(environment, known)} If not, build it" if nearest(environment, known) else "build it"
         raise WrongUsage(
             "LCH-1040",
             f"`{environment}` has nothing to promote: no run has made a release of it",
-            fix=f"{did_you_mean(environment, known)}; or build it: lichen run --env {environment}"
-            if known
-            else f"build it: lichen run --env {environment}",
+            fix=f"{meant}: lichen run --env {environment}",
         )
     return release
 
