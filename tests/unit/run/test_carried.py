@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,15 @@ from lichen.run.carried import WAS, carry
 from lichen.run.workshop import connector_options
 from lichen.spec import read_project
 
-SOURCE = "path: s.csv\ncursor: at\ncontract:\n  key: [id]\n  columns:\n    id: {type: bigint, range: [0, 9]}\n    at: {type: timestamptz}\n"
+SOURCE = """\
+path: s.csv
+cursor: at
+contract:
+  key: [id]
+  columns:
+    id: {type: bigint, range: [0, 9]}
+    at: {type: timestamptz}
+"""
 ROWS = "id,at\n1,2020-01-01T00:00:00Z\n2,2020-01-02T00:00:00Z\n99,2020-01-03T00:00:00Z\n"
 
 
@@ -32,7 +41,7 @@ def world(world):
 
 
 def _inode(world, version, table):
-    return [os.stat(place).st_ino for place in world.workshop.tables.locations(table, version.files)]
+    return [Path(place).stat().st_ino for place in world.workshop.tables.locations(table, version.files)]
 
 
 def test_a_source_goes_on_under_its_new_name_with_rows_quarantine_and_cursor(world):
