@@ -76,9 +76,9 @@ def move(
     release = before if nothing else None
     if release is None:
         kept = {"what": what, "user": who(), "commit": of.facts.get("commit"), **facts}
-        fp(f"{what}.ready")
+        fp("pointer.ready")
         at = workshop.clock.now().isoformat()
         release = releases.move(environment, versions.values(), at=at, expected=before, facts=kept)
-        fp(f"{what}.moved")
+        fp("pointer.moved")
     show_face(release, versions, workshop)
     return Moved(what, release, of, entered, left, nothing)

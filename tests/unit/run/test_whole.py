@@ -1,15 +1,6 @@
 from __future__ import annotations
 
-from lichen.run.whole import Wholeness, is_whole
-
-
-def test_a_version_is_whole_while_its_files_are_there(world):
-    version = world.put("table.a", "SELECT 1 AS n", aside="SELECT 2 AS n")
-    assert is_whole(version, world.workshop)
-    (path,) = world.workshop.tables.locations("a__quarantine", version.quarantine)
-    (world.root / path).unlink()
-    assert not is_whole(version, world.workshop)
-    assert not is_whole(world.put("model.m", "SELECT 1 AS n").with_facts(artifact="gone"), world.workshop)
+from lichen.run.whole import Wholeness
 
 
 def test_what_a_release_lacks_is_told(world):
