@@ -21,8 +21,9 @@ from lichen.run.commit import head_commit
 from lichen.run.lease import fence, held
 from lichen.run.lost import faults
 from lichen.run.relations import source_token
-from lichen.run.release import AUDIT, Release, Releases
+from lichen.run.release import AUDIT, Releases
 from lichen.run.remembered import Remembered
+from lichen.run.trunk import trunk_of
 from lichen.run.workshop import Workshop, check_learner, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from lichen.ground.secret import Secret
     from lichen.ports import Arrow
     from lichen.run.execute import Run, Watcher
+    from lichen.run.history import Entry
     from lichen.run.inspect import Inspection
+    from lichen.run.moved import Moved
     from lichen.run.watching import Asked
 
 RUN = "run"
@@ -41,6 +44,16 @@ RUN = "run"
 
 WAIT = 60.0
 """How many seconds a replay or a monitor waits for a run to end."""
+
+
+def check_name(environment: str) -> None:
+    """Refuse what cannot be an environment's name."""
+    if not NAME.fullmatch(environment):
+        raise WrongUsage(
+            "LCH-1028",
+            f"`{environment}` cannot be an environment's name",
+            fix="use small letters, digits and _, not starting with a digit",
+        )
 
 
 class Project:
@@ -59,12 +72,7 @@ class Project:
         variables: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if not NAME.fullmatch(environment):
-            raise WrongUsage(
-                "LCH-1028",
-                f"`{environment}` cannot be an environment's name",
-                fix="use small letters, digits and _, not starting with a digit",
-            )
+        check_name(environment)
         self.root = find_root(Path(folder).resolve())
         self.environment = environment
         self._variables = os.environ if variables is None else variables
@@ -154,10 +162,11 @@ class Project:
     def _planned(self) -> Plan:
         release = self.releases.current(self.environment)
         released = self.releases.versions(release)
+        trunk = trunk_of(self.environment, self.spec.project.publish, self.releases)
         tokens = {
             asset.id: source_token(asset, released.get(asset.id), self.spec, self.workshop)
             for asset in self.graph
-            if asset.kind == "source"
+            if asset.kind == "source" and not (trunk and trunk.brings(asset))
         }
         files = {name: file.shown for name, file in self.spec.files.items()}
         return plan(
@@ -167,7 +176,8 @@ class Project:
             environment=self.environment,
             release=release.number if release else None,
             files=files,
-            lost=faults(released, self.workshop),
+            lost=faults(trunk.not_its_own(released) if trunk else released, self.workshop),
+            trunk=trunk,
         )
 
     def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:
@@ -191,8 +201,30 @@ class Project:
         self._known_environment()
         return query(sql, self.releases, self.environment, self.workshop)
 
-    def history(self) -> list[Release]:
+    def promote(self, into: str, *, wait: float = 0.0) -> Moved:
+        """Point another environment at what this one holds: nothing is built, and what it answered stays its own."""
+        from lichen.run.promotion import promote
+
+        check_name(into)
+        if into == self.environment:
+            raise WrongUsage(
+                "LCH-1049", f"`{into}` is promoted to itself", fix="say which two: lichen promote dev prod"
+            )
+        with self._held(wait) as releases:
+            return promote(self.environment, into, releases, self.workshop)
+
+    def rollback(self, to: int | None = None, *, wait: float = 0.0) -> Moved:
+        """Point the environment at the versions of its release `to`, or of the one before."""
+        from lichen.run.rollback import roll_back
+
+        self._known_environment()
+        with self._held(wait) as releases:
+            return roll_back(self.environment, to, releases, self.workshop)
+
+    def history(self) -> list[Entry]:
         """The environment's releases, newest first; refused where the audit was changed after it was written."""
+        from lichen.run.history import entries
+
         self._known_environment()
         number = broken_at(self.workshop.state, AUDIT)
         if number is not None:
@@ -202,7 +234,7 @@ class Project:
                 why="each entry holds the hash of the one before it",
                 fix="find out who wrote to the state store, and restore it from a copy",
             )
-        return self.releases.history(self.environment)
+        return entries(self.releases, self.environment, self.workshop)
 
     def status(self) -> dict[str, Any]:
         """The facts of the release in force: tables, models, services, predictions, findings, seconds by stage."""

@@ -179,7 +179,7 @@ class Kills:
     def _record_ends(self) -> None:
         """The newest run ended well; each run released at most once."""
         with Project(self.small.root) as project:
-            released_by = Counter(release.facts["run"] for release in project.history())
+            released_by = Counter(entry.release.facts["run"] for entry in project.history())
         assert max(self.runs.values(), key=lambda run: run["started"])["status"] == "done"
         assert max(released_by.values()) == 1
 

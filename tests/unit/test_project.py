@@ -42,9 +42,16 @@ def test_of_several_services_one_has_to_be_named(shop: Any) -> None:
     assert str(refused.value) == "LCH-1017: there is no service `othr`\n  fix: did you mean `other`?"
 
 
-def test_an_environment_that_was_never_released_is_planned_whole(shop: Any) -> None:
+def test_an_environment_that_was_never_released_branches_from_the_published_one(shop: Any) -> None:
+    (shop.root / "data/invoices.csv").unlink()  # what the published environment holds is not asked for
     planned = shop.open("trial").plan()
-    assert (planned.release, {step.action for step in planned.steps}) == (None, {"build"})
+    assert (planned.release, {step.action for step in planned.steps}) == (None, {"share"})
+    shop.edit("lichen.yaml", "name: shop", "name: shop\npublish: null")
+    with pytest.raises(SystemFailed, match="there is no file"):
+        shop.open("trial").plan()
+
+
+def test_an_environment_that_is_none(shop: Any) -> None:
     for ask in (Project.history, Project.status):
         with pytest.raises(WrongUsage) as refused:
             ask(shop.open("prd"))
@@ -96,3 +103,30 @@ def test_a_learner_that_is_none_is_not_planned(fresh: Any) -> None:
         "LCH-2504: there is no learner `logistik`\n  at models/late_payment.yaml:11:10\n"
     )
     assert refused.value.fix == "did you mean `logistic`?"
+
+
+def test_an_environment_is_promoted_and_rolled_back(shop: Any) -> None:
+    assert shop.open("trial").run().release.versions == shop.open().releases.current("prod").versions
+    assert shop.open("trial").promote("prod").nothing
+    shop.write("tables/more.sql", "SELECT customer, count(*) AS invoices FROM invoices GROUP BY customer")
+    run = shop.open("trial").run()
+    assert {outcome.asset: outcome.state for outcome in run.outcomes} == {"table.more": "built"}
+    moved = shop.open("trial").promote("prod")
+    assert (moved.entered, moved.left) == (("table.more",), ())
+    assert "more" in shop.open().workshop.tables.published()
+    assert not shop.open().plan()
+    assert shop.open().rollback().left == ("table.more",)
+    assert "more" not in shop.open().workshop.tables.published()
+    assert [entry.what for entry in shop.open().history()] == ["rollback", "promote", "run"]
+
+
+def test_an_environment_is_not_promoted_to_itself(shop: Any) -> None:
+    with pytest.raises(WrongUsage) as refused:
+        shop.open("trial").promote("trial")
+    assert (
+        str(refused.value) == "LCH-1049: `trial` is promoted to itself\n  fix: say which two: lichen promote dev prod"
+    )
+    with pytest.raises(WrongUsage, match="cannot be an environment's name"):
+        shop.open().promote("../x")
+    with pytest.raises(WrongUsage, match="there is no environment `prd`"):
+        shop.open("prd").rollback()

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from lichen.ports import Arrow
     from lichen.project import Project
     from lichen.run.execute import Outcome, Run, Watcher
+    from lichen.run.history import Entry
     from lichen.run.inspect import Inspection
-    from lichen.run.release import Release
+    from lichen.run.moved import Moved
     from lichen.run.watching import Asked
 
 WORDS = {
     "built": "built",
     "reused": "reused",
+    "shared": "shared",
+    "renamed": "renamed",
+    "carried": "carried over",
     "same": "came out the same",
     "held": "HELD by its gate",
     "dropped": "dropped",
@@ -96,16 +100,35 @@ def _facts_without_time(project: Project) -> None:
 
 
 def show_plan(plan: Plan) -> None:
-    """Print a plan: a line a step, with its reason."""
+    """Print a plan: a line a step, with its reason; what is shared is one line."""
     if not plan:
         tell(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
         return
-    rows = [(step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps]
+    rows = [
+        (step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps if step.action != "share"
+    ]
     for line in aligned(rows):
         tell("  " + line)
-    against = f"release {plan.release}" if plan.release else "nothing: there is no release yet"
-    tell(f"{count(len(plan.steps), 'step')} against {against}; {len(plan.unchanged)} unchanged")
-    talk("next: lichen run")
+    shared = len(plan.steps) - len(rows)
+    if shared and plan.trunk:
+        tell(f"{count(shared, 'asset')} shared with `{plan.trunk.environment}`: no build, no copy")
+    tell(f"{count(len(rows), 'step')} against {_against(plan)}; {len(plan.unchanged)} unchanged")
+    talk(f"next: {in_environment('lichen run', plan.environment)}")
+
+
+def _against(plan: Plan) -> str:
+    """The release that a plan compares with, and the one that its environment branches from."""
+    trunk = plan.trunk
+    there = f"release {trunk.release} of `{trunk.environment}`" if trunk and trunk.release is not None else ""
+    if plan.release is None:
+        return there or "nothing: there is no release yet"
+    anew = " anew" if trunk and trunk.moved else ""
+    return f"release {plan.release}" + (f", branching{anew} from {there}" if there else "")
+
+
+def in_environment(command: str, environment: str) -> str:
+    """A command as it is typed for an environment; the one that is meant unsaid is not named."""
+    return command if environment == "prod" else f"{command} --env {environment}"
 
 
 def _reason(reason: str, where: str | None) -> str:
@@ -126,8 +149,9 @@ def watcher() -> Watcher:
     def end(outcome: Outcome) -> None:
         if is_terminal():
             say("\x1b[2K\r", err=True, nl=False)
-        tell(outcome_line(outcome))
-        sys.stdout.flush()
+        if outcome.state != "shared":
+            tell(outcome_line(outcome))
+            sys.stdout.flush()
 
     return Watcher(begin, end)
 
@@ -175,10 +199,8 @@ def show_run(run: Run, pages: Sequence[str] = ()) -> None:
         tell(f"nothing to do: `{run.plan.environment}` is at release {run.plan.release}, and nothing changed since")
         return
     states = Counter(outcome.state for outcome in run.outcomes)
-    tell(
-        f"{count(len(run.outcomes), 'step')} in {run.seconds:.1f} s: "
-        + ", ".join(f"{n} {WORDS[s]}" for s, n in states.items())
-    )
+    done = ", ".join(f"{n} {WORDS[s]}" for s, n in states.items()) or "nothing was to be built"
+    tell(f"{count(len(run.outcomes), 'step')} in {run.seconds:.1f} s: {done}")
     if run.held:
         stays = f"stays at release {run.plan.release}" if run.plan.release else "has no release yet"
         tell(f"held by its gate: {', '.join(run.held)}; `{run.plan.environment}` {stays}")
@@ -189,7 +211,7 @@ def show_run(run: Run, pages: Sequence[str] = ()) -> None:
         tell(f"`{run.plan.environment}` is now at release {run.release.number}")
         if pages:
             tell(f"to hand round: {' and '.join(pages)}")
-        talk("next: lichen status")
+        talk(f"next: {in_environment('lichen status', run.plan.environment)}")
 
 
 # --------------------------------------------------------------------------------------- replay, monitor
@@ -332,24 +354,59 @@ def _cell(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
-def show_history(releases: list[Release]) -> None:
+def show_moved(moved: Moved) -> None:
+    """Print what a `promote` or `rollback` did."""
+    environment, number = moved.release.environment, moved.release.number
+    holds = f"release {moved.of.number}" + (f" of `{moved.of.environment}`" if moved.what == "promote" else "")
+    if moved.nothing:
+        tell(f"nothing to do: `{environment}` is at release {number}, which holds what {holds} holds")
+        return
+    for names, said in ((moved.entered, "changed"), (moved.left, "gone")):
+        if names:
+            tell(f"  {count(len(names), 'asset')} {said}: {_few(names)}")
+    tell(f"`{environment}` is now at release {number}, which holds what {holds} holds; nothing was built")
+    talk(f"next: {in_environment('lichen status', environment)}")
+
+
+def show_history(entries: list[Entry]) -> None:
     """Print the releases, newest first."""
-    if not releases:
+    if not entries:
         tell("no release yet")
         talk("next: lichen run")
         return
-    rows: list[Sequence[str]] = [("release", "at", "by", "commit", "changed")]
-    for release in releases:
-        entered = sorted(asset for asset, since in release.since.items() if since == release.number)
-        shown = ", ".join(entered[:4]) + (f" and {len(entered) - 4} more" if len(entered) > 4 else "")
+    rows: list[Sequence[str]] = [("release", "at", "by", "commit", "what", "changed")]
+    for entry in entries:
+        release = entry.release
         rows.append(
             (
                 str(release.number),
                 release.at[:19],
                 release.facts.get("user") or "",
                 (release.facts.get("commit") or "")[:8],
-                shown,
+                _what(entry) + ("" if entry.kept else ", swept"),
+                _changed(entry),
             )
         )
     for line in aligned(rows, numbers=(0,)):
         tell(line)
+
+
+def _what(entry: Entry) -> str:
+    facts = entry.release.facts
+    if entry.what == "promote":
+        return f"promote of {facts['promoted_from']['environment']} {facts['promoted_from']['release']}"
+    return f"rollback to {facts['rolled_back_to']}" if entry.what == "rollback" else entry.what
+
+
+def _changed(entry: Entry) -> str:
+    """What was done and why, as the run told it; else which assets changed."""
+    did, why = entry.release.facts.get("did"), entry.release.facts.get("why")
+    gone = f"; gone: {_few(entry.left)}" if entry.left and not did else ""
+    if not did:
+        return _few(entry.entered) + gone
+    said = ", ".join(f"{number} {WORDS.get(state, state)}" for state, number in did.items())
+    return f"{said}: {'; '.join(why[:2])}" + (f" and {len(why) - 2} more" if len(why) > 2 else "") if why else said
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

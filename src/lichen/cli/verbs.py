@@ -18,8 +18,6 @@ from lichen.errors import WrongUsage, did_you_mean
 
 NOT_YET = {
     "explain": "explains a prediction, a finding, a step or an error code",
-    "promote": "points one environment at another's release",
-    "rollback": "points an environment back at an earlier release",
     "test": "runs the project's given/expect rows",
     "predict": "asks a service about the rows of a file",
     "export": "writes contracts, models, images, manifests, DAGs",
@@ -342,7 +340,7 @@ def status(environment: str, as_json: bool) -> int:
 @verb("history", "lichen history")
 @environment_option
 def history(environment: str, as_json: bool) -> int:
-    """List the releases, newest first: when, by whom, at which commit, what changed."""
+    """List the releases, newest first: when, by whom, at which commit, by what, what changed, what is swept."""
     from lichen.cli import screen
 
     with opened(environment) as project:
@@ -351,6 +349,39 @@ def history(environment: str, as_json: bool) -> int:
         emit("history", {"releases": [release.as_dict() for release in releases]})
     else:
         screen.show_history(releases)
+    return 0
+
+
+wait_option = click.option("--wait", default=None, help="How long to wait for a run on this project to end, as `10m`.")
+
+
+@verb("promote", "lichen run --env dev && lichen promote dev prod")
+@click.argument("environment")
+@click.argument("into")
+@wait_option
+def promote(environment: str, into: str, wait: str | None, as_json: bool) -> int:
+    """Point INTO at what ENVIRONMENT holds; nothing is built, and nothing is copied."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        moved = project.promote(into, wait=_seconds(wait))
+    emit("promote", moved.as_dict()) if as_json else screen.show_moved(moved)
+    return 0
+
+
+@verb("rollback", "lichen rollback --to 12")
+@environment_option
+@click.option(
+    "--to", type=click.IntRange(min=1), default=None, help="The release to take up again; if not said, the one before."
+)
+@wait_option
+def rollback(environment: str, to: int | None, wait: str | None, as_json: bool) -> int:
+    """Point an environment at the versions of an earlier release."""
+    from lichen.cli import screen
+
+    with opened(environment) as project:
+        moved = project.rollback(to, wait=_seconds(wait))
+    emit("rollback", moved.as_dict()) if as_json else screen.show_moved(moved)
     return 0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lichen.graph.build import Asset
+from lichen.graph.version import Version
 from lichen.ground.digest import digest
 from lichen.spec import FeatureView
 
@@ -29,4 +31,14 @@ def meaning(asset: Asset) -> dict[str, Any]:
 
 def fingerprint(asset: Asset) -> str:
     """The hash of one asset's own meaning, without its inputs'."""
-    return digest({"format": FORMAT, "kind": asset.kind, "name": asset.name, "meaning": meaning(asset)})[:16]
+    return _fingerprint(asset.kind, asset.name, meaning(asset))
+
+
+def is_fingerprint_of(version: Version, meant: Mapping[str, Any]) -> bool:
+    """Whether a version was made from this meaning, in the format of today."""
+    kind, _, name = version.asset.partition(".")
+    return version.fingerprint == _fingerprint(kind, name, meant)
+
+
+def _fingerprint(kind: str, name: str, meant: Mapping[str, Any]) -> str:
+    return digest({"format": FORMAT, "kind": kind, "name": name, "meaning": meant})[:16]

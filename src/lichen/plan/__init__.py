@@ -2,5 +2,6 @@
 
 from lichen.plan.diff import plan
 from lichen.plan.steps import Plan, Step
+from lichen.plan.trunk import Trunk
 
-__all__ = ["Plan", "Step", "plan"]
+__all__ = ["Plan", "Step", "Trunk", "plan"]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from lichen.ground.digest import canonical, digest
 from lichen.ports import StateStore
+
+
+def who() -> str | None:
+    """The user in whose name this process acts, as the system tells it."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME")
 
 
 def chained(state: StateStore, journal: str, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +17,10 @@ from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
 from lichen.ground.secret import mask
 from lichen.ground.stream import carried
-from lichen.plan import Plan, Step
+from lichen.plan import Plan, Step, Trunk
 from lichen.ports import Put
+from lichen.run.audit import who
+from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.facts import RUNS
@@ -27,17 +30,22 @@ from lichen.run.lost import fault, refuse_loss
 from lichen.run.recorded import land_all
 from lichen.run.relations import make_source, make_table, source_token
 from lichen.run.release import Release, Releases
+from lichen.run.trunk import BRANCHED
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectSpec, Source
 
-State = Literal["built", "reused", "same", "held", "dropped", "failed"]
+State = Literal["built", "reused", "shared", "renamed", "carried", "same", "held", "dropped", "failed"]
+
+MOST_REASONS = 5
+"""How many of a run's reasons its release keeps."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of one step: its version and rows, how long it took, and what there is to say about it.
 
-    `built` anew; `reused` from an earlier run; `same`, so the released version stays; `held` by its gate.
+    `built` anew; `reused` from an earlier run; `shared` with the environment this one branches from; `renamed`, or
+    `carried` over for only a name it reads changed; `same`, so the released version stays; `held` by its gate.
     """
 
     asset: str
@@ -129,7 +137,7 @@ class Execution:
         return Run(self.id, self.plan, tuple(self.outcomes), release, seconds, held)
 
     def _carried_over(self) -> list[str]:
-        dropped = {step.asset for step in self.plan.steps}
+        dropped = {name for step in self.plan.steps for name in (step.asset, step.was)}
         return [name for name in self.released if name not in dropped]
 
     def _carry_out(self, step: Step) -> None:
@@ -139,7 +147,7 @@ class Execution:
             outcome = Outcome(step.asset, step.stage, "dropped", 0.0)
         else:
             asset = self.graph[step.asset]
-            version, state = self._made(asset)
+            version, state = self._taken(asset, step) or self._made(asset)
             self.versions[asset.id] = version
             seconds = self.workshop.clock.seconds() - begun
             outcome = _outcome(asset, version, state, seconds)
@@ -147,6 +155,29 @@ class Execution:
         self.outcomes.append(outcome)
         self._record("running")
         self.watcher.end(outcome)
+
+    def _taken(self, asset: Asset, step: Step) -> tuple[Version, State] | None:
+        """The version that a step takes over from another environment or name; None where its files are lost."""
+        former = self.releases.version(step.was or asset.id, step.version) if step.version else None
+        if former is None:
+            return None
+        if step.action == "share":
+            if (wrong := fault(former, self.workshop)) is not None:
+                raise _damaged(step, wrong, self.plan.trunk)
+            return former, "shared"
+        if not self._is_whole(former):
+            return None
+        version = carry(asset, former, self.graph, self.versions, self.project, self.workshop)
+        known = self.releases.version(asset.id, version.version)
+        if known is not None and self._is_whole(known):
+            version = known  # a name that is taken back: what was kept under it stands
+        else:
+            self.releases.keep(version)
+        if asset.kind == "source" and version.facts["token"] != source_token(
+            asset, version, self.project, self.workshop
+        ):
+            return self._collected(asset, version)
+        return version, "renamed" if step.action == "rename" else "carried"
 
     def _made(self, asset: Asset) -> tuple[Version, State]:
         old = self.released.get(asset.id)
@@ -195,20 +226,28 @@ class Execution:
         if asset.kind == "feature":
             return make_view(asset, inputs)
         if asset.kind == "model":
-            return make_model(asset, self.graph, self.versions, old, self.project, self.workshop)
+            return make_model(asset, self.graph, self.versions, self._live(asset, old), self.project, self.workshop)
         if asset.kind == "service":
             return make_service(asset, self.versions, self.workshop)
         own = fingerprint(asset)
         named = {name: version.version for name, version in inputs.items()}
         return Version(asset.id, version_name(own, named), own, named, facts={MEANING: meaning(asset)})
 
+    def _live(self, asset: Asset, old: Version | None) -> Version | None:
+        """The version that a new one has to be no worse than: the published one, if there is any."""
+        trunk = self.plan.trunk
+        return (trunk.versions.get(asset.id) if trunk else None) or old
+
     def _release(self) -> Release | None:
         if any(outcome.state == "held" for outcome in self.outcomes):
             return None
         named = {name: version.version for name, version in self.versions.items()}
         mended = frozenset(name for name in named if self._is_mended(name))
-        if self.before is None or mended or named != dict(self.before.versions):
-            facts = {"run": self.id, "commit": self.commit, "user": os.environ.get("USER") or os.environ.get("LOGNAME")}
+        trunk = self.plan.trunk
+        if self.before is None or mended or named != dict(self.before.versions) or (trunk and trunk.moved):
+            facts = {"run": self.id, "commit": self.commit, "user": who(), **self._did()}
+            if trunk:
+                facts[BRANCHED] = {"environment": trunk.environment, "release": trunk.release}
             self.before = self.releases.move(
                 self.plan.environment,
                 self.versions.values(),
@@ -226,6 +265,18 @@ class Execution:
         """Whether an asset's version is the released one, in other files: what was lost was written anew."""
         old, new = self.released.get(name), self.versions[name]
         return old is not None and old.version == new.version and old.files != new.files
+
+    def _did(self) -> dict[str, Any]:
+        """What was done, counted, and the first of the changes that were the reasons."""
+        steps = {step.asset: step for step in self.plan.steps}
+        words = (
+            "refreshed" if (one.state, steps[one.asset].action) == ("built", "refresh") else one.state
+            for one in self.outcomes
+            if one.state != "same"
+        )
+        causes = [one for one in self.plan.steps if one.where or one.action == "drop"]
+        why = [f"{one.where or one.asset}: {one.reason}" for one in causes if one.reason != "it is new"]
+        return {"did": dict(Counter(words)), "why": why[:MOST_REASONS]}
 
     def _record(self, status: str, **facts: Any) -> None:
         self.workshop.state.write(
@@ -272,6 +323,16 @@ def carry_out(
     if plan or landed:
         forget(releases, workshop)
     return replace(run, release=release or run.release, landed=landed)
+
+
+def _damaged(step: Step, wrong: str, trunk: Trunk | None) -> SystemFailed:
+    there = trunk.environment if trunk else ""
+    return SystemFailed(
+        "LCH-3922",
+        f"what `{there}` holds of `{step.asset}` cannot be shared",
+        why=wrong,
+        fix=f"mend it where it was built: lichen run --env {there}",
+    )
 
 
 def settle(releases: Releases, workshop: Workshop) -> None:

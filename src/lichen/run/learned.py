@@ -72,11 +72,18 @@ def make_model(
     facts = _facts(model, features, trained, evaluation, _missing(features, rows, workshop.engine))
     if old is not None and not has_artifact(old, workshop):
         facts["notes"].append("the files of the released model are gone, so this one was not compared with it")
-    facts["recipe"] = recipe(
-        model, project, {v.relation: relation_facts(graph[v.asset], v.columns) for v in relations.values()}
-    )
+    facts |= by_name(asset, graph, versions, project)
     facts["card"] = _write_card(asset, version, model, trained, evaluation, workshop)
     return version.with_facts(**{MEANING: meaning(asset)}, **facts)
+
+
+def by_name(asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec) -> dict[str, Any]:
+    """What a model's version keeps of the names of tables: where its labels are, and what its features are made of."""
+    model = asset.spec
+    assert isinstance(model, Model)
+    facts = {v.relation: relation_facts(graph[v.asset], v.columns) for v in _relations(asset, graph, versions).values()}
+    label = model.label.model_dump(mode="json", by_alias=True)
+    return {"label": label, "recipe": recipe(model, project, facts)}
 
 
 def _relations(asset: Asset, graph: Graph, versions: Mapping[str, Version]) -> dict[str, Version]:
@@ -161,7 +168,6 @@ def _facts(
     return {
         "held": not evaluation.passed,
         "artifact": trained.digest,
-        "label": model.label.model_dump(mode="json", by_alias=True),
         "prediction_time": model.prediction_time.model_dump(mode="json", by_alias=True)
         if model.prediction_time
         else None,

@@ -122,7 +122,7 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
     own = fingerprint(asset)
     return Version(
         asset=asset.id,
-        version=version_name(own, {}, _content(read.columns, admitted)),
+        version=version_name(own, {}, content_of(read.columns, admitted.files, admitted.quarantine)),
         fingerprint=own,
         columns=read.columns,
         files=admitted.files,
@@ -131,9 +131,9 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
     )
 
 
-def _content(columns: tuple[Column, ...], admitted: Admitted) -> str:
+def content_of(columns: tuple[Column, ...], files: tuple[DataFile, ...], quarantine: tuple[DataFile, ...]) -> str:
     """What a version of a source holds, as one hash; the columns too, for rows there may be none."""
-    kept, aside = ([file.sha256 for file in files] for files in (admitted.files, admitted.quarantine))
+    kept, aside = ([file.sha256 for file in some] for some in (files, quarantine))
     return digest([[column.name, column.type] for column in columns] + [kept, aside])
 
 

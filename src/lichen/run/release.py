@@ -136,7 +136,7 @@ class Releases:
             for asset, name in named.items()
         }
         release = Release(number, environment, named, since, at, expected.number if expected else None, dict(facts))
-        entry = chained(self.state, AUDIT, {"act": "release", "at": at, **release.as_dict()})
+        entry = chained(self.state, AUDIT, {"act": facts.get("what", "release"), "at": at, **release.as_dict()})
         pointer = {"release": expected.number} if expected else None
         fp("release.before_move")
         try:

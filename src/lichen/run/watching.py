@@ -22,6 +22,7 @@ from lichen.monitor.cohort import shown
 from lichen.monitor.sample import DAY, Sample
 from lichen.monitor.watch import Released, watch
 from lichen.ports import Append, Relation
+from lichen.run.carried import WAS
 from lichen.run.deployed import features_of, released_service, released_table
 from lichen.run.facts import WATCHES, kept
 from lichen.run.recorded import land_predictions, predictions_asset
@@ -78,7 +79,8 @@ def ask(
     _, trained = released_service(monitor.watch, release, versions)
     answered = versions.get(predictions_asset(monitor.watch))
     counts = _answers(answered, workshop) if answered is not None else {}
-    alike = [one for one in counts if _reads_alike(releases.version(trained.asset, one), trained)]
+    forms = _forms(trained, releases)
+    alike = [one for one in counts if any(_reads_alike(releases.version(form.asset, one), form) for form in forms)]
     if answered is None or not alike:
         raise FoundWrong(
             "LCH-3201",
@@ -121,6 +123,16 @@ def _answers(answered: Version, workshop: Workshop) -> dict[str, int]:
     rows = Table.from_arrow(workshop.engine.query(select, {"rows": workshop.relation(answered)}))
     names, counts = (rows.column(name).to_pylist() for name in ("model_version", "answers"))
     return dict(zip(names, counts, strict=True))
+
+
+def _forms(trained: Version, releases: Releases) -> list[Version]:
+    """A model version, and those it was before something was renamed: one model under several names."""
+    forms: list[Version] = []
+    form: Version | None = trained
+    while form is not None and form not in forms:
+        forms.append(form)
+        form = releases.version(*form.facts[WAS]) if WAS in form.facts else None
+    return forms
 
 
 def _reads_alike(one: Version | None, trained: Version) -> bool:

@@ -20,7 +20,9 @@ class ProjectFile(Spec):
     state: str = Field(".lichen/state.db", description="The file of the state store: versions, releases, runs.")
     online: str = Field(".lichen/online.db", description="The file of the online store: features for look-up.")
     publish: Name | None = Field(
-        "prod", description="The environment whose tables outside readers see as Delta tables; null for none."
+        "prod",
+        description="The environment whose tables outside readers see as Delta tables and from which the others branch; "
+        "null for none.",
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
 

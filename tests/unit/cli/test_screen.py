@@ -7,7 +7,10 @@ import pytest
 
 from lichen.cli import screen
 from lichen.ground.duration import parse_duration
+from lichen.plan import Plan, Step, Trunk
 from lichen.run.execute import Outcome
+from lichen.run.history import Entry
+from lichen.run.release import Release
 
 
 def shown(
@@ -69,15 +72,57 @@ def test_what_a_check_and_a_plan_find(shop: Any, capsys: pytest.CaptureFixture[s
         "taken as known always, for they say `static: true`: customer",
     ]
     screen.show_plan(shop.open("trial").plan())
-    assert "against nothing: there is no release yet; 0 unchanged\n" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert said.out == (
+        "10 assets shared with `prod`: no build, no copy\n0 steps against release 1 of `prod`; 0 unchanged\n"
+    )
+    assert said.err == "next: lichen run --env trial\n"
 
 
 def test_the_history(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
     screen.show_history(answered.open().history())
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["release", "at", "by", "commit", "changed"]
-    assert lines[1].endswith("predictions.late_payment")
-    assert lines[2].endswith(" more")
+    assert lines[0].split() == ["release", "at", "by", "commit", "what", "changed"]
+    assert lines[1].endswith("record  predictions.late_payment")
+    assert lines[2].endswith("run     10 built")
+
+
+def entry(number: int, what: str, **facts: Any) -> Entry:
+    release = Release(number, "prod", {}, {}, "2026-01-01T00:00:00+00:00", None, {"commit": "a" * 40, **facts})
+    return Entry(release, what, ("table.a", "table.b"), ("table.c",), kept=number > 1)
+
+
+def test_the_history_of_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    why = ["tables/a.sql: sql changed", "tables/b.sql: time changed", "table.c: the project no longer has it"]
+    screen.show_history(
+        [
+            entry(3, "rollback", rolled_back_to=1),
+            entry(2, "promote", promoted_from={"environment": "dev", "release": 9}),
+            entry(1, "run", did={"built": 1, "refreshed": 2, "dropped": 1}, why=why),
+        ]
+    )
+    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [[cell.strip() for cell in line if cell.strip()][-2:] for line in lines] == [
+        ["rollback to 1", "table.a, table.b; gone: table.c"],
+        ["promote of dev 9", "table.a, table.b; gone: table.c"],
+        [
+            "run, swept",
+            "1 built, 2 refreshed, 1 dropped: tables/a.sql: sql changed; tables/b.sql: time changed and 1 more",
+        ],
+    ]
+
+
+def test_a_plan_on_a_trunk_that_moved(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = (
+        Step("table.a", "transform", "rename", "it was called b", "tables/a.sql", "v", "table.b"),
+        Step("source.s", "collect", "share", "release 4 of `prod` holds it", version="w", was="source.s"),
+    )
+    screen.show_plan(Plan("dev", 5, steps, ("table.c",), Trunk("prod", 4, {}, moved=True)))
+    assert capsys.readouterr().out == (
+        "  rename  table.a  it was called b: tables/a.sql\n"
+        "1 asset shared with `prod`: no build, no copy\n"
+        "1 step against release 5, branching anew from release 4 of `prod`; 1 unchanged\n"
+    )
 
 
 def test_no_progress_where_nobody_looks() -> None:

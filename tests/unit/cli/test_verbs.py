@@ -73,7 +73,9 @@ def test_a_verb_that_is_not_there_yet_says_so(nursery: Nursery, tmp_path: Path, 
     assert nursery.lichen(tmp_path, name, "--json").error["code"] == "LCH-1019"
 
 
-@pytest.mark.parametrize("words", [["check"], ["plan"], ["run"], ["status"], ["history"], ["query", "SELECT 1"]])
+@pytest.mark.parametrize(
+    "words", [["check"], ["plan"], ["run"], ["status"], ["history"], ["query", "SELECT 1"], ["rollback"]]
+)
 def test_outside_a_project(nursery: Nursery, tmp_path: Path, words: list[str]) -> None:
     ended = nursery.lichen(tmp_path, *words, "--json")
     assert (ended.code, ended.error["code"], ended.facts["verb"]) == (2, "LCH-1009", words[0])
@@ -145,6 +147,36 @@ def test_verbs_of_a_project_that_goes_round(nursery: Nursery, answered: Any) -> 
     assert (asked.code, asked.facts["asked"][0]["watch"]["findings"]) == (0, [])
     ended = nursery.lichen(root, "replay", "--from", "2099-01-01", "--json")
     assert (ended.code, ended.error["code"]) == (1, "LCH-3202")
+
+
+def test_verbs_that_move_a_pointer(nursery: Nursery, shop: Any) -> None:
+    root = shop.root
+    said = nursery.lichen(root, "promote", "dev", "prod")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("LCH-1045: `dev` has nothing to promote")
+    ended = nursery.lichen(root, "run", "--env", "dev")
+    assert ended.out.startswith("10 steps in ")
+    assert "10 shared\n`dev` is now at release 2\n" in ended.out
+    assert nursery.lichen(root, "plan", "--env", "dev").out.startswith("nothing to do: `dev` is at release 2")
+    nothing = "nothing to do: `prod` is at release 1, which holds what release 2 of `dev` holds\n"
+    assert nursery.lichen(root, "promote", "dev", "prod").out == nothing
+    shop.write("tables/more.sql", "SELECT customer, count(*) AS invoices FROM invoices GROUP BY customer")
+    assert nursery.lichen(root, "run", "--env", "dev", "--json").facts["release"] == 3
+    ended = nursery.lichen(root, "promote", "dev", "prod")
+    assert ended.out == (
+        "  1 asset changed: table.more\n"
+        "`prod` is now at release 4, which holds what release 3 of `dev` holds; nothing was built\n"
+    )
+    assert ended.err == "next: lichen status\n"
+    ended = nursery.lichen(root, "rollback", "--json")
+    assert (ended.facts["release"], ended.facts["of"], ended.facts["left"]) == (
+        *(5, {"environment": "prod", "release": 1}, ["table.more"]),
+    )
+    assert nursery.lichen(root, "rollback", "--to", "4", "--json").facts["entered"] == ["table.more"]
+    releases = nursery.lichen(root, "history", "--json").facts["releases"]
+    assert [(one["number"], one["what"], one["kept"]) for one in releases] == [
+        *((6, "rollback", True), (5, "rollback", True), (4, "promote", True), (1, "run", True)),
+    ]
 
 
 def test_a_monitor_that_finds_something_ends_with_1(nursery: Nursery, shop: Any) -> None:

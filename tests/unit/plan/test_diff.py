@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lichen.graph.build import Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
-from lichen.plan import Plan, Step, plan
+from lichen.plan import Plan, Step, Trunk, plan
 
 SQL = "SELECT a AS b, 7 AS c FROM flights"
 TOKENS = {"source.flights": "t1"}
@@ -97,13 +97,133 @@ def test_what_the_project_no_longer_has_is_dropped(build) -> None:
     assert made.steps == (Step("monitor.late", "monitor", "drop", "the project no longer has it"),)
 
 
-def test_a_renamed_table_is_built_under_its_new_name_and_dropped_under_the_old(build) -> None:
-    graph = build({"tables/other.sql": SQL})
-    made = planned(graph, released(build({"tables/another.sql": SQL})))
-    assert steps(made) == [
-        ("table.other", "build", "it is new"),
-        ("table.another", "drop", "the project no longer has it"),
+OTHER_NAME = {
+    "tables/legs.sql": None,
+    "tables/hops.sql": "/* ---\ntime: arrived\n--- */\n" + SQL,
+    "features/carrier.yaml": "entity: {carrier: varchar, origin: varchar}\nfrom: hops\n"
+    "aggregates: {delay: avg(x), number: count(*)}\nwindows: [1h]\n",
+    "models/late.yaml": "task: classification\nlabel: {from: hops, value: late, at: asked, known: arrived}\n"
+    "features: [carrier, trip]\nvalidate: {early_stop: 30d, test: 92d}\n",
+}
+"""The project with the table `legs` called `hops`, by its file and by all that reads it."""
+
+
+def test_a_renamed_table_is_seen_as_one_and_what_reads_it_is_carried_over(build) -> None:
+    versions = released(build())
+    made = planned(build(OTHER_NAME), versions)
+    assert [(step.asset, step.action, step.was) for step in made.steps] == [
+        ("table.hops", "rename", "table.legs"),
+        ("feature.carrier", "carry", "feature.carrier"),
+        ("model.late", "carry", "model.late"),
+        ("service.late", "refresh", None),
+        ("monitor.late", "refresh", None),
     ]
+    assert [step.reason for step in made.steps][:3] == [
+        "it was called legs",
+        "what it reads is the same under another name, so its values stay",
+        "what it reads is the same under another name, so its training stands",
+    ]
+    assert [step.version for step in made.steps[:3]] == [versions[str(step.was)].version for step in made.steps[:3]]
+
+
+def test_a_copy_is_no_renaming(build) -> None:
+    made = planned(build({"tables/hops.sql": OTHER_NAME["tables/hops.sql"]}), released(build()))
+    assert steps(made) == [("table.hops", "build", "it is new")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "tokens"),
+    [({"tables/hops.sql": SQL.replace("7", "8")}, TOKENS), ({}, {"source.flights": "t2"})],
+)
+def test_a_renamed_table_that_would_come_out_otherwise_is_built(build, changed, tokens) -> None:
+    made = planned(build({**OTHER_NAME, **changed}), released(build()), tokens)
+    assert ("table.hops", "build", "it is new") in steps(made)
+    assert ("table.legs", "drop", "the project no longer has it") in steps(made)
+    assert not {step.action for step in made.steps} & {"rename", "carry"}
+
+
+def test_a_version_of_another_format_is_not_carried_over(build) -> None:
+    versions = released(build())
+    versions["table.legs"] = replace(versions["table.legs"], fingerprint="of another format")
+    assert ("table.hops", "build", "it is new") in steps(planned(build(OTHER_NAME), versions))
+    assert steps(planned(build(), versions))[0] == ("table.legs", "build", "its meaning changed")
+
+
+def test_a_renamed_source_goes_on_from_its_rows_even_where_new_ones_came(build) -> None:
+    graph = build({"sources/flights.yaml": None, "sources/trips.yaml": "path: x.csv\n",
+                   "tables/legs.sql": "/* ---\ntime: arrived\n--- */\n" + SQL.replace("flights", "trips")})  # fmt: skip
+    assert steps(planned(graph, released(build()), {"source.trips": "t1"}))[:2] == [
+        ("source.trips", "rename", "it was called flights"),
+        ("table.legs", "carry", "what it reads is the same under another name, so its rows stay"),
+    ]
+    assert steps(planned(graph, released(build()), {"source.trips": "t2"}))[:2] == [
+        ("source.trips", "rename", "it was called flights; what it reads changed"),
+        ("table.legs", "build", "sql changed"),
+    ]
+
+
+def on(trunk: dict[str, Version], moved: bool = False) -> Trunk:
+    return Trunk("prod", 7, trunk, moved)
+
+
+def branched(graph: Graph, own: dict[str, Version], trunk: Trunk, tokens: dict[str, str] | None = None) -> Plan:
+    """A plan of an environment that asks no source for what the trunk brings."""
+    return plan(graph, own, tokens or {}, environment="dev", release=2 if own else None, files={}, trunk=trunk)
+
+
+def test_what_the_trunk_holds_is_shared_and_the_rest_is_built(build) -> None:
+    trunk = released(build())
+    made = branched(build(), {}, on(trunk))
+    assert {(step.action, step.reason) for step in made.steps} == {("share", "release 7 of `prod` holds it")}
+    assert {step.asset: step.version for step in made.steps} == {name: one.version for name, one in trunk.items()}
+    graph = build({"tables/legs.sql": SQL.replace("7", "8")})
+    made = branched(graph, {}, on(trunk))
+    assert [(step.asset, step.action) for step in made.steps] == [
+        *(("source.flights", "share"), ("table.legs", "build"), ("feature.carrier", "build")),
+        *(("feature.trip", "share"), ("model.late", "build"), ("service.late", "build"), ("monitor.late", "build")),
+    ]
+    assert [step.reason for step in made.steps if step.action == "build"][:2] == [
+        "sql, time (removed) changed",
+        "table.legs may differ from `prod`'s",
+    ]
+    assert not branched(graph, released(graph), on(trunk))
+
+
+def test_fresh_rows_come_by_the_trunk(build) -> None:
+    graph, fresh = build(), released(build())
+    fresh["source.flights"] = replace(fresh["source.flights"], version="fresh")
+    own = released(graph)
+    made = branched(graph, own, on(fresh))
+    assert [(step.asset, step.action) for step in made.steps][:2] == [
+        ("source.flights", "share"),
+        ("table.legs", "refresh"),
+    ]
+
+
+def test_a_source_that_means_something_else_is_collected_here(build) -> None:
+    graph = build({"sources/flights.yaml": "path: y.csv\n"})
+    assert branched(graph, {}, on(released(build())), {"source.flights": "t1"}).steps[0].action == "build"
+    own = released(graph)
+    assert not branched(graph, own, on(released(build())), {"source.flights": "t1"})
+    assert steps(branched(graph, own, on(released(build())), {"source.flights": "t2"}))[0] == (
+        *("source.flights", "refresh", "what it reads changed"),
+    )
+
+
+def test_a_renaming_that_the_trunk_does_not_know_carries_its_rows_over(build) -> None:
+    graph = build(OTHER_NAME)
+    made = branched(graph, {}, on(released(build())))
+    assert [(step.asset, step.action) for step in made.steps] == [
+        *(("source.flights", "share"), ("table.hops", "rename"), ("feature.carrier", "carry")),
+        *(("feature.trip", "share"), ("model.late", "carry"), ("service.late", "build"), ("monitor.late", "build")),
+    ]
+    assert not branched(graph, released(graph), on(released(build())))
+
+
+def test_a_trunk_that_moved_is_something_to_do(build) -> None:
+    graph, there = build(), released(build())
+    assert branched(graph, there, on(there, moved=True))
+    assert branched(graph, there, on(there, moved=True)).steps == ()
 
 
 def test_a_name_that_is_now_another_asset(build) -> None:
@@ -160,3 +280,20 @@ def test_a_lost_file_is_a_reason_to_build(build) -> None:
     assert steps(made)[0] == ("source.flights", "build", lost["source.flights"])
     assert steps(made)[1] == ("table.legs", "refresh", "source.flights may change")
     assert not planned(graph, released(graph))
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sets(st.sampled_from(sorted(CHANGES))), st.sets(st.sampled_from(sorted(CHANGES))), st.booleans())
+def test_a_branch_carried_out_leaves_nothing_to_do_and_promoted_no_more(
+    build, in_trunk: set[str], chosen: set[str], renamed: bool
+) -> None:
+    there = released(build({name: CHANGES[name] for name in in_trunk}))
+    files = {**(OTHER_NAME if renamed else {}), **{name: CHANGES[name] for name in chosen if not renamed}}
+    graph = build(files)
+    after, own = released(graph), {}
+    made = branched(graph, {}, on(there), TOKENS)
+    for step in made.steps:
+        own[step.asset] = there[step.asset] if step.action == "share" else after[step.asset]
+    assert own == after
+    assert not branched(graph, own, on(there), TOKENS)
+    assert not planned(graph, own)

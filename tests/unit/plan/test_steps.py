@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from lichen.plan import Plan, Step
+from lichen.plan import Plan, Step, Trunk
 
 
 def test_a_plan_without_steps_is_nothing_to_do() -> None:
@@ -15,6 +15,7 @@ def test_a_plan_for_a_machine() -> None:
     assert json.loads(json.dumps(plan.as_dict())) == {
         "environment": "dev",
         "release": None,
+        "branches_from": None,
         "steps": [
             {
                 "asset": "table.a",
@@ -22,7 +23,16 @@ def test_a_plan_for_a_machine() -> None:
                 "action": "build",
                 "reason": "it is new",
                 "where": "tables/a.sql",
+                "version": None,
+                "was": None,
             }
         ],
         "unchanged": ["source.b"],
     }
+
+
+def test_a_plan_tells_what_its_environment_branches_from() -> None:
+    moved = Plan("dev", 2, (), (), Trunk("prod", 1, {}, moved=True))
+    assert moved
+    assert moved.as_dict()["branches_from"] == {"environment": "prod", "release": 1, "moved": True}
+    assert not Plan("dev", 2, (), (), Trunk("prod", 1, {}))

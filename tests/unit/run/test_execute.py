@@ -31,7 +31,7 @@ def test_a_run_tells_of_each_step_and_records_itself(shop: Any) -> None:
     run = shop.open().run(watcher=watcher)
     assert heard == [f"{sign} {outcome.asset}" for outcome in run.outcomes for sign in "><"]
     assert set(states(run).values()) == {"same"}
-    assert run.release == shop.open().history()[0]
+    assert run.release == shop.open().history()[0].release
     record = shop.open().workshop.state.get(RUNS, run.id)
     assert (record["status"], len(record["outcomes"])) == ("done", len(run.outcomes))
     assert shop.open().run().nothing

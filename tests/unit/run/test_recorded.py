@@ -35,7 +35,7 @@ def test_answers_land_once_whatever_is_asked_again(shop: Any) -> None:
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7", folder="replay")
     assert land(shop) == 0
     assert shop.rows(COUNT) == [(7, 7)]
-    newest = shop.open().history()[0]
+    newest = shop.open().history()[0].release
     assert newest.facts == {"recorded": {NAME: 0}}
     assert len(shop.open().status()["tables"]) == 5
 
@@ -93,7 +93,7 @@ def test_each_environment_has_answers_of_its_own(shop: Any) -> None:
     assert land(shop) is None
     assert land(shop, "trial") == 5
     assert shop.rows(COUNT, "trial") == [(5, 5)]
-    assert f"predictions.{NAME}" not in shop.open().history()[0].versions
+    assert f"predictions.{NAME}" not in shop.open().history()[0].release.versions
     assert record_folder(NAME, "trial", shop.open().workshop) == shop.root / ".lichen/records/trial" / NAME
 
 
