@@ -138,7 +138,7 @@ class _Builder:
         except LichenError as error:
             self.errors.append(error)
             return Asset("table", name, spec)
-        self.errors += refuse_volatile(statement.tree, spec.sql, place)
+        self.errors += refuse_volatile(statement.volatile, spec.sql, place)
         inputs = [self._relation(read, place(*statement.places[read])) for read in statement.reads]
         return Asset("table", name, spec, tuple(filter(None, inputs)), statement)
 

@@ -12,9 +12,10 @@ from sqlglot.errors import SqlglotError
 
 from lichen.errors import Where
 from lichen.graph.build import Asset, Graph
+from lichen.graph.dialect import DIALECT
 from lichen.graph.lineage import AssetColumn, Edge, Lineage
 from lichen.graph.origin import NOTHING, ROWS, UNREAD, How, Origin, Origins, influence, marked
-from lichen.graph.statement import DIALECT, Statement
+from lichen.graph.statement import Statement
 from lichen.graph.statement_lineage import StatementLineage, row_origins, statement_lineage
 from lichen.spec import FeatureView, Model, ProjectSpec, Service, Table
 

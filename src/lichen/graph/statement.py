@@ -15,8 +15,8 @@ from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import traverse_scope
 
 from lichen.errors import FoundWrong, Where
-
-DIALECT = "duckdb"
+from lichen.graph.dialect import DIALECT
+from lichen.graph.volatile import volatile
 
 _TABLE_FUNCTIONS = frozenset(["generate_series", "generate_subscripts", "json_each", "json_tree", "range", "repeat"])
 """The functions that may stand in FROM: what they give depends on their arguments alone."""
@@ -40,6 +40,9 @@ class Statement:
     written: str = field(default="", compare=False, repr=False)
     """The text as it was given: places count from its start."""
 
+    volatile: tuple[tuple[str, int], ...] = field(default=(), compare=False, repr=False)
+    """What it asks that has another answer each time, each with its place in `written`, from 0."""
+
     @cached_property
     def tree(self) -> exp.Query:
         """The syntax tree; parsed when it is first asked for, where the statement was remembered."""
@@ -49,13 +52,14 @@ class Statement:
 
     def as_dict(self) -> dict[str, Any]:
         """All but the tree, as JSON."""
-        return {"canonical": self.canonical, "places": dict(self.places)}
+        return {"canonical": self.canonical, "places": dict(self.places), "volatile": self.volatile}
 
     @classmethod
     def from_dict(cls, written: str, value: Mapping[str, Any]) -> Self:
         """The statement of a text of which `as_dict` was remembered."""
         places = {name: (line, column) for name, (line, column) in value["places"].items()}
-        return cls(_bare(written), value["canonical"], tuple(places), places, written)
+        asked = tuple((name, start) for name, start in value["volatile"])
+        return cls(_bare(written), value["canonical"], tuple(places), places, written, asked)
 
 
 def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> Statement:
@@ -84,7 +88,7 @@ def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> State
     _refuse_files(tree, text, where_line)
     places = {name: _position(text, table) for name, table in sorted(_tables(tree).items())}
     canonical = tree.sql(dialect=DIALECT, comments=False)
-    statement = Statement(_bare(text), canonical, tuple(places), places, text)
+    statement = Statement(_bare(text), canonical, tuple(places), places, text, tuple(volatile(tree, text)))
     statement.__dict__["tree"] = tree
     return statement
 

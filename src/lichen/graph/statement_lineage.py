@@ -17,12 +17,13 @@ from typing import Any, Self
 import sqlglot
 from sqlglot.errors import SqlglotError
 
+from lichen.graph.dialect import DIALECT
 from lichen.graph.expression import origins_of
 from lichen.graph.origin import NOTHING, UNREAD, How, Origin, Origins, merged
 from lichen.graph.query import Queries
 from lichen.graph.relation import Relations
 from lichen.graph.scope import Cell, Item, Scope, Shape, Unread
-from lichen.graph.statement import DIALECT, Statement
+from lichen.graph.statement import Statement
 
 FORMAT = 1
 """Raised when the same statement starts to give another lineage, so that what was remembered is forgotten."""

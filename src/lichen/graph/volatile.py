@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import sqlglot
 from sqlglot import exp
 
 from lichen.errors import FoundWrong, Where
-from lichen.graph.statement import DIALECT
+from lichen.graph.dialect import DIALECT
 
 CLOCK = frozenset(
     {
@@ -44,10 +44,12 @@ _WHY = "a version is named by what it is made of, and this would give other rows
 _SAMPLE = "USING SAMPLE"
 
 
-def refuse_volatile(tree: exp.Expr, text: str, where_line: Callable[[int, int], Where]) -> Iterator[FoundWrong]:
-    """What a table's statement may not ask, each once, where it first stands in its text."""
+def refuse_volatile(
+    asked: Iterable[tuple[str, int]], text: str, where_line: Callable[[int, int], Where]
+) -> Iterator[FoundWrong]:
+    """What a table's statement may not ask, each once, where it first stands in its text (`volatile` gives these)."""
     seen = set()
-    for name, start in sorted(_asked(tree, text), key=lambda asked: asked[1]):
+    for name, start in asked:
         if name not in seen:
             seen.add(name)
             line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
@@ -65,7 +67,7 @@ def refuse_volatile_value(text: str, where: Where, *, of_a_feature: bool = False
         tree = sqlglot.parse_one(whole, dialect=DIALECT)
     except (sqlglot.errors.SqlglotError, RecursionError):
         return
-    for name, start in sorted(_asked(tree, whole), key=lambda asked: asked[1]):
+    for name, start in volatile(tree, whole):
         fix = of_an_expression(name) if of_a_feature else of_a_table(name)
         raise _refused(name, where.at(re.split(r"\W", whole[start:], maxsplit=1)[0]), fix)
 
@@ -93,6 +95,11 @@ def of_a_table(name: str) -> str:
 def _refused(name: str, where: Where, fix: str) -> FoundWrong:
     shown = f"`{name}`" + (" of one instant" if name == "age" else "")
     return FoundWrong("LCH-2007", f"{shown} gives another answer each time it is asked", where=where, why=_WHY, fix=fix)
+
+
+def volatile(tree: exp.Expr, text: str) -> list[tuple[str, int]]:
+    """Each volatile function of a tree with its place in the text, in the order of the text."""
+    return sorted(_asked(tree, text), key=lambda asked: asked[1])
 
 
 def _asked(tree: exp.Expr, text: str) -> Iterator[tuple[str, int]]:

@@ -21,7 +21,7 @@ def found(text: str) -> list[str]:
     def place(line: int, column: int) -> Where:
         return Where("t.sql", line, column, lines[line - 1])
 
-    refused = refuse_volatile(parse_statement(text, place).tree, text, place)
+    refused = refuse_volatile(parse_statement(text, place).volatile, text, place)
     return [f"{str(e.where)[6:]} {e.what}" for e in refused]
 
 

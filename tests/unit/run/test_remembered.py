@@ -36,6 +36,7 @@ def test_what_is_remembered_is_what_was_parsed_and_the_tree_is_there_when_it_is_
     first, again = read(file), read(file)
     assert again == first == parse_statement(TEXT, place)
     assert (again.canonical, again.places, again.text) == (first.canonical, first.places, first.text)
+    assert again.volatile == first.volatile == ()
     assert "tree" not in again.__dict__
     assert again.tree == first.tree
     assert Remembered(file).lineage(again, INPUTS) == statement_lineage(first, INPUTS)
@@ -53,6 +54,11 @@ def test_what_is_remembered_is_not_found_out_again(file: Path) -> None:
     statement = memory.statement(TEXT, place)
     assert statement.canonical == "remembered"
     assert memory.lineage(statement, INPUTS).opaque
+
+
+def test_what_has_another_answer_each_time_is_remembered(file: Path) -> None:
+    text = "SELECT a, now() AS n FROM t"
+    assert read(file, text).volatile == read(file, text).volatile == (("now", 10),)
 
 
 def test_inputs_with_other_columns_have_another_lineage(file: Path) -> None:

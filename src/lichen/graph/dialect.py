@@ -1,0 +1,4 @@
+"""The SQL that is spoken."""
+
+DIALECT = "duckdb"
+"""DuckDB's, as sqlglot calls it."""
