@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
-from lichen.graph.statement import DIALECT
+from lichen.graph.dialect import DIALECT
 from lichen.ground.digest import digest
 
 
