@@ -24,7 +24,7 @@ from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.facts import RUNS
-from lichen.run.keeping import COLLECTED, files_in_use, forget
+from lichen.run.keeping import COLLECTED, forget
 from lichen.run.learned import make_model, make_view
 from lichen.run.lost import fault, refuse_loss
 from lichen.run.recorded import land_all
@@ -313,14 +313,14 @@ def carry_out(
     """
     settle(releases, workshop)
     if plan:
-        workshop.tables.sweep(files_in_use(releases, workshop))
+        forget(releases, workshop)
         run = Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
     else:
         release = releases.current(plan.environment)
         show_face(release, releases.versions(release), workshop)
         run = Run("", plan, (), release, 0.0)
     release, landed = land_all(releases, plan.environment, workshop)
-    if plan or landed:
+    if landed and not plan:
         forget(releases, workshop)
     return replace(run, release=release or run.release, landed=landed)
 

@@ -59,12 +59,16 @@ def files_in_use(releases: Releases, workshop: Workshop) -> dict[str, frozenset[
 
 
 def forget(releases: Releases, workshop: Workshop) -> int:
-    """Forget what nothing that is kept names; returns how many documents. The caller holds the lease."""
+    """Forget what nothing that is kept names, and delete its files; returns how many documents went.
+
+    The caller holds the lease. Documents go first: a file that is left is swept the next time.
+    """
     kept = kept_versions(releases, workshop)
     told = {**kept, **_answered(kept, releases)}
     gone = [*_versions(told, workshop), *_old_runs(releases, workshop), *_asked_of_none(releases, workshop)]
     if gone:
         releases.forget(*gone)
+    workshop.tables.sweep(files_in_use(releases, workshop))
     artifacts = {str(version.facts["artifact"]) for version in kept.values() if "artifact" in version.facts}
     folder = workshop.home / "artifacts"
     with system_failures("sweep the models' files", folder):
