@@ -211,7 +211,7 @@ MISTAKES = [
         "shop,area,city",
         "LCH-2201",
         "no column `size`",
-        2,
+        7,
         "area",
     ),
     _edited("wrong column", "tables/daily.sql", "sum(cents)", "sum(sents)", "LCH-2301", "the SQL is wrong", 4, "cents"),
@@ -322,7 +322,7 @@ def test_outside_a_project(nursery: Nursery, tmp_path: Path) -> None:
     assert ended.error["fix"] == "go to a project's folder, or make one: lichen init my_project"
 
 
-@pytest.mark.parametrize("args", [("run", "--colour"), ("rnu",), ("replay", "buys"), ("query",)])
+@pytest.mark.parametrize("args", [("run", "--colour"), ("rnu",), ("replay", "buys"), ("query", "a", "b")])
 def test_wrong_usage(args: tuple[str, ...], shop: Shop) -> None:
     ended = shop.lichen(*args, code=2)
     assert ended.out == ""

@@ -56,7 +56,7 @@ PROJECT = {
     "not_a_state": "state: ${C46}/latin.csv\n",
     "online": "online: ${C47}/taken\n",
     "memory": "memory: ${C48}\n",
-    "publish": "publish: ${C49}\n",
+    "engine": "engine: ${C49}\n",
 }
 CANARIES = {f"C{number}": f"canary{number:02}value" for number in range(50)}
 FOLDERS = (0, 2, 4, 12, 31, 33, 36, 43, 44, 45, 46, 47)
