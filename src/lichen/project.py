@@ -15,15 +15,12 @@ from lichen.graph.build import Graph, build_graph
 from lichen.graph.edges import project_lineage
 from lichen.graph.lineage import Lineage
 from lichen.ground.garbage import all_stays
-from lichen.plan import Plan, plan
+from lichen.plan import Known, Plan
 from lichen.run.audit import broken_at
 from lichen.run.commit import head_commit
 from lichen.run.lease import fence, held
-from lichen.run.lost import faults
-from lichen.run.relations import source_token
 from lichen.run.release import AUDIT, Releases
 from lichen.run.remembered import Remembered
-from lichen.run.trunk import trunk_of
 from lichen.run.workshop import Workshop, check_learner, connector_options
 from lichen.spec import ProjectSpec, read_project
 from lichen.spec.reader import find_root
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from lichen.run.history import Entry
     from lichen.run.inspect import Inspection
     from lichen.run.moved import Moved
+    from lichen.run.preview import Preview
     from lichen.run.watching import Asked
 
 RUN = "run"
@@ -153,45 +151,66 @@ class Project:
         at, name = self.workshop.clock.now(), self.spec.project.name
         return job_events(self.graph, self.lineage(), project=name, version=__version__, at=at)
 
-    def plan(self) -> Plan:
-        """What a run would change, and why."""
+    def plan(self, *, accept: Sequence[str] = (), why: str | None = None) -> Plan:
+        """What a run would change, why, and what that does to columns, models and contracts.
+
+        `accept` names contracts (`contract:table.x`) whose broken promises are accepted, because of `why`.
+        """
         for name, model in self.spec.models.items():
             check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
-        return self._planned()
+        return self._planned(accept, why)
 
-    def _planned(self) -> Plan:
-        release = self.releases.current(self.environment)
-        released = self.releases.versions(release)
-        trunk = trunk_of(self.environment, self.spec.project.publish, self.releases)
-        tokens = {
-            asset.id: source_token(asset, released.get(asset.id), self.spec, self.workshop)
-            for asset in self.graph
-            if asset.kind == "source" and not (trunk and trunk.brings(asset))
-        }
-        files = {name: file.shown for name, file in self.spec.files.items()}
-        return plan(
-            self.graph,
-            released,
-            tokens,
-            environment=self.environment,
-            release=release.number if release else None,
-            files=files,
-            lost=faults(trunk.not_its_own(released) if trunk else released, self.workshop),
-            trunk=trunk,
-        )
+    def _planned(self, names: Sequence[str], why: str | None) -> Plan:
+        from lichen.run.planning import accept, make_plan
 
-    def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:
-        """Make true what the plan says; on any failure the release before it stands.
+        made = make_plan(self.graph, self.spec, self.releases, self.environment, self.workshop, self._known)
+        return accept(made, names, why, self.workshop)
 
-        What can be known to be wrong before anything runs is refused before anything runs.
+    def _known(self) -> Known:
+        """What can be found out about the project as it is now, without running it."""
+        found = self.check()
+        columns = {name: [column.name for column in given] for name, given in found.columns.items()}
+        return Known(self.lineage(columns), found.columns, found.errors)
+
+    def preview(
+        self,
+        *,
+        wait: float = 0.0,
+        watcher: Watcher | None = None,
+        accept: Sequence[str] = (),
+        why: str | None = None,
+    ) -> Preview:
+        """The plan, with how far each model's predictions and metrics would move; no environment does.
+
+        What is built for it is kept: the run that follows takes it as it is.
         """
-        from lichen.run.execute import carry_out
+        from lichen.run.preview import preview
 
         graph = self.graph
         with self._held(wait) as releases:
-            planned, commit = self._planned(), head_commit(self.root)
-            if planned:
-                self.check().refuse()
+            planned, commit = self._planned(accept, why), head_commit(self.root)
+            return preview(planned, graph, self.spec, releases, self.workshop, commit, watcher)
+
+    def run(
+        self,
+        *,
+        wait: float = 0.0,
+        watcher: Watcher | None = None,
+        accept: Sequence[str] = (),
+        why: str | None = None,
+    ) -> Run:
+        """Make true what the plan says; on any failure the release before it stands.
+
+        What can be known to be wrong before anything runs is refused before anything runs, and so is a broken promise
+        that nobody accepted.
+        """
+        from lichen.run.execute import carry_out
+        from lichen.run.planning import refuse
+
+        graph = self.graph
+        with self._held(wait) as releases:
+            planned, commit = self._planned(accept, why), head_commit(self.root)
+            refuse(planned)
             return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher)
 
     def query(self, sql: str | None = None) -> Arrow:

@@ -31,6 +31,9 @@ SHAPE = 1
 FOUND = 1
 """The exit code where a verb did its work and found something wrong; errors carry their own."""
 
+SOMETHING_TO_DO = 4
+"""The exit code of `plan --exit-code` where there is something to do; 2 and 3 mean that there is no plan."""
+
 STOPPED, UNREAD = 130, 141
 """The exit codes of a process that was interrupted, and of one whose output nobody reads: 128 + the signal."""
 

@@ -15,7 +15,7 @@ from lichen.cli.command import emit, say, talk, tell
 from lichen.cli.document import WIDTH, aligned
 
 if TYPE_CHECKING:
-    from lichen.plan import Plan
+    from lichen.plan import Step
     from lichen.ports import Arrow
     from lichen.project import Project
     from lichen.run.execute import Outcome, Run, Watcher
@@ -96,43 +96,9 @@ def _facts_without_time(project: Project) -> None:
         tell(f"taken as known always, for they say `static: true`: {', '.join(static)}")
 
 
-# -------------------------------------------------------------------------------------------------- plan
-
-
-def show_plan(plan: Plan) -> None:
-    """Print a plan: a line a step, with its reason; what is shared is one line."""
-    if not plan:
-        tell(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
-        return
-    rows = [
-        (step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps if step.action != "share"
-    ]
-    for line in aligned(rows):
-        tell("  " + line)
-    shared = len(plan.steps) - len(rows)
-    if shared and plan.trunk:
-        tell(f"{count(shared, 'asset')} shared with `{plan.trunk.environment}`: no build, no copy")
-    tell(f"{count(len(rows), 'step')} against {_against(plan)}; {len(plan.unchanged)} unchanged")
-    talk(f"next: {in_environment('lichen run', plan.environment)}")
-
-
-def _against(plan: Plan) -> str:
-    """The release that a plan compares with, and the one that its environment branches from."""
-    trunk = plan.trunk
-    there = f"release {trunk.release} of `{trunk.environment}`" if trunk and trunk.release is not None else ""
-    if plan.release is None:
-        return there or "nothing: there is no release yet"
-    anew = " anew" if trunk and trunk.moved else ""
-    return f"release {plan.release}" + (f", branching{anew} from {there}" if there else "")
-
-
 def in_environment(command: str, environment: str) -> str:
     """A command as it is typed for an environment; the one that is meant unsaid is not named."""
     return command if environment == "prod" else f"{command} --env {environment}"
-
-
-def _reason(reason: str, where: str | None) -> str:
-    return f"{reason}: {where}" if where else reason
 
 
 # --------------------------------------------------------------------------------------------------- run
@@ -142,18 +108,30 @@ def watcher() -> Watcher:
     """Prints a line for each asset as it is done, and on a terminal what is being worked on."""
     from lichen.run.execute import Watcher
 
-    def begin(step: Any) -> None:
-        if is_terminal():
-            say(f"  {step.stage:<10} {step.asset} ...\r", err=True, nl=False)
-
     def end(outcome: Outcome) -> None:
-        if is_terminal():
-            say("\x1b[2K\r", err=True, nl=False)
+        _wipe()
         if outcome.state != "shared":
             tell(outcome_line(outcome))
             sys.stdout.flush()
 
-    return Watcher(begin, end)
+    return Watcher(_working, end)
+
+
+def quiet_watcher() -> Watcher:
+    """Shows on a terminal what is being worked on, and leaves nothing behind."""
+    from lichen.run.execute import Watcher
+
+    return Watcher(_working, lambda _: _wipe())
+
+
+def _working(step: Step) -> None:
+    if is_terminal():
+        say(f"  {step.stage:<10} {step.asset} ...\r", err=True, nl=False)
+
+
+def _wipe() -> None:
+    if is_terminal():
+        say("\x1b[2K\r", err=True, nl=False)
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -13,7 +13,19 @@ from typing import Any, NoReturn
 import click
 
 from lichen import __version__
-from lichen.cli.command import FOUND, STOPPED, Verb, emit, guarded, leave, opened, refuse_usage, talk, tell
+from lichen.cli.command import (
+    FOUND,
+    SOMETHING_TO_DO,
+    STOPPED,
+    Verb,
+    emit,
+    guarded,
+    leave,
+    opened,
+    refuse_usage,
+    talk,
+    tell,
+)
 from lichen.errors import WrongUsage, did_you_mean
 
 NOT_YET = {
@@ -160,19 +172,59 @@ def check(as_json: bool) -> int:
         return FOUND if found.errors else 0
 
 
-@verb("plan", "lichen plan --json")
+def accepting(body: Callable[..., int]) -> Callable[..., int]:
+    """The options by which a person accepts what Lichen would refuse."""
+    why = click.option("--why", default=None, help="Why that is accepted; it is kept with it.")
+    return click.option(
+        "--accept",
+        multiple=True,
+        metavar="NAME",
+        help="Accept what is refused under this name, such as `contract:table.x`; it is recorded.",
+    )(why(body))
+
+
+wait_option = click.option(
+    "--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`."
+)
+
+
+@verb("plan", "lichen plan --preview")
 @environment_option
-def plan(environment: str, as_json: bool) -> int:
-    """Show what a run would change, and why."""
-    from lichen.cli import screen
+@click.option("--preview", "previewed", is_flag=True, help="Build what changes, and compare the models' predictions.")
+@wait_option
+@click.option("--markdown", is_flag=True, help="Print Markdown, to put into a pull request.")
+@click.option(
+    "--exit-code", "telling", is_flag=True, help="End with 4 where there is something to do, with 0 where there is not."
+)
+@accepting
+def plan(
+    environment: str,
+    previewed: bool,
+    wait: str | None,
+    markdown: bool,
+    telling: bool,
+    accept: tuple[str, ...],
+    why: str | None,
+    as_json: bool,
+) -> int:
+    """Show what a run would change, why, and what that does to columns, contracts and models."""
+    from lichen.cli import planned, screen
 
     with opened(environment) as project:
-        made = project.plan()
+        if previewed:
+            seen = project.preview(wait=_seconds(wait), watcher=screen.quiet_watcher(), accept=accept, why=why)
+            made = seen.plan
+        else:
+            seen, made = None, project.plan(accept=accept, why=why)
     if as_json:
-        emit("plan", made.as_dict())
+        emit("plan", (seen or made).as_dict())
+    elif markdown:
+        tell(planned.plan_document(made, seen).as_markdown().rstrip("\n"))
     else:
-        screen.show_plan(made)
-    return 0
+        planned.show_plan(made, seen)
+    if made.errors or made.refused:
+        return FOUND
+    return SOMETHING_TO_DO if telling and made else 0
 
 
 @verb("lineage", "lichen lineage flight_legs.arr_delay --down")
@@ -205,13 +257,15 @@ def lineage(column: str | None, up: bool, down: bool, openlineage: bool, as_json
 
 @verb("run", "lichen run --wait 10m")
 @environment_option
-@click.option("--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`.")
-def run(environment: str, wait: str | None, as_json: bool) -> int:
+@wait_option
+@accepting
+def run(environment: str, wait: str | None, accept: tuple[str, ...], why: str | None, as_json: bool) -> int:
     """Make true what the plan says, and move the release."""
     from lichen.cli import report, screen
 
     with opened(environment) as project:
-        done = project.run(wait=_seconds(wait), watcher=None if as_json else screen.watcher())
+        watched = None if as_json else screen.watcher()
+        done = project.run(wait=_seconds(wait), watcher=watched, accept=accept, why=why)
         pages = [] if done.nothing else report.leave_pages(project, done.id)
         if as_json:
             emit("run", {**screen.run_facts(done), "pages": pages})

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from lichen.graph.build import STAGES, Asset, Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, is_fingerprint_of, meaning
 from lichen.graph.renaming import same_but_for_names
 from lichen.graph.version import Version, version_name
-from lichen.plan.explain import changed_places
-from lichen.plan.steps import Plan, Step
+from lichen.plan.effects import edits_of
+from lichen.plan.explain import file_and_line, phrased
+from lichen.plan.steps import Costs, Plan, Step
 from lichen.plan.trunk import Trunk
+from lichen.spec.files import SpecFile
 
 RENAMED = {"source", "table", "feature", "model"}
 """The kinds of asset that may have a new name; a service's name is its address, and its answers are kept by it."""
@@ -27,19 +30,21 @@ def plan(
     *,
     environment: str,
     release: int | None,
-    files: Mapping[str, str],
+    files: Mapping[str, SpecFile],
     lost: Mapping[str, str] = MappingProxyType({}),
     trunk: Trunk | None = None,
+    costs: Costs = MappingProxyType({}),
 ) -> Plan:
     """The steps that would make `environment` hold what the project means.
 
     `released` holds the environment's versions by asset, `tokens` each source's token as of now (that of a source which
-    `trunk` brings is not looked at), `files` each asset's file, to say where a change was made, and `lost` what is
-    wrong with the files of versions that are not as they were written.
+    `trunk` brings is not looked at), `files` each asset's file, to say where a change was made, `lost` what is wrong
+    with the files of versions that are not as they were written, and `costs` what each asset took when it was last
+    built. What the steps do to columns, `explained` says.
     """
     compared = _Comparison(graph, released, tokens, files, lost, trunk)
     steps = {asset.id: compared.step(asset) for asset in graph}
-    made = [step for step in steps.values() if step is not None]
+    made = [replace(step, cost=costs.get(step.asset)) for step in steps.values() if step is not None]
     unchanged = [name for name, step in steps.items() if step is None]
     made.extend(_drops(graph, released, {step.was for step in made}))
     return Plan(environment, release, tuple(made), tuple(unchanged), trunk)
@@ -60,7 +65,7 @@ class _Comparison:
         graph: Graph,
         released: Mapping[str, Version],
         tokens: Mapping[str, str],
-        files: Mapping[str, str],
+        files: Mapping[str, SpecFile],
         lost: Mapping[str, str],
         trunk: Trunk | None,
     ) -> None:
@@ -138,10 +143,17 @@ class _Comparison:
         return Step(asset.id, asset.stage, "share", reason, version=theirs.version, was=asset.id)
 
     def _changed(self, asset: Asset, old: Version | None) -> Step:
-        reason = "it is new"
-        if old is not None:
-            reason = f"{changed_places(old.facts.get(MEANING, {}), meaning(asset))} changed"
-        return Step(asset.id, asset.stage, "build", reason, self.files.get(asset.id))
+        if old is None:
+            return Step(asset.id, asset.stage, "build", "it is new", self._file(asset))
+        edits = tuple(edits_of(asset, old, {**self.shared, **self.released}, self.files.get(asset.id)))
+        reason = phrased([edit.what for edit in edits])
+        return Step(
+            asset.id, asset.stage, "build", reason, file_and_line(edits[0].where) if edits else None, edits=edits
+        )
+
+    def _file(self, asset: Asset) -> str | None:
+        file = self.files.get(asset.id)
+        return file.shown if file is not None else None
 
     def _differs(self, asset: Asset, theirs: Version) -> Step:
         """The step of an asset that means what the trunk's does, and reads something else."""
@@ -151,7 +163,7 @@ class _Comparison:
 
     def _renamed(self, asset: Asset, former: Version, more: str = "") -> Step:
         name = former.asset.partition(".")[2]
-        file = self.files.get(asset.id)
+        file = self._file(asset)
         if former.asset == asset.id:
             reason = f"what it reads is the same under another name, so its {_what_stays(asset)}"
             file = file if former.fingerprint != fingerprint(asset) else None

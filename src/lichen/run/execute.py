@@ -108,6 +108,7 @@ class Execution:
         self.released = self.releases.versions(self.before)
         self.versions: dict[str, Version] = {}
         self.outcomes: list[Outcome] = []
+        self.aside = False
         now = workshop.clock.now()
         self.started = now.isoformat()
         self.id = f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
@@ -117,10 +118,7 @@ class Execution:
         begun = self.workshop.clock.seconds()
         self._record("running")
         try:
-            for name in self._carried_over():
-                self.versions[name] = self.released[name]
-            for step in self.plan.steps:
-                self._carry_out(step)
+            self._make_all()
             release = self._release()
         except BaseException as shown:
             error = carried(shown) or shown
@@ -135,6 +133,28 @@ class Execution:
         held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")
         self._record("held" if held else "done", seconds=seconds, release=release.number if release else None)
         return Run(self.id, self.plan, tuple(self.outcomes), release, seconds, held)
+
+    def build(self) -> dict[str, Version]:
+        """Make what the plan's steps make, and release nothing; its record keeps what was built as a run's does."""
+        self.aside = True
+        self._record("running")
+        try:
+            self._make_all()
+        except BaseException as shown:
+            error = carried(shown) or shown
+            with suppress(LichenError):
+                self._record("failed", error=_told(error, self.project))
+            if error is not shown:
+                raise error from shown
+            raise
+        self._record("previewed")
+        return self.versions
+
+    def _make_all(self) -> None:
+        for name in self._carried_over():
+            self.versions[name] = self.released[name]
+        for step in self.plan.steps:
+            self._carry_out(step)
 
     def _carried_over(self) -> list[str]:
         dropped = {name for step in self.plan.steps for name in (step.asset, step.was)}
@@ -287,10 +307,11 @@ class Execution:
                     "id": self.id,
                     "environment": self.plan.environment,
                     "status": status,
+                    "preview": self.aside,
                     "started": self.started,
                     "pid": os.getpid(),
                     "commit": self.commit,
-                    "plan": self.plan.as_dict(),
+                    "plan": self.plan.recorded(),
                     "outcomes": [asdict(outcome) for outcome in self.outcomes],
                     **facts,
                 },

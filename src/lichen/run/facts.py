@@ -140,7 +140,7 @@ def _service_facts(
 
 
 def _last_run(environment: str, workshop: Workshop) -> Mapping[str, Any] | None:
-    runs = [run for _, run in workshop.state.scan(RUNS) if run["environment"] == environment]
+    runs = [run for _, run in workshop.state.scan(RUNS) if run["environment"] == environment and not run.get("preview")]
     return max(runs, key=lambda run: run["started"], default=None)
 
 

@@ -91,7 +91,8 @@ def _versions(told: dict[str, Version], workshop: Workshop) -> Iterator[Forget]:
 def _old_runs(releases: Releases, workshop: Workshop) -> Iterator[Forget]:
     """Runs past the newest, but for the last one of each environment, which `status` tells of."""
     runs = _runs(workshop)
-    last = {run["environment"]: run["id"] for run in runs if run["environment"] in releases.environments()}
+    told = [run for run in runs if run["environment"] in releases.environments() and not run.get("preview")]
+    last = {run["environment"]: run["id"] for run in told}
     for run in runs[:-KEPT]:
         if last.get(run["environment"]) != run["id"]:
             yield Forget(RUNS, run["id"])

@@ -7,7 +7,6 @@ import pytest
 
 from lichen.cli import screen
 from lichen.ground.duration import parse_duration
-from lichen.plan import Plan, Step, Trunk
 from lichen.run.execute import Outcome
 from lichen.run.history import Entry
 from lichen.run.release import Release
@@ -63,7 +62,7 @@ def test_counts_have_their_nouns() -> None:
     assert screen.day(int(parse_duration("31d").total_seconds() * 1e6)) == "1970-02-01"
 
 
-def test_what_a_check_and_a_plan_find(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_check_finds(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     project = shop.open()
     screen.show_check(project, project.check())
     said = capsys.readouterr()
@@ -71,12 +70,6 @@ def test_what_a_check_and_a_plan_find(shop: Any, capsys: pytest.CaptureFixture[s
         "22 columns and 10 features resolved; nothing is wrong",
         "taken as known always, for they say `static: true`: customer",
     ]
-    screen.show_plan(shop.open("trial").plan())
-    said = capsys.readouterr()
-    assert said.out == (
-        "10 assets shared with `prod`: no build, no copy\n0 steps against release 1 of `prod`; 0 unchanged\n"
-    )
-    assert said.err == "next: lichen run --env trial\n"
 
 
 def test_the_history(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,19 +103,6 @@ def test_the_history_of_moves(capsys: pytest.CaptureFixture[str]) -> None:
             "1 built, 2 refreshed, 1 dropped: tables/a.sql: sql changed; tables/b.sql: time changed and 1 more",
         ],
     ]
-
-
-def test_a_plan_on_a_trunk_that_moved(capsys: pytest.CaptureFixture[str]) -> None:
-    steps = (
-        Step("table.a", "transform", "rename", "it was called b", "tables/a.sql", "v", "table.b"),
-        Step("source.s", "collect", "share", "release 4 of `prod` holds it", version="w", was="source.s"),
-    )
-    screen.show_plan(Plan("dev", 5, steps, ("table.c",), Trunk("prod", 4, {}, moved=True)))
-    assert capsys.readouterr().out == (
-        "  rename  table.a  it was called b: tables/a.sql\n"
-        "1 asset shared with `prod`: no build, no copy\n"
-        "1 step against release 5, branching anew from release 4 of `prod`; 1 unchanged\n"
-    )
 
 
 def test_no_progress_where_nobody_looks() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from lichen.graph.build import Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.plan import Plan, Step, Trunk, plan
+from lichen.spec.files import SpecFile
 
 SQL = "SELECT a AS b, 7 AS c FROM flights"
 TOKENS = {"source.flights": "t1"}
@@ -28,7 +30,7 @@ def released(graph: Graph, tokens: dict[str, str] = TOKENS) -> dict[str, Version
 
 
 def planned(graph: Graph, versions: dict[str, Version], tokens: dict[str, str] = TOKENS) -> Plan:
-    files = {asset.id: f"{asset.name}.file" for asset in graph}
+    files = {asset.id: SpecFile(Path(), f"{asset.name}.file", {}, "") for asset in graph}
     return plan(graph, versions, tokens, environment="prod", release=1, files=files)
 
 
@@ -62,8 +64,8 @@ def test_a_second_plan_is_empty(build) -> None:
 
 def test_a_changed_table_is_built_and_what_stands_on_it_refreshed(build) -> None:
     made = planned(build({"tables/legs.sql": SQL.replace("7", "8")}), released(build({"tables/legs.sql": SQL})))
-    assert steps(made) == [("table.legs", "build", "sql changed"), *ON_LEGS]
-    assert [step.where for step in made.steps] == ["legs.file", None, None, None, None]
+    assert steps(made) == [("table.legs", "build", "c changed"), *ON_LEGS]
+    assert [step.where for step in made.steps] == ["legs.file:1", None, None, None, None]
     assert made.unchanged == ("source.flights", "feature.trip")
 
 
@@ -158,7 +160,7 @@ def test_a_renamed_source_goes_on_from_its_rows_even_where_new_ones_came(build) 
     ]
     assert steps(planned(graph, released(build()), {"source.trips": "t2"}))[:2] == [
         ("source.trips", "rename", "it was called flights; what it reads changed"),
-        ("table.legs", "build", "sql changed"),
+        ("table.legs", "build", "FROM changed"),
     ]
 
 

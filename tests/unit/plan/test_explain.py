@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.plan.explain import changed_places
+from lichen.errors import Where
+from lichen.graph.imprint import imprint
+from lichen.plan.explain import differences, few, file_and_line, phrased, sql_edits
 
 
 @pytest.mark.parametrize(
@@ -24,12 +28,39 @@ from lichen.plan.explain import changed_places
     ],
 )
 def test_what_changed_in_words(old: dict[str, object], new: dict[str, object], phrase: str) -> None:
-    assert changed_places(old, new) == phrase
+    assert phrased([one.phrase for one in differences(old, new)]) == f"{phrase} changed"
 
 
 _words = st.dictionaries(st.text("abc", min_size=1), st.integers() | st.text() | st.lists(st.integers()), max_size=5)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_words, _words)
-def test_a_phrase_for_any_change(old: dict[str, object], new: dict[str, object]) -> None:
-    assert (changed_places(old, new) == "its meaning") == (old == new)
+def test_a_difference_for_any_change(old: dict[str, object], new: dict[str, object]) -> None:
+    assert (differences(old, new) == []) == (old == new)
+
+
+def edits(old: str, new: str) -> list[tuple[str, str | None]]:
+    found = sql_edits(imprint(old, {}), imprint(new, {}), partial(Where, "t.sql"), Where("t.sql", 1))
+    return [(edit.what, file_and_line(edit.where)) for edit in found]
+
+
+def test_an_edit_of_a_statement_is_told_with_its_line() -> None:
+    old = "WITH c AS (\n  SELECT a AS d, b\n  FROM t\n  WHERE a > 0\n)\nSELECT d, b FROM c"
+    assert edits(old, old.replace("a AS d", "a + 1 AS d")) == [("c.d", "t.sql:2")]
+    assert edits(old, old.replace("a > 0", "a > 1")) == [("WHERE of `c`", "t.sql:4")]
+    assert edits(old, old.replace("  WHERE a > 0\n", "")) == [("WHERE of `c` (removed)", "t.sql:1")]
+    assert edits(old, old.replace("d, b FROM c", "d, b, d + b AS e\nFROM c ORDER BY e")) == [
+        ("e (added)", "t.sql:6"),
+        ("ORDER BY (added)", "t.sql:7"),
+    ]
+    assert edits(old, old.replace("SELECT d, b FROM", "SELECT b, d FROM")) == [("sql", "t.sql:1")]
+
+
+def test_a_few_of_many() -> None:
+    assert [few("abcd"[:n]) for n in range(1, 5)] == ["a", "a, b", "a, b, c", "a, b, c and 1 more"]
+    assert [file_and_line(where) for where in (None, Where("a.sql"), Where("a.sql", 3, 4))] == [
+        None,
+        "a.sql",
+        "a.sql:3",
+    ]

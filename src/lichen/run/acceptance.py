@@ -1,0 +1,60 @@
+"""What a person accepted although Lichen would refuse it: by name, for exactly what it meant then, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lichen.errors import WrongUsage, did_you_mean
+from lichen.ground.digest import digest
+from lichen.ports import Append, Put, StateStore
+from lichen.run.audit import chained
+from lichen.run.release import AUDIT
+
+ACCEPTED = "accepted"
+
+
+def reason(why: str | None) -> str:
+    """The reason for which something is accepted; without one it is refused."""
+    if not (why or "").strip():
+        raise WrongUsage("LCH-1051", "`--accept` needs a reason", fix="say it: --why 'nobody reads the old column'")
+    return str(why).strip()
+
+
+def refuse_unknown(names: Iterable[str], refused: Iterable[str]) -> None:
+    """Refuse to accept a name under which nothing is refused."""
+    known = list(refused)
+    for name in names:
+        if name not in known:
+            fix = did_you_mean(name, known) if known else "leave `--accept` away"
+            raise WrongUsage("LCH-1050", f"nothing is refused by the name `{name}`", fix=fix)
+
+
+class Acceptances:
+    """Reads and records what was accepted; what is accepted is its meaning: where that changes, it is asked again."""
+
+    def __init__(self, state: StateStore) -> None:
+        self.state = state
+
+    def accepted(self, name: str, meaning: str) -> bool:
+        """Whether what `name` means now was accepted."""
+        return self.of(name, meaning) is not None
+
+    def of(self, name: str, meaning: str) -> dict[str, Any] | None:
+        """Who accepted what `name` means now, when and why; None if nobody did."""
+        kept = self.state.get(ACCEPTED, _key(name, meaning))
+        return None if kept is None else dict(kept)
+
+    def record(self, name: str, why: str, meaning: str, who: str | None, at: str) -> None:
+        """Keep that what `name` means now is accepted, in one transaction with its audit entry."""
+        kept: dict[str, Any] = {"name": name, "why": why, "meaning": meaning, "who": who, "at": at}
+        entry = chained(self.state, AUDIT, {"act": "accept", **kept})
+        self.state.write(Put(ACCEPTED, _key(name, meaning), kept), Append(AUDIT, entry))
+
+    def all(self) -> list[dict[str, Any]]:
+        """All that was accepted, the oldest first."""
+        return sorted((dict(kept) for _, kept in self.state.scan(ACCEPTED)), key=lambda kept: str(kept["at"]))
+
+
+def _key(name: str, meaning: str) -> str:
+    return f"{name}@{digest(meaning)[:16]}"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from lichen.plan import Cost, Plan
+
+SQL = "SELECT a AS b, 7 AS c FROM flights"
+MODEL = (
+    "task: classification\nlabel: {from: legs, value: late, at: asked, known: arrived}\n"
+    "features: [carrier, trip]\nvalidate: {early_stop: 30d, test: 92d}\n"
+)
+
+
+LEGS = "/* ---\ntime: arrived\n--- */\n"
+
+
+def columns(made: Plan) -> list[tuple[str, str, str]]:
+    return [(str(change.column), change.kind, change.detail) for change in made.columns]
+
+
+VIEW = "entity: {carrier: varchar}\nfrom: legs\ntime: b\naggregates: {delay: avg(b)}\nwindows: [1h]\n"
+
+
+def test_a_column_that_nothing_reads_changes_nothing_else(project) -> None:
+    files = {"features/carrier.yaml": VIEW}
+    made = project({**files, "tables/legs.sql": LEGS + SQL.replace("7", "8")}).plan(project(files).released())
+    assert columns(made) == [("legs.c", "changed", "")]
+    assert [step.asset for step in made.steps if step.reached] == ["table.legs"]
+    assert made.steps[1].reason == "table.legs is made again; no column that reaches it changes"
+    assert str(made.columns[0].where) == "tables/legs.sql:4:16"
+
+
+def test_a_column_is_followed_to_features_and_models(project) -> None:
+    old, files = SQL + " WHERE a > 0", {"features/carrier.yaml": VIEW}
+    before = project({**files, "tables/legs.sql": LEGS + old}).released()
+    made = project({**files, "tables/legs.sql": LEGS + old.replace("a AS b", "a + 1 AS b")}).plan(before)
+    (change,) = made.columns
+    assert (change.value.features, change.value.models) == (("carrier.delay_1h",), ("late",))
+    assert change.influence.models == ()
+    made = project({**files, "tables/legs.sql": LEGS + old.replace("a > 0", "a > 1")}).plan(before)
+    (change,) = made.columns
+    assert (str(change.column), change.kind, change.value.models) == ("legs.*", "rows", ())
+    assert (change.influence.features, change.influence.models) == (("carrier.delay_1h",), ("late",))
+    assert [step.reached for step in made.steps] == [True] * 5
+
+
+def test_columns_come_go_and_become_another_type(project) -> None:
+    new = project(
+        {"tables/legs.sql": LEGS + "SELECT a AS b, 'x' AS d FROM flights"}, {"legs": {"b": "INTEGER", "d": "VARCHAR"}}
+    )
+    assert columns(new.plan(project().released())) == [
+        ("legs.b", "type", "BIGINT -> INTEGER"),
+        ("legs.d", "added", "VARCHAR"),
+        ("legs.c", "removed", "was INTEGER"),
+    ]
+
+
+def test_a_time_is_what_views_go_by(project) -> None:
+    made = project({"tables/legs.sql": f"/* ---\ntime: arrived\nknown: arrived\n--- */\n{SQL}"}).plan(
+        project().released()
+    )
+    assert columns(made) == [("carrier.*", "rows", "`legs` says another known")]
+    assert [step.asset for step in made.steps if step.reached] == [
+        "feature.carrier", "model.late", "service.late", "monitor.late",
+    ]  # fmt: skip
+
+
+def test_new_rows_are_a_change_of_rows(project) -> None:
+    made = project().plan(project().released(), {"source.flights": "t2"})
+    assert columns(made) == [("flights.*", "rows", "what it reads changed")]
+    assert all(step.reached for step in made.steps)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("aggregates: {delay: avg(b)}", "aggregates: {delay: avg(c)}", [("carrier.delay_1h", "changed", "")]),
+        ("windows: [1h]", "windows: [1h, 2h]", [("carrier.delay_2h", "added", "")]),
+        (
+            "windows: [1h]",
+            "windows: [2h]",
+            [
+                ("carrier.delay_2h", "added", ""),
+                ("carrier.delay_1h", "removed", ""),
+                ("late.score", "changed", "`carrier` has other features"),
+            ],
+        ),
+        ("{carrier: varchar}", "{carrier: varchar, origin: varchar}", [("carrier.delay_1h", "changed", "")]),
+    ],
+)
+def test_what_changes_in_a_view(project, old: str, new: str, changed: list[tuple[str, str, str]]) -> None:
+    before = project({"features/carrier.yaml": VIEW}).released()
+    made = project({"features/carrier.yaml": VIEW.replace(old, new)}).plan(before)
+    assert columns(made) == changed
+    assert {step.asset: step.reached for step in made.steps}["model.late"]
+
+
+def test_a_models_judges_change_none_of_its_answers(project) -> None:
+    model = MODEL + "gate: {roc_auc: {min: 0.6}}\n"
+    made = project({"models/late.yaml": model}).plan(project().released())
+    assert (columns(made), made.steps[0].reached) == ([], False)
+    assert made.steps[0].reason == "gate (added) changed; what it gives stays the same"
+    made = project({"models/late.yaml": MODEL + "seed: 3\n"}).plan(project().released())
+    assert columns(made) == [("late.score", "changed", "it learns anew")]
+
+
+def test_names_inside_a_statement_change_no_column(project) -> None:
+    old = LEGS + "SELECT f.a AS b, 7 AS c FROM flights AS f"
+    new = project({"tables/legs.sql": old.replace("f.a", "g.a").replace("AS f", "AS g")})
+    planned = new.plan(project({"tables/legs.sql": old}).released())
+    assert (columns(planned), [step.reached for step in planned.steps]) == ([], [False] * 5)
+
+
+def test_what_a_step_took_before(project) -> None:
+    cost = Cost(7, 1.5, "r1")
+    made = project().plan({}, costs={"table.legs": cost})
+    assert {step.asset: step.cost for step in made.steps if step.cost} == {"table.legs": cost}
