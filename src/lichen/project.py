@@ -31,6 +31,7 @@ from lichen.spec.words import NAME
 
 if TYPE_CHECKING:
     from lichen.ground.clock import Clock
+    from lichen.ground.interval import Spans
     from lichen.ground.secret import Secret
     from lichen.ports import Arrow
     from lichen.run.execute import Run, Watcher
@@ -153,13 +154,29 @@ class Project:
         at, name = self.workshop.clock.now(), self.spec.project.name
         return job_events(self.graph, self.lineage(), project=name, version=__version__, at=at)
 
-    def plan(self) -> Plan:
-        """What a run would change, and why."""
+    def plan(self, *, backfill: str | None = None, table: str | None = None) -> Plan:
+        """What a run would change, and why; `backfill` as for `run`."""
         for name, model in self.spec.models.items():
             check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
-        return self._planned()
+        return self._planned(self._backfill(backfill, table))
 
-    def _planned(self) -> Plan:
+    def _backfill(self, text: str | None, table: str | None) -> dict[str, Spans]:
+        """The intervals to build whatever changed, by table."""
+        from lichen.run.backfill import backfill
+
+        if table is not None:
+            self._one("table", table)
+        if text is None and table is not None:
+            raise WrongUsage(
+                "LCH-1065",
+                f"which intervals of `{table}` is not said",
+                fix=f"--backfill FROM..TO {table}; without a table's name everything that changed is built",
+            )
+        return {} if text is None else backfill(text, table, self.graph)
+
+    def _planned(self, backfill: Mapping[str, Spans]) -> Plan:
+        from lichen.run.backfill import told
+
         release = self.releases.current(self.environment)
         released = self.releases.versions(release)
         trunk = trunk_of(self.environment, self.spec.project.publish, self.releases)
@@ -178,21 +195,30 @@ class Project:
             files=files,
             lost=faults(trunk.not_its_own(released) if trunk else released, self.workshop),
             trunk=trunk,
+            backfill=told(backfill, self.graph),
         )
 
-    def run(self, *, wait: float = 0.0, watcher: Watcher | None = None) -> Run:
+    def run(
+        self,
+        *,
+        wait: float = 0.0,
+        watcher: Watcher | None = None,
+        backfill: str | None = None,
+        table: str | None = None,
+    ) -> Run:
         """Make true what the plan says; on any failure the release before it stands.
 
-        What can be known to be wrong before anything runs is refused before anything runs.
+        What can be known to be wrong before anything runs is refused before anything runs. `backfill` is a range,
+        `2013-01-01..2013-01-05`, whose intervals are built whatever changed: of `table`, or of all that have intervals.
         """
         from lichen.run.execute import carry_out
 
-        graph = self.graph
+        graph, wanted = self.graph, self._backfill(backfill, table)
         with self._held(wait) as releases:
-            planned, commit = self._planned(), head_commit(self.root)
+            planned, commit = self._planned(wanted), head_commit(self.root)
             if planned:
                 self.check().refuse()
-            return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher)
+            return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher, wanted)
 
     def query(self, sql: str | None = None) -> Arrow:
         """The rows of a SELECT over the release's sources, tables, predictions, training sets; without one, a list."""

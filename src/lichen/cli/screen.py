@@ -15,7 +15,7 @@ from lichen.cli.command import emit, say, talk, tell
 from lichen.cli.document import WIDTH, aligned
 
 if TYPE_CHECKING:
-    from lichen.plan import Plan
+    from lichen.plan import Plan, Step
     from lichen.ports import Arrow
     from lichen.project import Project
     from lichen.run.execute import Outcome, Run, Watcher
@@ -104,9 +104,7 @@ def show_plan(plan: Plan) -> None:
     if not plan:
         tell(f"nothing to do: `{plan.environment}` is at release {plan.release}, and nothing changed since")
         return
-    rows = [
-        (step.action, step.asset, _reason(step.reason, step.where)) for step in plan.steps if step.action != "share"
-    ]
+    rows = [(step.action, step.asset, _reason(step)) for step in plan.steps if step.action != "share"]
     for line in aligned(rows):
         tell("  " + line)
     shared = len(plan.steps) - len(rows)
@@ -131,8 +129,9 @@ def in_environment(command: str, environment: str) -> str:
     return command if environment == "prod" else f"{command} --env {environment}"
 
 
-def _reason(reason: str, where: str | None) -> str:
-    return f"{reason}: {where}" if where else reason
+def _reason(step: Step) -> str:
+    reason = f"{step.reason}: {step.where}" if step.where else step.reason
+    return f"{reason}; {step.intervals}" if step.intervals else reason
 
 
 # --------------------------------------------------------------------------------------------------- run

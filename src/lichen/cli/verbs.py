@@ -160,14 +160,24 @@ def check(as_json: bool) -> int:
         return FOUND if found.errors else 0
 
 
+backfill_option = click.option(
+    "--backfill",
+    metavar="FROM..TO",
+    default=None,
+    help="Build these intervals of TABLE (of every table in intervals, if none is named) whatever changed.",
+)
+
+
 @verb("plan", "lichen plan --json")
+@click.argument("table", required=False)
 @environment_option
-def plan(environment: str, as_json: bool) -> int:
+@backfill_option
+def plan(table: str | None, environment: str, backfill: str | None, as_json: bool) -> int:
     """Show what a run would change, and why."""
     from lichen.cli import screen
 
     with opened(environment) as project:
-        made = project.plan()
+        made = project.plan(backfill=backfill, table=table)
     if as_json:
         emit("plan", made.as_dict())
     else:
@@ -204,14 +214,17 @@ def lineage(column: str | None, up: bool, down: bool, openlineage: bool, as_json
 
 
 @verb("run", "lichen run --wait 10m")
+@click.argument("table", required=False)
 @environment_option
+@backfill_option
 @click.option("--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`.")
-def run(environment: str, wait: str | None, as_json: bool) -> int:
+def run(table: str | None, environment: str, backfill: str | None, wait: str | None, as_json: bool) -> int:
     """Make true what the plan says, and move the release."""
     from lichen.cli import report, screen
 
     with opened(environment) as project:
-        done = project.run(wait=_seconds(wait), watcher=None if as_json else screen.watcher())
+        told = None if as_json else screen.watcher()
+        done = project.run(wait=_seconds(wait), watcher=told, backfill=backfill, table=table)
         pages = [] if done.nothing else report.leave_pages(project, done.id)
         if as_json:
             emit("run", {**screen.run_facts(done), "pages": pages})

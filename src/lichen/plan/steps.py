@@ -20,6 +20,7 @@ class Step:
     it.
 
     `version` is what is shared, or whose rows go on under the new name; `was` is the asset that it is a version of.
+    `intervals` says which are filled of a table that is built in intervals.
     """
 
     asset: str
@@ -29,6 +30,7 @@ class Step:
     where: str | None = None
     version: str | None = None
     was: str | None = None
+    intervals: str | None = None
 
 
 @dataclass(frozen=True)
