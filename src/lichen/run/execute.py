@@ -20,13 +20,14 @@ from lichen.ground.interval import Spans
 from lichen.ground.secret import mask
 from lichen.ground.stream import carried
 from lichen.plan import Plan, Step, Trunk
+from lichen.plan.intervals import has_intervals
 from lichen.ports import Put
 from lichen.run.audit import who
 from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.facts import RUNS
-from lichen.run.intervals import Before, has_intervals, leaves_out, make_intervals, whole_again
+from lichen.run.intervals import Before, leaves_out, make_intervals
 from lichen.run.keeping import COLLECTED, files_in_use, forget
 from lichen.run.learned import make_model, make_view
 from lichen.run.lost import fault, refuse_loss
@@ -224,9 +225,10 @@ class Execution:
         return version, "built"
 
     def _refreshed(self, asset: Asset, old: Version | None) -> tuple[Version, State]:
-        """A version of a table in intervals; its name is its content's, so what it was built of is kept beside it.
+        """A version of a table in intervals: one that these inputs made before, or the one before with changes.
 
-        One that leaves late rows out is not what its inputs make, and is not found again by them.
+        Its name is its rows'. Where no row changed the version before stands, with what it was built of then: what
+        changed since is looked at again. One that leaves late rows out is not found again by its inputs.
         """
         inputs = {name: self.versions[name] for name in asset.inputs}
         named = {name: version.version for name, version in inputs.items()}
@@ -235,17 +237,19 @@ class Execution:
         found = None if backfill else self.workshop.state.get(COLLECTED, key)
         known = self.releases.version(asset.id, found["version"]) if found else None
         if known is not None and self._is_whole(known):
-            version, state = whole_again(known, named), "reused"
-        else:
-            before = None
-            if old is not None and self._is_whole(old):
-                read = {name: self.releases.version(name, version) for name, version in old.inputs.items()}
-                before = Before(old, {name: one for name, one in read.items() if one and self._is_whole(one)})
-            version = make_intervals(asset, inputs, before, backfill, self.project, self.workshop)
-            state = "built"
+            return known, "reused"
+        if old is None and self.plan.trunk:
+            old = self.plan.trunk.versions.get(asset.id)
+        before = None
+        if old is not None and self._is_whole(old):
+            read = {name: self.releases.version(name, version) for name, version in old.inputs.items()}
+            before = Before(old, {name: one for name, one in read.items() if one and self._is_whole(one)})
+        version = make_intervals(asset, inputs, before, backfill, self.project, self.workshop)
+        if before is not None and version.version == before.version.version:
+            return version, "same"
         also = [] if leaves_out(version) else [Put(COLLECTED, key, {"version": version.version})]
         self.releases.keep(version, *also)
-        return version, state
+        return version, "built"
 
     def _is_whole(self, version: Version) -> bool:
         """Whether an earlier version's files are still there: those of old releases and runs are swept."""

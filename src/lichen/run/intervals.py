@@ -24,7 +24,7 @@ from lichen.spec import ProjectSpec, Table
 from lichen.transform.build import build, describe
 from lichen.transform.intervals import Cut, count_within, cut, differing, held, repeated_elsewhere, rest_of
 
-FACT = "intervals"
+FACT = "in_intervals"
 """The fact under which a version keeps what is known of its intervals."""
 
 MOST = 100
@@ -38,7 +38,7 @@ def leaves_out(version: Version) -> bool:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a version keeps of its intervals: those of each file, and the late rows of closed ones that it leaves out."""
+    """What a version keeps of its intervals: those of each file, and the late rows of closed ones left out."""
 
     files: Mapping[str, Spans] = field(default_factory=dict)
     left: Mapping[int, int] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Kept:
             path: Spans(tuple((first, last) for first, last in one["ranges"]), one["timeless"])
             for path, one in facts["files"].items()
         }
-        return cls(files, {int(number): rows for number, rows in facts["left"].items()})
+        return cls(files, {one["number"]: one["rows"] for one in facts["left"]})
 
     @property
     def newest(self) -> int | None:
@@ -63,7 +63,10 @@ class Kept:
         whole = Spans.joined(one for spans in self.files.values() for one in spans.ranges)
         return {
             "files": {path: {"ranges": spans.ranges, "timeless": spans.timeless} for path, spans in self.files.items()},
-            "left": {str(number): rows for number, rows in sorted(self.left.items())},
+            "left": [
+                {"interval": grid.name(number), "number": number, "rows": rows}
+                for number, rows in sorted(self.left.items())
+            ],
             "late": sum(self.left.values()),
             "first": grid.name(whole.ranges[0][0]) if whole.ranges else None,
             "newest": grid.name(whole.ranges[-1][1]) if whole.ranges else None,

@@ -119,7 +119,7 @@ def _check_values(
     for name, values in reached.items():
         for value in values or ():
             try:
-                engine.describe(sql("SELECT *, TRY(", value, ") AS at FROM", ROWS), {ROWS: Relation(inputs[name])})
+                engine.describe(sql("SELECT *, TRY(", value, ") AS moment FROM", ROWS), {ROWS: Relation(inputs[name])})
             except LichenError as error:
                 raise Mixed(f"what it is made of cannot be computed of one row of `{name}`: {error.what}") from error
 
@@ -141,12 +141,12 @@ def differing(
     each = [
         sql(
             "SELECT",
-            grid.number_sql("at"),
+            grid.number_sql("moment"),
             "AS number, row,",
             sign,
             "AS came FROM (SELECT CAST(TRY(",
             value,
-            f") AS {grid.kind}) AS at, hash({names}) AS row FROM",
+            f") AS {grid.kind}) AS moment, hash({names}) AS row FROM",
             name,
             "WHERE",
             inside,
