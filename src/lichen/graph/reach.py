@@ -9,7 +9,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from lichen.graph.statement import DIALECT
+from lichen.graph.dialect import DIALECT
 
 Values = tuple[exp.Expr, ...]
 """Expressions over one relation, for the columns that are traced."""

@@ -20,7 +20,7 @@ from lichen.ground.quoting import identifier
 from lichen.ports import Column, DataFile, Relation
 from lichen.run.relations import admission_of, contract_of, make_table, proven_keys
 from lichen.run.workshop import Workshop
-from lichen.spec import ProjectSpec, Table
+from lichen.spec import ProjectSpec
 from lichen.transform.build import build, describe
 from lichen.transform.intervals import Cut, count_within, cut, differing, held, repeated_elsewhere, rest_of
 
