@@ -106,9 +106,6 @@ def _with(query: exp.Expr, ctes: Mapping[str, exp.Query]) -> dict[str, exp.Query
     if written.args.get("recursive"):
         raise Mixed("WITH RECURSIVE makes rows of rows, whatever their interval", written)
     for cte in written.expressions:
-        columns = cte.args["alias"].args.get("columns")
-        if columns:
-            raise Mixed(f"`{cte.alias}` names its columns in WITH, so which they are is not followed", cte)
         known[cte.alias.lower()] = cte.this
     return known
 
@@ -247,6 +244,8 @@ def _driving(items: Sequence[_Item], values: Values) -> _Item:
 def _of_item(item: _Item, values: Values, ctes: Mapping[str, exp.Query]) -> Reach:
     """What values over an item are over the relations that it is made of."""
     node = item.node
+    if node.args.get("alias") is not None and node.args["alias"].args.get("columns"):
+        raise Mixed("columns that are named in FROM are not followed", node)
     query = ctes.get(node.name.lower()) if isinstance(node, exp.Table) and not node.db else node
     if isinstance(node, exp.Table) and query is None:
         if not isinstance(node.this, exp.Identifier):
@@ -258,8 +257,6 @@ def _of_item(item: _Item, values: Values, ctes: Mapping[str, exp.Query]) -> Reac
         return {node.name.lower(): (tuple(plain),)}
     if not isinstance(query, exp.Query):
         raise Mixed("it comes from a list of values", node)
-    if node.args.get("alias") is not None and node.args["alias"].args.get("columns"):
-        raise Mixed("columns that are named in FROM are not followed", node)
     names = tuple(dict.fromkeys(one.name.lower() for value in values for one in value.find_all(exp.Column)))
     traced = _trace(query, names, ctes)
     return {
