@@ -39,8 +39,8 @@ def reached(sql: str) -> dict[str, tuple[str, ...] | None]:
         ("SELECT ts AS day FROM f QUALIFY row_number() OVER (PARTITION BY ts ORDER BY id) = 1", {"f": ('"ts"',)}),
         ("SELECT ts AS day FROM f, unnest(f.x) AS u(v)", {"f": ('"ts"',)}),
         (
-            "WITH a AS (SELECT id, ts - INTERVAL 1 HOUR AS t FROM f) SELECT t::DATE AS day, count(*) AS n "
-            "FROM a JOIN (SELECT id FROM p LIMIT 3) AS q ON q.id = a.id GROUP BY ALL",
+            """WITH a AS (SELECT id, ts - INTERVAL 1 HOUR AS t FROM f) SELECT t::DATE AS day, count(*) AS n
+            FROM a JOIN (SELECT id FROM p LIMIT 3) AS q ON q.id = a.id GROUP BY ALL""",
             {"f": ("CAST((\"ts\" - INTERVAL '1' HOUR) AS DATE)",), "p": None},
         ),
     ],
