@@ -186,10 +186,18 @@ def accepting(body: Callable[..., int]) -> Callable[..., int]:
 wait_option = click.option(
     "--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`."
 )
+backfill_option = click.option(
+    "--backfill",
+    metavar="FROM..TO",
+    default=None,
+    help="Build these intervals of TABLE (of every table in intervals, if none is named) whatever changed.",
+)
 
 
 @verb("plan", "lichen plan --preview")
+@click.argument("table", required=False)
 @environment_option
+@backfill_option
 @click.option("--preview", "previewed", is_flag=True, help="Build what changes, and compare the models' predictions.")
 @wait_option
 @click.option("--markdown", is_flag=True, help="Print Markdown, to put into a pull request.")
@@ -198,7 +206,9 @@ wait_option = click.option(
 )
 @accepting
 def plan(
+    table: str | None,
     environment: str,
+    backfill: str | None,
     previewed: bool,
     wait: str | None,
     markdown: bool,
@@ -212,10 +222,17 @@ def plan(
 
     with opened(environment) as project:
         if previewed:
-            seen = project.preview(wait=_seconds(wait), watcher=screen.quiet_watcher(), accept=accept, why=why)
+            seen = project.preview(
+                wait=_seconds(wait),
+                watcher=screen.quiet_watcher(),
+                accept=accept,
+                why=why,
+                backfill=backfill,
+                table=table,
+            )
             made = seen.plan
         else:
-            seen, made = None, project.plan(accept=accept, why=why)
+            seen, made = None, project.plan(accept=accept, why=why, backfill=backfill, table=table)
     if as_json:
         emit("plan", (seen or made).as_dict())
     elif markdown:
@@ -256,16 +273,26 @@ def lineage(column: str | None, up: bool, down: bool, openlineage: bool, as_json
 
 
 @verb("run", "lichen run --wait 10m")
+@click.argument("table", required=False)
 @environment_option
 @wait_option
 @accepting
-def run(environment: str, wait: str | None, accept: tuple[str, ...], why: str | None, as_json: bool) -> int:
+@backfill_option
+def run(
+    table: str | None,
+    environment: str,
+    wait: str | None,
+    accept: tuple[str, ...],
+    why: str | None,
+    backfill: str | None,
+    as_json: bool,
+) -> int:
     """Make true what the plan says, and move the release."""
     from lichen.cli import report, screen
 
     with opened(environment) as project:
         watched = None if as_json else screen.watcher()
-        done = project.run(wait=_seconds(wait), watcher=watched, accept=accept, why=why)
+        done = project.run(wait=_seconds(wait), watcher=watched, accept=accept, why=why, backfill=backfill, table=table)
         pages = [] if done.nothing else report.leave_pages(project, done.id)
         if as_json:
             emit("run", {**screen.run_facts(done), "pages": pages})

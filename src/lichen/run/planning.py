@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from lichen.errors import ProjectErrors
 from lichen.graph.build import Graph
@@ -29,8 +30,12 @@ def make_plan(
     environment: str,
     workshop: Workshop,
     known: Callable[[], Known],
+    backfill: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """What a run would change, why, and what that does; `known` is asked only where there is something to do."""
+    """What a run would change, why, and what that does; `known` is asked only where there is something to do.
+
+    `backfill` names, by table, the intervals that are to be filled whatever changed.
+    """
     release = releases.current(environment)
     released = releases.versions(release)
     trunk = trunk_of(environment, project.project.publish, releases)
@@ -49,6 +54,7 @@ def make_plan(
         lost=faults(trunk.not_its_own(released) if trunk else released, workshop),
         trunk=trunk,
         costs=costs(workshop),
+        backfill=backfill,
     )
     if not made.steps:
         return made
