@@ -35,6 +35,7 @@ def test_a_plan_for_a_machine() -> None:
                 "edits": [{"what": "x", "where": place}],
                 "reached": True,
                 "cost": None,
+                "intervals": None,
             }
         ],
         "unchanged": ["source.b"],
@@ -62,6 +63,7 @@ def test_a_plan_for_a_machine() -> None:
         ],
         "errors": [{"code": "LCH-1", "what": "wrong", "where": None, "why": None, "fix": None}],
         "cost": {"seconds": 0, "rows": 0, "without_history": 1},
+        "intervals": None,
     }
 
 
