@@ -63,7 +63,6 @@ def test_a_plan_for_a_machine() -> None:
         ],
         "errors": [{"code": "LCH-1", "what": "wrong", "where": None, "why": None, "fix": None}],
         "cost": {"seconds": 0, "rows": 0, "without_history": 1},
-        "intervals": None,
     }
 
 
