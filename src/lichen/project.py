@@ -28,6 +28,7 @@ from lichen.spec.words import NAME
 
 if TYPE_CHECKING:
     from lichen.ground.clock import Clock
+    from lichen.ground.interval import Spans
     from lichen.ground.secret import Secret
     from lichen.ports import Arrow
     from lichen.run.execute import Run, Watcher
@@ -151,19 +152,42 @@ class Project:
         at, name = self.workshop.clock.now(), self.spec.project.name
         return job_events(self.graph, self.lineage(), project=name, version=__version__, at=at)
 
-    def plan(self, *, accept: Sequence[str] = (), why: str | None = None) -> Plan:
+    def plan(
+        self,
+        *,
+        accept: Sequence[str] = (),
+        why: str | None = None,
+        backfill: str | None = None,
+        table: str | None = None,
+    ) -> Plan:
         """What a run would change, why, and what that does to columns, models and contracts.
 
-        `accept` names contracts (`contract:table.x`) whose broken promises are accepted, because of `why`.
+        `accept` names contracts (`contract:table.x`) whose broken promises are accepted, because of `why`. `backfill`
+        is as for `run`.
         """
         for name, model in self.spec.models.items():
             check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
-        return self._planned(accept, why)
+        return self._planned(accept, why, self._backfill(backfill, table))
 
-    def _planned(self, names: Sequence[str], why: str | None) -> Plan:
+    def _backfill(self, text: str | None, table: str | None) -> dict[str, Spans]:
+        """The intervals to build whatever changed, by table."""
+        from lichen.run.backfill import backfill
+
+        if table is not None:
+            self._one("table", table)
+        if text is None and table is not None:
+            raise WrongUsage(
+                "LCH-1065",
+                f"which intervals of `{table}` is not said",
+                fix=f"--backfill FROM..TO {table}; without a table's name everything that changed is built",
+            )
+        return {} if text is None else backfill(text, table, self.graph)
+
+    def _planned(self, names: Sequence[str], why: str | None, backfill: Mapping[str, Spans]) -> Plan:
         from lichen.run.planning import accept, make_plan
 
-        made = make_plan(self.graph, self.spec, self.releases, self.environment, self.workshop, self._known)
+        environment, releases = self.environment, self.releases
+        made = make_plan(self.graph, self.spec, releases, environment, self.workshop, self._known, backfill)
         return accept(made, names, why, self.workshop)
 
     def _known(self) -> Known:
@@ -188,7 +212,7 @@ class Project:
 
         graph = self.graph
         with self._held(wait) as releases:
-            planned, commit = self._planned(accept, why), head_commit(self.root)
+            planned, commit = self._planned(accept, why, {}), head_commit(self.root)
             return preview(planned, graph, self.spec, releases, self.workshop, commit, watcher)
 
     def run(
@@ -198,20 +222,23 @@ class Project:
         watcher: Watcher | None = None,
         accept: Sequence[str] = (),
         why: str | None = None,
+        backfill: str | None = None,
+        table: str | None = None,
     ) -> Run:
         """Make true what the plan says; on any failure the release before it stands.
 
         What can be known to be wrong before anything runs is refused before anything runs, and so is a broken promise
-        that nobody accepted.
+        that nobody accepted. `backfill` is a range, `2013-01-01..2013-01-05`, whose intervals are built whatever
+        changed: of `table`, or of all that have intervals.
         """
         from lichen.run.execute import carry_out
         from lichen.run.planning import refuse
 
-        graph = self.graph
+        graph, wanted = self.graph, self._backfill(backfill, table)
         with self._held(wait) as releases:
-            planned, commit = self._planned(accept, why), head_commit(self.root)
+            planned, commit = self._planned(accept, why, wanted), head_commit(self.root)
             refuse(planned)
-            return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher)
+            return carry_out(planned, graph, self.spec, releases, self.workshop, commit, watcher, wanted)
 
     def query(self, sql: str | None = None) -> Arrow:
         """The rows of a SELECT over the release's sources, tables, predictions, training sets; without one, a list."""

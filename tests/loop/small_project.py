@@ -56,6 +56,7 @@ FROM visits AS v LEFT JOIN shops AS s ON s.shop = v.shop
     "tables/daily.sql": """\
 /* ---
 grain: [shop, day]
+intervals: {by: day, every: 1d, lateness: 52w}
 --- */
 SELECT shop, date_trunc('day', asked_at) AS day, count(*) AS visits, sum(cents)::BIGINT AS cents
 FROM purchases GROUP BY ALL

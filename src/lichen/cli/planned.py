@@ -114,7 +114,8 @@ def _again(step: Step) -> bool:
 
 
 def _reason(step: Step) -> str:
-    return f"{step.where}: {step.reason}" if step.where else step.reason
+    reason = f"{step.where}: {step.reason}" if step.where else step.reason
+    return f"{reason}; {step.intervals}" if step.intervals else reason
 
 
 def _took(step: Step) -> tuple[str, str]:

@@ -172,6 +172,14 @@ def check(as_json: bool) -> int:
         return FOUND if found.errors else 0
 
 
+backfill_option = click.option(
+    "--backfill",
+    metavar="FROM..TO",
+    default=None,
+    help="Build these intervals of TABLE (of every table in intervals, if none is named) whatever changed.",
+)
+
+
 def accepting(body: Callable[..., int]) -> Callable[..., int]:
     """The options by which a person accepts what Lichen would refuse."""
     why = click.option("--why", default=None, help="Why that is accepted; it is kept with it.")
@@ -189,7 +197,9 @@ wait_option = click.option(
 
 
 @verb("plan", "lichen plan --preview")
+@click.argument("table", required=False)
 @environment_option
+@backfill_option
 @click.option("--preview", "previewed", is_flag=True, help="Build what changes, and compare the models' predictions.")
 @wait_option
 @click.option("--markdown", is_flag=True, help="Print Markdown, to put into a pull request.")
@@ -198,7 +208,9 @@ wait_option = click.option(
 )
 @accepting
 def plan(
+    table: str | None,
     environment: str,
+    backfill: str | None,
     previewed: bool,
     wait: str | None,
     markdown: bool,
@@ -210,12 +222,18 @@ def plan(
     """Show what a run would change, why, and what that does to columns, contracts and models."""
     from lichen.cli import planned, screen
 
+    if previewed and (backfill or table):
+        raise WrongUsage(
+            "LCH-1066",
+            "--preview shows what a change does, and a backfill is none",
+            fix="say --preview or --backfill, not both",
+        )
     with opened(environment) as project:
         if previewed:
             seen = project.preview(wait=_seconds(wait), watcher=screen.quiet_watcher(), accept=accept, why=why)
             made = seen.plan
         else:
-            seen, made = None, project.plan(accept=accept, why=why)
+            seen, made = None, project.plan(accept=accept, why=why, backfill=backfill, table=table)
     if as_json:
         emit("plan", (seen or made).as_dict())
     elif markdown:
@@ -256,16 +274,26 @@ def lineage(column: str | None, up: bool, down: bool, openlineage: bool, as_json
 
 
 @verb("run", "lichen run --wait 10m")
+@click.argument("table", required=False)
 @environment_option
+@backfill_option
 @wait_option
 @accepting
-def run(environment: str, wait: str | None, accept: tuple[str, ...], why: str | None, as_json: bool) -> int:
+def run(
+    table: str | None,
+    environment: str,
+    backfill: str | None,
+    wait: str | None,
+    accept: tuple[str, ...],
+    why: str | None,
+    as_json: bool,
+) -> int:
     """Make true what the plan says, and move the release."""
     from lichen.cli import report, screen
 
     with opened(environment) as project:
         watched = None if as_json else screen.watcher()
-        done = project.run(wait=_seconds(wait), watcher=watched, accept=accept, why=why)
+        done = project.run(wait=_seconds(wait), watcher=watched, accept=accept, why=why, backfill=backfill, table=table)
         pages = [] if done.nothing else report.leave_pages(project, done.id)
         if as_json:
             emit("run", {**screen.run_facts(done), "pages": pages})

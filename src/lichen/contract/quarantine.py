@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +143,19 @@ def gather(earlier: Relation, later: Relation, engine: Engine, into: Path) -> tu
     counts = sql("SELECT count(*) - 1 AS more FROM (", both, ") GROUP BY", names)
     repeated = engine.query(sql("SELECT CAST(coalesce(sum(more), 0) AS BIGINT) AS more FROM (", counts, ")"), inputs)
     return files, int(ArrowTable.from_arrow(repeated).column("more").to_pylist()[0])
+
+
+def set_aside_outside(
+    aside: Relation, by: Column, within: Callable[[str], str], engine: Engine, into: Path
+) -> tuple[DataFile, ...]:
+    """Write the rows that were set aside, but for those of whose column `by` SQL that `within` makes is true."""
+    at = unused("_at", [column.name for column in SET_ASIDE])
+    shape = literal(json.dumps({by.name: "VARCHAR"}))
+    value = f"TRY_CAST(struct_extract(from_json(raw, {shape}), {literal(by.name)}) AS {by.type})"
+    rows = sql("SELECT *,", value, "AS", at, "FROM", ROWS)
+    names = identifiers(column.name for column in SET_ASIDE)
+    select = sql("SELECT", names, "FROM (", rows, ") WHERE (", within(at), ") IS NOT TRUE")
+    return engine.sql(select, {ROWS: aside}, into)
 
 
 def commonest(aside: Relation, engine: Engine) -> tuple[str, int, str]:

@@ -50,6 +50,10 @@ class Statement:
         assert isinstance(tree, exp.Query)
         return tree
 
+    def position(self, node: exp.Expr) -> tuple[int, int]:
+        """Where a part of the tree, or of a copy of it, stands in the text as it was given: line and column, from 1."""
+        return _position(self.written, node)
+
     def as_dict(self) -> dict[str, Any]:
         """All but the tree, as JSON."""
         return {"canonical": self.canonical, "places": dict(self.places), "volatile": self.volatile}

@@ -12,6 +12,7 @@ from lichen.graph.renaming import same_but_for_names
 from lichen.graph.version import Version, version_name
 from lichen.plan.effects import edits_of
 from lichen.plan.explain import file_and_line, phrased
+from lichen.plan.intervals import has_intervals, with_intervals
 from lichen.plan.steps import Costs, Plan, Step
 from lichen.plan.trunk import Trunk
 from lichen.spec.files import SpecFile
@@ -34,15 +35,16 @@ def plan(
     lost: Mapping[str, str] = MappingProxyType({}),
     trunk: Trunk | None = None,
     costs: Costs = MappingProxyType({}),
+    backfill: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """The steps that would make `environment` hold what the project means.
 
     `released` holds the environment's versions by asset, `tokens` each source's token as of now (that of a source which
     `trunk` brings is not looked at), `files` each asset's file, to say where a change was made, `lost` what is wrong
     with the files of versions that are not as they were written, and `costs` what each asset took when it was last
-    built. What the steps do to columns, `explained` says.
+    built; `backfill` names, by table, the intervals that are to be filled whatever changed. What the steps do to columns, `explained` says.
     """
-    compared = _Comparison(graph, released, tokens, files, lost, trunk)
+    compared = _Comparison(graph, released, tokens, files, lost, trunk, backfill)
     steps = {asset.id: compared.step(asset) for asset in graph}
     made = [replace(step, cost=costs.get(step.asset)) for step in steps.values() if step is not None]
     unchanged = [name for name, step in steps.items() if step is None]
@@ -68,7 +70,9 @@ class _Comparison:
         files: Mapping[str, SpecFile],
         lost: Mapping[str, str],
         trunk: Trunk | None,
+        backfill: Mapping[str, str],
     ) -> None:
+        self.backfill = backfill
         self.released, self.tokens, self.files, self.lost, self.trunk = released, tokens, files, lost, trunk
         self.shared: Mapping[str, Version] = trunk.versions if trunk else {}
         gone = [v for there in (released, self.shared) for name, v in sorted(there.items()) if name not in graph.assets]
@@ -81,6 +85,10 @@ class _Comparison:
         """What has to be done about an asset; None where it stays as it is."""
         own = fingerprint(asset)
         step = self._of_source(asset, own) if asset.kind == "source" else self._of_derived(asset, own)
+        if asset.id in self.backfill:
+            self.named.pop(asset.id, None)
+            self.rows_of.pop(asset.id, None)
+        step = with_intervals(step, asset, self.backfill)
         if step is not None:
             self.stepped.add(asset.id)
         return step
@@ -106,8 +114,9 @@ class _Comparison:
     def _of_derived(self, asset: Asset, own: str) -> Step | None:
         old, theirs = self.released.get(asset.id), self.shared.get(asset.id)
         if all(name in self.named for name in asset.inputs):
-            name = version_name(own, {name: self.named[name] for name in asset.inputs})
-            self.named[asset.id] = name
+            name = self._name(asset, own)
+            if name is not None:
+                self.named[asset.id] = name
             if old is not None and (old.fingerprint, old.version) == (own, name) and asset.id not in self.lost:
                 self._stays(asset, old)
                 return None
@@ -128,6 +137,20 @@ class _Comparison:
         if moved:
             return Step(asset.id, asset.stage, "refresh", f"{', '.join(moved)} may change")
         self._stays(asset, old)
+        return None
+
+    def _name(self, asset: Asset, own: str) -> str | None:
+        """The name of the version that an asset will be; None where it is named by rows that are yet to be built.
+
+        A table in intervals stands where a release holds it beside all that it reads.
+        """
+        if not has_intervals(asset):
+            return version_name(own, {name: self.named[name] for name in asset.inputs})
+        for there in (self.released, self.shared):
+            version = there.get(asset.id)
+            beside = all(name in there and there[name].version == self.named[name] for name in asset.inputs)
+            if version is not None and version.fingerprint == own and beside:
+                return version.version
         return None
 
     def _stays(self, asset: Asset, version: Version) -> None:

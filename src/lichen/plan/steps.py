@@ -40,6 +40,7 @@ class Step:
     `version` is what is shared, or whose rows go on under the new name; `was` is the asset that it is a version of.
     `edits` are the changes in the asset's own file, `where` the place of the first. `reached` says whether its rows can
     change, by what is known of columns: what is not reached is made again and comes out the same.
+    `intervals` says which are filled of a table that is built in intervals.
     """
 
     asset: str
@@ -52,6 +53,7 @@ class Step:
     edits: tuple[Edit, ...] = ()
     reached: bool = True
     cost: Cost | None = None
+    intervals: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The step for a machine."""
@@ -66,6 +68,7 @@ class Step:
             "edits": [edit.as_dict() for edit in self.edits],
             "reached": self.reached,
             "cost": asdict(self.cost) if self.cost else None,
+            "intervals": self.intervals,
         }
 
 

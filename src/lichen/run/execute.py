@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from lichen.errors import LichenError, SystemFailed
@@ -15,15 +16,18 @@ from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.version import Version, version_name
 from lichen.ground.digest import digest
 from lichen.ground.failpoint import fp
+from lichen.ground.interval import Spans
 from lichen.ground.secret import mask
 from lichen.ground.stream import carried
 from lichen.plan import Plan, Step, Trunk
+from lichen.plan.intervals import has_intervals
 from lichen.ports import Put
 from lichen.run.audit import who
 from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.facts import RUNS
+from lichen.run.intervals import Before, leaves_out, make_intervals
 from lichen.run.keeping import COLLECTED, forget
 from lichen.run.learned import make_model, make_view
 from lichen.run.lost import fault, refuse_loss
@@ -100,7 +104,9 @@ class Execution:
         workshop: Workshop,
         commit: str | None,
         watcher: Watcher,
+        backfill: Mapping[str, Spans] = MappingProxyType({}),
     ) -> None:
+        self.backfill = backfill
         self.plan, self.graph, self.project, self.workshop = plan, graph, project, workshop
         self.commit, self.watcher = commit, watcher
         self.releases = releases
@@ -204,6 +210,8 @@ class Execution:
         state: State
         if asset.kind == "source":
             version, state = self._collected(asset, old)
+        elif has_intervals(asset):
+            version, state = self._refreshed(asset, old)
         else:
             inputs = {name: self.versions[name] for name in asset.inputs}
             name = version_name(fingerprint(asset), {key: value.version for key, value in inputs.items()})
@@ -234,6 +242,33 @@ class Execution:
             if source.cursor:
                 refuse_loss(source, old, version, self.project.where(asset.id, "cursor"), self.workshop)
         self.releases.keep(version, Put(COLLECTED, key, {"version": version.version}))
+        return version, "built"
+
+    def _refreshed(self, asset: Asset, old: Version | None) -> tuple[Version, State]:
+        """A version of a table in intervals: one that these inputs made before, or the one before with changes.
+
+        Its name is its rows'. Where no row changed the version before stands, with what it was built of then: what
+        changed since is looked at again. One that leaves late rows out is not found again by its inputs.
+        """
+        inputs = {name: self.versions[name] for name in asset.inputs}
+        named = {name: version.version for name, version in inputs.items()}
+        key = digest([asset.id, fingerprint(asset), named])
+        backfill = self.backfill.get(asset.id, Spans())
+        found = None if backfill else self.workshop.state.get(COLLECTED, key)
+        known = self.releases.version(asset.id, found["version"]) if found else None
+        if known is not None and self._is_whole(known):
+            return known, "reused"
+        if old is None and self.plan.trunk:
+            old = self.plan.trunk.versions.get(asset.id)
+        before = None
+        if old is not None and self._is_whole(old):
+            read = {name: self.releases.version(name, version) for name, version in old.inputs.items()}
+            before = Before(old, {name: one for name, one in read.items() if one and self._is_whole(one)})
+        version = make_intervals(asset, inputs, before, backfill, self.project, self.workshop)
+        if before is not None and version.version == before.version.version:
+            return version, "same"
+        also = [] if leaves_out(version) else [Put(COLLECTED, key, {"version": version.version})]
+        self.releases.keep(version, *also)
         return version, "built"
 
     def _is_whole(self, version: Version) -> bool:
@@ -327,15 +362,17 @@ def carry_out(
     workshop: Workshop,
     commit: str | None,
     watcher: Watcher | None,
+    backfill: Mapping[str, Spans] = MappingProxyType({}),
 ) -> Run:
     """Carry a plan out under the caller's lease, then bring in what its environment's services recorded meanwhile.
 
+    `backfill` has intervals of tables that are built whatever changed.
     With no step to take, the published face is looked after all the same.
     """
     settle(releases, workshop)
     if plan:
         forget(releases, workshop)
-        run = Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher()).run()
+        run = Execution(plan, graph, project, releases, workshop, commit, watcher or Watcher(), backfill).run()
     else:
         release = releases.current(plan.environment)
         show_face(release, releases.versions(release), workshop)

@@ -24,6 +24,7 @@ from lichen.train.prepare import check_features
 from lichen.train.split import check_label
 from lichen.transform.build import describe
 from lichen.transform.instants import INSTANT
+from lichen.transform.intervals import cut
 
 
 @dataclass
@@ -76,6 +77,7 @@ def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, 
     elif asset.kind == "table":
         inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.inputs}
         found.columns[asset.name] = describe(asset, inputs, workshop.engine, project)
+        cut(asset, found.columns[asset.name], inputs, workshop.engine, project)
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "feature" and project.features[asset.name].on is None:
         # Looked at by itself, so that a view that no model reads is looked at, too.

@@ -11,6 +11,7 @@ from lichen.graph.version import Version
 from lichen.ground.files import system_failures
 from lichen.ports import Forget
 from lichen.run.facts import PREDICTIONS, REPLAYS, RUNS, WATCHES
+from lichen.run.intervals import FACT
 from lichen.run.release import VERSIONS, Releases
 from lichen.run.workshop import Workshop
 
@@ -29,7 +30,10 @@ def kept_versions(releases: Releases, workshop: Workshop) -> dict[str, Version]:
     named = {entry for release in releases.newest(KEPT) for entry in release.versions.items()}
     for run in _runs(workshop)[-KEPT:]:
         named |= {(outcome["asset"], outcome["version"]) for outcome in run["outcomes"] if outcome["version"]}
-    return _found(named, releases)
+    kept = _found(named, releases)
+    # What a table in intervals was built of tells, beside what it reads now, which intervals changed.
+    read = {entry for version in kept.values() if FACT in version.facts for entry in version.inputs.items()}
+    return kept | _found(read - named, releases)
 
 
 def _answered(kept: dict[str, Version], releases: Releases) -> dict[str, Version]:

@@ -60,7 +60,7 @@ def _token(version: Version | None) -> str | None:
 
 def check_relation(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec, workshop: Workshop) -> None:
     """Refuse a contract, a `time` or a `known` that does not fit a source's or table's columns."""
-    contract, key = _contract(asset)
+    contract, key = contract_of(asset)
     where = {name: project.where(asset.id, "contract", "key") for name in contract.key}
     where.update(column_places(asset, project))
     check_columns(contract, key, columns, where)
@@ -73,18 +73,20 @@ def check_relation(asset: Asset, columns: tuple[Column, ...], project: ProjectSp
 
 def column_places(asset: Asset, project: ProjectSpec) -> dict[str, Where]:
     """Where the contract speaks of each column."""
-    contract, _ = _contract(asset)
+    contract, _ = contract_of(asset)
     return {name: project.where(asset.id, "contract", "columns", name, key=True) for name in contract.columns}
 
 
-def _contract(asset: Asset) -> tuple[Contract, tuple[str, ...]]:
+def contract_of(asset: Asset) -> tuple[Contract, tuple[str, ...]]:
+    """A source's or table's contract, and the columns that name a row."""
     spec = asset.spec
     assert isinstance(spec, Source | Table)
     return spec.contract, (spec.grain if isinstance(spec, Table) else ()) or spec.contract.key
 
 
-def _admission(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec) -> Admission:
-    contract, key = _contract(asset)
+def admission_of(asset: Asset, columns: tuple[Column, ...], project: ProjectSpec) -> Admission:
+    """The way into a source or a table."""
+    contract, key = contract_of(asset)
     merges = isinstance(asset.spec, Source) and asset.spec.cursor is not None
     return Admission(asset.name, columns, contract, key, project.where(asset.id, "contract"), merges)
 
@@ -108,7 +110,7 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
         raise in_source(error, asset, project) from error
     with staging(read.staged.folder):
         check_relation(asset, read.columns, project, workshop)
-    admission = _admission(asset, read.columns, project)
+    admission = admission_of(asset, read.columns, project)
     admitted = admission.admit(
         read.staged, workshop.engine, workshop.tables, rejects=read.rejects, rejected=read.rejected
     )
@@ -186,7 +188,7 @@ def _land(
     same: Version | None,
     workshop: Workshop,
 ) -> Admitted:
-    _, key = _contract(asset)
+    _, key = contract_of(asset)
     engine, tables = workshop.engine, workshop.tables
     new = Relation(read.columns, tables.locations(asset.name, admitted.files))
     old = workshop.relation(same) if same else Relation(read.columns)
@@ -219,7 +221,7 @@ def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec
     staged = build(asset, relations, workshop.engine, workshop.tables, project)
     with staging(staged.folder):
         check_relation(asset, staged.columns, project, workshop)
-    admission = replace(_admission(asset, staged.columns, project), proven=_proven(asset, inputs))
+    admission = replace(admission_of(asset, staged.columns, project), proven=proven_keys(asset, inputs))
     admitted = admission.admit(staged, workshop.engine, workshop.tables)
     admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
     own = fingerprint(asset)
@@ -236,12 +238,12 @@ def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec
     )
 
 
-def _proven(asset: Asset, inputs: Mapping[str, Version]) -> tuple[tuple[str, ...], ...]:
+def proven_keys(asset: Asset, inputs: Mapping[str, Version]) -> tuple[tuple[str, ...], ...]:
     """The promised keys of a table that cannot repeat, because they do not in the one relation whose rows it shows."""
     if len(inputs) != 1 or asset.statement is None:
         return ()
     (read,) = inputs.values()
-    contract, key = _contract(asset)
+    contract, key = contract_of(asset)
     unique = [column for column, promise in contract.columns.items() if promise.unique]
     keys = [*filter(None, (key, contract.key)), *((column,) for column in unique)]
     return tuple(tuple(one) for one in keys if keeps_key(asset.statement.tree, one, read.facts.get(UNIQUE, ())))

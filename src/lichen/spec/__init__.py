@@ -2,6 +2,7 @@
 
 from lichen.spec.contract import ColumnPromise, Contract
 from lichen.spec.feature import Aggregate, FeatureView
+from lichen.spec.interval import Intervals
 from lichen.spec.model import GateRule, Label, Model, PredictionTime, Validation
 from lichen.spec.monitor import Monitor
 from lichen.spec.project import ProjectFile
@@ -16,6 +17,7 @@ __all__ = [
     "Contract",
     "FeatureView",
     "GateRule",
+    "Intervals",
     "Label",
     "Model",
     "Monitor",

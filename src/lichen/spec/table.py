@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lichen.spec.contract import Contract
+from lichen.spec.interval import Intervals
 from lichen.spec.words import Spec
 
 
@@ -17,6 +18,7 @@ class Table(Spec):
     known: str | None = Field(
         None, description="When a row became known: a column or an SQL expression; nothing sees it earlier."
     )
+    intervals: Intervals | None = Field(None, description="The intervals in which the table is built.")
     contract: Contract = Field(default_factory=Contract, description="What the table promises.")
     sql: str = Field("", description="The SELECT statement (the rest of the file; never written as a key).")
 

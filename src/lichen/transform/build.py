@@ -8,21 +8,31 @@ from lichen.collect.staged import Staged, staging
 from lichen.errors import FoundWrong, LichenError, Where, did_you_mean
 from lichen.graph.build import Asset
 from lichen.ground.failpoint import fp
+from lichen.ground.quoting import sql
 from lichen.ports import Column, Engine, Relation, TableStore
 from lichen.spec import ProjectSpec, Table
 
 
 def build(
-    asset: Asset, inputs: Mapping[str, Relation], engine: Engine, tables: TableStore, project: ProjectSpec
+    asset: Asset,
+    inputs: Mapping[str, Relation],
+    engine: Engine,
+    tables: TableStore,
+    project: ProjectSpec,
+    *,
+    within: str | None = None,
 ) -> Staged:
-    """Run a table's statement over these relations and stage its rows."""
+    """Run a table's statement over these relations and stage its rows; those alone of which `within` is true."""
     assert asset.statement is not None
+    select, above = asset.statement.text, 0
+    if within is not None:
+        select, above = sql("SELECT * FROM (\n", select, "\n) AS built WHERE", within), 1
     columns = describe(asset, {name: given.columns for name, given in inputs.items()}, engine, project)
     with staging(tables.staging(asset.name)) as folder:
         try:
-            files = engine.sql(asset.statement.text, inputs, folder)
+            files = engine.sql(select, inputs, folder)
         except LichenError as error:
-            raise placed(error, asset, project) from error
+            raise placed(error, asset, project, above=above) from error
         fp("transform.staged")
     return Staged(folder, files, columns)
 
@@ -70,15 +80,15 @@ def _refuse_repeated(asset: Asset, names: list[str], project: ProjectSpec) -> No
         seen.add(name.casefold())
 
 
-def placed(error: LichenError, asset: Asset, project: ProjectSpec) -> LichenError:
-    """An engine's error about a statement, with its place in the user's file."""
+def placed(error: LichenError, asset: Asset, project: ProjectSpec, *, above: int = 0) -> LichenError:
+    """An engine's error about a statement, with its place in the user's file; `above` lines stood before it."""
     file = project.files[asset.id]
     # The statement's text starts at its first word, which may stand some lines below the front matter, or behind it.
     start = len(file.text) - len(file.sql.lstrip())
     first, indent = file.text.count("\n", 0, start) + 1, start - (file.text.rfind("\n", 0, start) + 1)
     line, column = first, None
     if error.where is not None and error.where.line is not None:
-        line, column = first + error.where.line - 1, error.where.column
+        line, column = first + max(error.where.line - above, 1) - 1, error.where.column
         if line == first and column is not None:
             column += indent
     where = file.line(line, column) if error.exit_code == 1 else Where(file.shown, line)
