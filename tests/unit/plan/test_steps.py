@@ -35,6 +35,7 @@ def test_a_plan_for_a_machine() -> None:
                 "edits": [{"what": "x", "where": place}],
                 "reached": True,
                 "cost": None,
+                "intervals": None,
             }
         ],
         "unchanged": ["source.b"],
