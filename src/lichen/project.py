@@ -163,7 +163,7 @@ class Project:
         """What a run would change, why, and what that does to columns, models and contracts.
 
         `accept` names contracts (`contract:table.x`) whose broken promises are accepted, because of `why`. `backfill`
-        as for `run`.
+        is as for `run`.
         """
         for name, model in self.spec.models.items():
             check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
@@ -184,11 +184,10 @@ class Project:
         return {} if text is None else backfill(text, table, self.graph)
 
     def _planned(self, names: Sequence[str], why: str | None, backfill: Mapping[str, Spans]) -> Plan:
-        from lichen.run.backfill import told
         from lichen.run.planning import accept, make_plan
 
-        words = told(backfill, self.graph)
-        made = make_plan(self.graph, self.spec, self.releases, self.environment, self.workshop, self._known, words)
+        environment, releases = self.environment, self.releases
+        made = make_plan(self.graph, self.spec, releases, environment, self.workshop, self._known, backfill)
         return accept(made, names, why, self.workshop)
 
     def _known(self) -> Known:
@@ -204,8 +203,6 @@ class Project:
         watcher: Watcher | None = None,
         accept: Sequence[str] = (),
         why: str | None = None,
-        backfill: str | None = None,
-        table: str | None = None,
     ) -> Preview:
         """The plan, with how far each model's predictions and metrics would move; no environment does.
 
@@ -213,10 +210,10 @@ class Project:
         """
         from lichen.run.preview import preview
 
-        graph, wanted = self.graph, self._backfill(backfill, table)
+        graph = self.graph
         with self._held(wait) as releases:
-            planned, commit = self._planned(accept, why, wanted), head_commit(self.root)
-            return preview(planned, graph, self.spec, releases, self.workshop, commit, watcher, wanted)
+            planned, commit = self._planned(accept, why, {}), head_commit(self.root)
+            return preview(planned, graph, self.spec, releases, self.workshop, commit, watcher)
 
     def run(
         self,

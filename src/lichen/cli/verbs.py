@@ -172,6 +172,14 @@ def check(as_json: bool) -> int:
         return FOUND if found.errors else 0
 
 
+backfill_option = click.option(
+    "--backfill",
+    metavar="FROM..TO",
+    default=None,
+    help="Build these intervals of TABLE (of every table in intervals, if none is named) whatever changed.",
+)
+
+
 def accepting(body: Callable[..., int]) -> Callable[..., int]:
     """The options by which a person accepts what Lichen would refuse."""
     why = click.option("--why", default=None, help="Why that is accepted; it is kept with it.")
@@ -185,12 +193,6 @@ def accepting(body: Callable[..., int]) -> Callable[..., int]:
 
 wait_option = click.option(
     "--wait", default=None, help="How long to wait for another run on this project to end, such as `10m`."
-)
-backfill_option = click.option(
-    "--backfill",
-    metavar="FROM..TO",
-    default=None,
-    help="Build these intervals of TABLE (of every table in intervals, if none is named) whatever changed.",
 )
 
 
@@ -220,16 +222,15 @@ def plan(
     """Show what a run would change, why, and what that does to columns, contracts and models."""
     from lichen.cli import planned, screen
 
+    if previewed and (backfill or table):
+        raise WrongUsage(
+            "LCH-1066",
+            "--preview shows what a change does, and a backfill is none",
+            fix="say --preview or --backfill, not both",
+        )
     with opened(environment) as project:
         if previewed:
-            seen = project.preview(
-                wait=_seconds(wait),
-                watcher=screen.quiet_watcher(),
-                accept=accept,
-                why=why,
-                backfill=backfill,
-                table=table,
-            )
+            seen = project.preview(wait=_seconds(wait), watcher=screen.quiet_watcher(), accept=accept, why=why)
             made = seen.plan
         else:
             seen, made = None, project.plan(accept=accept, why=why, backfill=backfill, table=table)
@@ -275,16 +276,16 @@ def lineage(column: str | None, up: bool, down: bool, openlineage: bool, as_json
 @verb("run", "lichen run --wait 10m")
 @click.argument("table", required=False)
 @environment_option
+@backfill_option
 @wait_option
 @accepting
-@backfill_option
 def run(
     table: str | None,
     environment: str,
+    backfill: str | None,
     wait: str | None,
     accept: tuple[str, ...],
     why: str | None,
-    backfill: str | None,
     as_json: bool,
 ) -> int:
     """Make true what the plan says, and move the release."""

@@ -42,7 +42,7 @@ def plan(
     `released` holds the environment's versions by asset, `tokens` each source's token as of now (that of a source which
     `trunk` brings is not looked at), `files` each asset's file, to say where a change was made, `lost` what is wrong
     with the files of versions that are not as they were written, and `costs` what each asset took when it was last
-    built. `backfill` names, by table, the intervals that are to be filled whatever changed. What the steps do to
+    built; `backfill` names, by table, the intervals that are to be filled whatever changed. What the steps do to
     columns, `explained` says.
     """
     compared = _Comparison(graph, released, tokens, files, lost, trunk, backfill)

@@ -104,7 +104,7 @@ class Execution:
         workshop: Workshop,
         commit: str | None,
         watcher: Watcher,
-        backfill: Mapping[str, Spans],
+        backfill: Mapping[str, Spans] = MappingProxyType({}),
     ) -> None:
         self.backfill = backfill
         self.plan, self.graph, self.project, self.workshop = plan, graph, project, workshop

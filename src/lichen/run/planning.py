@@ -9,11 +9,13 @@ from types import MappingProxyType
 from lichen.errors import ProjectErrors
 from lichen.graph.build import Graph
 from lichen.graph.version import Version
+from lichen.ground.interval import Spans
 from lichen.plan import Cost, Known, Plan, explained, plan
 from lichen.plan.breaks import accepting, meaning_of
 from lichen.plan.steps import Costs
 from lichen.run.acceptance import Acceptances, reason, refuse_unknown
 from lichen.run.audit import who
+from lichen.run.backfill import told
 from lichen.run.facts import RUNS
 from lichen.run.lost import faults
 from lichen.run.relations import source_token
@@ -30,12 +32,9 @@ def make_plan(
     environment: str,
     workshop: Workshop,
     known: Callable[[], Known],
-    backfill: Mapping[str, str] = MappingProxyType({}),
+    backfill: Mapping[str, Spans] = MappingProxyType({}),
 ) -> Plan:
-    """What a run would change, why, and what that does; `known` is asked only where there is something to do.
-
-    `backfill` names, by table, the intervals that are to be filled whatever changed.
-    """
+    """What a run would change, why, and what that does; `known` is asked only where there is something to do."""
     release = releases.current(environment)
     released = releases.versions(release)
     trunk = trunk_of(environment, project.project.publish, releases)
@@ -54,7 +53,7 @@ def make_plan(
         lost=faults(trunk.not_its_own(released) if trunk else released, workshop),
         trunk=trunk,
         costs=costs(workshop),
-        backfill=backfill,
+        backfill=told(backfill, graph),
     )
     if not made.steps:
         return made

@@ -14,7 +14,6 @@ from lichen.evaluate.metrics import MAIN
 from lichen.evaluate.movement import Movement, Rows, movement
 from lichen.graph.build import Asset, Graph
 from lichen.graph.version import Version
-from lichen.ground.interval import Spans
 from lichen.ground.quoting import identifier, identifiers, literal, sql
 from lichen.plan import Plan
 from lichen.ports import Relation
@@ -77,7 +76,6 @@ def preview(
     workshop: Workshop,
     commit: str | None,
     watcher: Watcher | None,
-    backfill: Mapping[str, Spans],
 ) -> Preview:
     """Build what a plan changes for the models, under the caller's lease, and compare; no environment moves.
 
@@ -94,7 +92,7 @@ def preview(
     part = replace(plan, steps=tuple(step for step in plan.steps if step.asset in needed and step.action != "drop"))
     made = dict(released)
     if part:
-        made = Execution(part, graph, project, releases, workshop, commit, watcher or Watcher(), backfill).build()
+        made = Execution(part, graph, project, releases, workshop, commit, watcher or Watcher()).build()
     found = [_one(asset, released.get(asset.id), made, asset.id in moving, graph, workshop) for asset in models]
     return Preview(plan, tuple(found), workshop.clock.seconds() - begun)
 
