@@ -178,11 +178,15 @@ def _features_of(view: FeatureView, one: Difference) -> Sequence[str]:
     return view.feature_names()
 
 
-def reached_assets(changes: Iterable[ColumnChange], lineage: Lineage) -> set[str]:
-    """The assets with a column that some change reaches, its own among them."""
-    found, own = set[str](), itself(lineage)
-    for change in changes:
-        found.add(change.column.asset)
-        found |= {one.column.asset for one in own.down(change.column)}
-        found |= {one.column.asset for one in lineage.down(change.column) if one.column.asset.startswith("model.")}
-    return found
+def reached_assets(changes: Sequence[ColumnChange], lineage: Lineage) -> set[str]:
+    """The assets with a column that some change reaches, its own among them; in one walk for all changes."""
+    own = itself(lineage)
+    seen, waiting = {change.column for change in changes}, [change.column for change in changes]
+    while waiting:
+        for edge in own.out_of(waiting.pop()):
+            # What holds within one model may not in another: of models those count that a change was found to reach.
+            if edge.target not in seen and not edge.target.asset.startswith("model."):
+                seen.add(edge.target)
+                waiting.append(edge.target)
+    models = {f"model.{name}" for one in changes for name in (*one.value.models, *one.influence.models)}
+    return {column.asset for column in seen} | models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,10 @@ from typing import Any, NamedTuple
 
 from lichen.errors import Where
 from lichen.graph.imprint import Imprint, Part
+
+
+_SECONDS = re.compile(r"(\d{1,12})s")
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,17 @@ def _differences(old: Any, new: Any, at: tuple[str, ...]) -> Iterator[Difference
         elif new is None:
             yield Difference(at, f"{name} (removed)")
         else:
-            yield Difference(at, f"{name} ({old} -> {new})")
+            yield Difference(at, f"{name} ({_spoken(old)} -> {_spoken(new)})")
+
+
+def _spoken(value: object) -> object:
+    """A value as it would be written: a span in its largest whole unit."""
+    found = _SECONDS.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return value
+    seconds = int(found[1])
+    unit = next((unit for unit in _UNITS if seconds and seconds % _UNITS[unit] == 0), "s")
+    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 def sql_edits(old: Imprint, new: Imprint, where: Callable[[int, int], Where], whole: Where | None) -> list[Edit]:

@@ -15,6 +15,8 @@ from lichen.plan.explain import differences, few, file_and_line, phrased, sql_ed
     ("old", "new", "phrase"),
     [
         ({"seed": 1}, {"seed": 2}, "seed (1 -> 2)"),
+        ({"label": {"wait": "172800s"}}, {"label": {"wait": "259200s"}}, "label.wait (2d -> 3d)"),
+        ({"ttl": "5400s"}, {"ttl": "7261s"}, "ttl (90m -> 7261s)"),
         ({}, {"seed": 2}, "seed (added)"),
         ({"seed": 2}, {}, "seed (removed)"),
         ({"sql": "SELECT 1"}, {"sql": "SELECT 2"}, "sql"),
