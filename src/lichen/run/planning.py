@@ -98,7 +98,7 @@ def accept(made: Plan, names: Sequence[str], why: str | None, workshop: Workshop
 
 
 def refuse(made: Plan) -> None:
-    """Refuse a plan that cannot be carried out: something is wrong, or breaks a promise that nobody gave up."""
-    errors = [*made.errors, *(one.refusal() for one in made.refused)]
+    """Refuse a plan that cannot be carried out: something is wrong, or else breaks a promise that nobody gave up."""
+    errors = list(made.errors) or [one.refusal() for one in made.refused]
     if errors:
         raise ProjectErrors(errors)
