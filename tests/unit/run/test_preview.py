@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lichen.run.execute import files_in_use
+from lichen.run.keeping import files_in_use
 from lichen.run.facts import RUNS
 
 PAYMENTS, LABELS, MODEL = "tables/payments.sql", "tables/invoice_labels.sql", "models/late_payment.yaml"
