@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lichen.run.keeping import files_in_use
 from lichen.run.facts import RUNS
+from lichen.run.keeping import files_in_use
 
 PAYMENTS, LABELS, MODEL = "tables/payments.sql", "tables/invoice_labels.sql", "models/late_payment.yaml"
 
