@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from lichen.errors import Where
 from lichen.graph.imprint import Imprint, Part
 
-
 _SECONDS = re.compile(r"(\d{1,12})s")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
