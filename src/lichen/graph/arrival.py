@@ -18,11 +18,11 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lichen.graph.build import Graph
+from lichen.graph.dialect import DIALECT
 from lichen.graph.lineage import AssetColumn
 from lichen.graph.origin import ROWS
 from lichen.graph.scope import Unread
 from lichen.graph.shift import STAYS, Span, shift
-from lichen.graph.statement import DIALECT
 
 MOST = 400
 """The most ways into one column that are told apart."""
@@ -351,6 +351,8 @@ class Arrivals:
         if isinstance(node, exp.Window):
             yield from self._over(node, frame)
             return
+        if isinstance(node, exp.Filter):
+            node = node.this  # what lets rows in is no value
         if is_aggregate(node):
             yield from self._aggregated(node, frame)
             return
@@ -417,7 +419,7 @@ def _relations(select: exp.Select) -> dict[str, exp.Expr]:
     found: dict[str, exp.Expr] = {}
     for relation in [*first, *joined]:
         inner = relation.this if isinstance(relation, exp.Lateral) else relation
-        if any(inner.args.get(part) for part in ("pivots", "joins")) and not isinstance(inner, exp.Query):
+        if any(inner.args.get(part) for part in ("pivots", "joins")):
             raise Unread("a relation of several")
         found[relation.alias_or_name.lower()] = inner
     return found

@@ -169,7 +169,7 @@ REQUESTS: tuple[Pair, ...] = (
         "LCH-2522",
         "nothing says that `wind` has one row for each",
         {LABELS: labels("w.speed AS any_speed", "JOIN wind AS w ON w.hub = s.hub", front="description: no grain")},
-        {LABELS: labels("c.trucks", "JOIN carriers AS c ON c.carrier = s.carrier", front="description: no grain")},
+        {LABELS: labels("c.trucks", "JOIN carriers AS c ON c.carrier = s.carrier")},
     ),
     Pair(
         "rank_of_arrival",
