@@ -129,7 +129,7 @@ class Project:
         """Look at everything that can be known before a run; nothing runs."""
         from lichen.run.inspect import inspect
 
-        return inspect(self.graph, self.spec, self.workshop)
+        return inspect(self.graph, self.spec, self.workshop, self.lineage)
 
     def lineage(self, columns: Mapping[str, Sequence[str]] | None = None) -> Lineage:
         """What every column is made of and influenced by, from source column to prediction.
@@ -162,8 +162,8 @@ class Project:
     ) -> Plan:
         """What a run would change, why, and what that does to columns, models and contracts.
 
-        `accept` names contracts (`contract:table.x`) whose broken promises are accepted, because of `why`. `backfill`
-        is as for `run`.
+        `accept` names contracts (`contract:table.x`) whose broken promises, and leaks (`leak:model/view.feature`) that
+        are accepted, because of `why`. `backfill` is as for `run`.
         """
         for name, model in self.spec.models.items():
             check_learner(model.learner, self.spec.where(f"model.{name}", "learner"))
@@ -184,8 +184,12 @@ class Project:
         return {} if text is None else backfill(text, table, self.graph)
 
     def _planned(self, names: Sequence[str], why: str | None, backfill: Mapping[str, Spans]) -> Plan:
+        from lichen.run.inspect import accept_leaks
         from lichen.run.planning import accept, make_plan
 
+        leaks = [name for name in names if name.startswith("leak:")]
+        accept_leaks(leaks, why, self.graph, self.spec, self.workshop, self.lineage)
+        names = [name for name in names if name not in leaks]
         environment, releases = self.environment, self.releases
         made = make_plan(self.graph, self.spec, releases, environment, self.workshop, self._known, backfill)
         return accept(made, names, why, self.workshop)
@@ -281,6 +285,12 @@ class Project:
                 fix="find out who wrote to the state store, and restore it from a copy",
             )
         return entries(self.releases, self.environment, self.workshop)
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """What people accepted although it would be refused, the oldest first: name, reason, who, when."""
+        from lichen.run.acceptance import Acceptances
+
+        return Acceptances(self.workshop.state).all()
 
     def status(self) -> dict[str, Any]:
         """The facts of the release in force: tables, models, services, predictions, findings, seconds by stage."""

@@ -346,8 +346,11 @@ def show_moved(moved: Moved) -> None:
     talk(f"next: {in_environment('lichen status', environment)}")
 
 
-def show_history(entries: list[Entry]) -> None:
-    """Print the releases, newest first."""
+def show_history(entries: list[Entry], accepted: Sequence[dict[str, Any]] = ()) -> None:
+    """Print what was accepted, and the releases, newest first."""
+    for one in accepted:
+        who = f" by {one['who']}" if one["who"] else ""
+        tell(f"accepted `{one['name']}`{who} at {one['at'][:19]}: {one['why']}")
     if not entries:
         tell("no release yet")
         talk("next: lichen run")

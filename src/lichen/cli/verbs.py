@@ -187,7 +187,7 @@ def accepting(body: Callable[..., int]) -> Callable[..., int]:
         "--accept",
         multiple=True,
         metavar="NAME",
-        help="Accept what is refused under this name, such as `contract:table.x`; it is recorded.",
+        help="Accept what is refused under this name, `contract:table.x` or `leak:model/view.feature`; it is recorded.",
     )(why(body))
 
 
@@ -426,11 +426,11 @@ def history(environment: str, as_json: bool) -> int:
     from lichen.cli import screen
 
     with opened(environment) as project:
-        releases = project.history()
+        releases, accepted = project.history(), project.accepted()
     if as_json:
-        emit("history", {"releases": [release.as_dict() for release in releases]})
+        emit("history", {"releases": [release.as_dict() for release in releases], "accepted": accepted})
     else:
-        screen.show_history(releases)
+        screen.show_history(releases, accepted)
     return 0
 
 

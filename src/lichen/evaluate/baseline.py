@@ -36,13 +36,13 @@ class Baseline:
 def baseline(task: str, trained: Trained) -> Baseline:
     """Measure both on the test rows; nothing is chosen by looking at them."""
     tables = {part: Table.from_arrow(matrix.rows) for part, matrix in trained.parts.items()}
-    labels = {part: _column(table, LABEL) for part, table in tables.items()}
+    labels = {part: column_of(table, LABEL) for part, table in tables.items()}
     mean = float(labels["train"].mean())
     best, lowest, chosen = "", float("inf"), np.full(len(labels["test"]), mean)
     matrix, held_out = trained.parts["train"], "early_stop" if len(labels["early_stop"]) else "train"
     for name in matrix.names:
-        columns = {part: _column(table, name) for part, table in tables.items()}
-        table = _Means.of(matrix, name, columns["train"], labels["train"], mean)
+        columns = {part: column_of(table, name) for part, table in tables.items()}
+        table = LabelMeans.of(matrix, name, columns["train"], labels["train"], mean)
         error = float(((table.predict(columns[held_out]) - labels[held_out]) ** 2).mean())
         if error < lowest:
             best, lowest, chosen = name, error, table.predict(columns["test"])
@@ -55,19 +55,21 @@ def baseline(task: str, trained: Trained) -> Baseline:
     )
 
 
-def _column(table: Table, name: str) -> NDArray[np.float64]:
+def column_of(table: Table, name: str) -> NDArray[np.float64]:
+    """A column of encoded rows as numbers."""
     return np.asarray(table.column(name).to_numpy() if table.num_rows else [], dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class _Means:
+class LabelMeans:
     """The mean label in each bin of a column, drawn to the mean of all where rows are few; the last bin is missing."""
 
     edges: Floats | None
     means: Floats
 
     @classmethod
-    def of(cls, matrix: Matrix, name: str, values: Floats, labels: Floats, mean: float) -> _Means:
+    def of(cls, matrix: Matrix, name: str, values: Floats, labels: Floats, mean: float) -> LabelMeans:
+        """Learn them of a feature's training values; `mean` is the labels'."""
         edges = None
         if name not in matrix.categories:
             present = values[~np.isnan(values)]
@@ -80,6 +82,7 @@ class _Means:
         return cls(edges, (sums + _WEIGHT * mean) / (rows + _WEIGHT))
 
     def predict(self, values: Floats) -> Floats:
+        """The mean label of each value's bin."""
         found: Floats = self.means[_places(self.edges, values, len(self.means))]
         return found
 

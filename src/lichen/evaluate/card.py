@@ -9,6 +9,7 @@ from typing import Any
 
 from lichen.evaluate.evaluation import Evaluation
 from lichen.evaluate.metrics import Measured
+from lichen.evaluate.suspicion import Suspicion
 from lichen.spec import Model
 from lichen.train.fit import Trained
 from lichen.train.split import LEFT_OUT, PARTS
@@ -36,6 +37,7 @@ class ModelCard:
             _data(facts),
             _metrics(facts),
             _gate(facts),
+            _leaks(facts),
             _features(facts),
             _calibration(facts),
             _slices(facts),
@@ -45,9 +47,20 @@ class ModelCard:
 
 
 def card(
-    name: str, model: Model, trained: Trained, evaluation: Evaluation, *, version: str = "", fingerprint: str = ""
+    name: str,
+    model: Model,
+    trained: Trained,
+    evaluation: Evaluation,
+    *,
+    version: str = "",
+    fingerprint: str = "",
+    suspicions: Sequence[Suspicion] = (),
+    accepted: Sequence[str] = (),
 ) -> ModelCard:
-    """Write down what is known of a trained model; `version` and `fingerprint` name it in the project's history."""
+    """Write down what is known of a trained model; `version` and `fingerprint` name it in the project's history.
+
+    `accepted` are the leaks that a person accepted, in words.
+    """
     importances = sorted(trained.fitted.importances().items(), key=lambda item: (-item[1], item[0]))
     facts: dict[str, Any] = {
         "format": 1,
@@ -71,6 +84,8 @@ def card(
         "gate": [verdict.as_dict() for verdict in evaluation.verdicts],
         "passed": evaluation.passed,
         "features": [{"name": feature, "importance": share} for feature, share in importances],
+        "suspicions": [one.as_dict() for one in suspicions],
+        "accepted": list(accepted),
         "limits": _limits(model, trained, evaluation),
     }
     return ModelCard(facts)
@@ -144,6 +159,12 @@ def _gate(facts: dict[str, Any]) -> list[str]:
         return ["## Gate", "The model has no gate."]
     rows = [("holds" if one["passed"] else "fails", one["metric"], one["rule"], one["why"]) for one in facts["gate"]]
     return ["## Gate", _table(("", "metric", "rule", "why"), rows)]
+
+
+def _leaks(facts: dict[str, Any]) -> list[str]:
+    lines = [f"- {_text(one['what'])}" for one in facts["suspicions"]]
+    lines += [f"- {_text(one)}" for one in facts["accepted"]]
+    return ["## What may be leaks", "\n".join(lines)] if lines else []
 
 
 def _features(facts: dict[str, Any]) -> list[str]:

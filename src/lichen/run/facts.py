@@ -115,6 +115,7 @@ def model_facts(version: Version) -> dict[str, Any]:
         "gate": facts["gate"],
         "importances": facts["importances"],
         "missing": facts["missing"],
+        "suspicions": facts["suspicions"],
         "card": facts["card"],
         "held": bool(facts.get("held")),
     }

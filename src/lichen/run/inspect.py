@@ -14,9 +14,15 @@ from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.request import compile_expression
 from lichen.feature.value import value_kind
 from lichen.graph.build import Asset, Graph
+from lichen.graph.edges import project_lineage
+from lichen.graph.leaks import Leak, leaks
+from lichen.graph.lineage import Lineage
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
+from lichen.run.acceptance import Acceptances, reason, refuse_unknown
+from lichen.run.audit import who
+from lichen.run.hindsight import hindsights
 from lichen.run.relations import check_relation, column_places, in_source
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
@@ -26,6 +32,9 @@ from lichen.transform.build import describe
 from lichen.transform.instants import INSTANT
 from lichen.transform.intervals import cut
 
+LineageOf = Callable[[Mapping[str, Sequence[str]]], Lineage]
+"""Gives a project's lineage for the columns of its relations."""
+
 
 @dataclass
 class Inspection:
@@ -33,6 +42,8 @@ class Inspection:
 
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     features: dict[str, FeatureSet] = field(default_factory=dict)
+    leaks: list[Leak] = field(default_factory=list)
+    """What a model would learn and cannot know, accepted or not; each that is not is among the errors."""
     notes: list[str] = field(default_factory=list)
     """What is not wrong, and may not be meant."""
     errors: list[LichenError] = field(default_factory=list)
@@ -50,8 +61,31 @@ def relation_facts(asset: Asset, columns: tuple[Column, ...]) -> RelationFacts:
     return RelationFacts(columns, spec.time, spec.known)
 
 
-def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop) -> Inspection:
-    """Look at every asset without running it; what reads a faulty source or table is not looked at."""
+def accept_leaks(
+    names: Sequence[str],
+    why: str | None,
+    graph: Graph,
+    project: ProjectSpec,
+    workshop: Workshop,
+    lineage: LineageOf | None = None,
+) -> None:
+    """Record that these leaks are accepted, each for the way it takes now."""
+    if not names:
+        return
+    said, found = reason(why), inspect(graph, project, workshop, lineage)
+    meanings = {**hindsights(graph, project), **{leak.name: leak.meaning for leak in found.leaks}}
+    refuse_unknown(names, [*(leak.name for leak in found.leaks), *(name for name in names if name in meanings)])
+    kept = Acceptances(workshop.state)
+    for name in dict.fromkeys(names):
+        if not kept.accepted(name, meanings[name]):
+            kept.record(name, said, meanings[name], who(), workshop.clock.now().isoformat())
+
+
+def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, lineage: LineageOf | None = None) -> Inspection:
+    """Look at every asset without running it; what reads a faulty source or table is not looked at.
+
+    `lineage` gives the project's lineage for its relations' columns, from what is remembered of it, say.
+    """
     found = Inspection()
     faulty: set[str] = set()
     for asset in graph:
@@ -67,7 +101,31 @@ def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop) -> Inspectio
             found.errors += [one for one in several if str(one) not in said]
             if asset.kind != "feature":
                 faulty.add(asset.id)
+    if not found.errors:
+        columns = {name: [column.name for column in given] for name, given in found.columns.items()}
+        made = lineage(columns) if lineage is not None else project_lineage(graph, project, columns)
+        _look_for_leaks(graph, project, made, workshop, found)
     return found
+
+
+def _look_for_leaks(
+    graph: Graph, project: ProjectSpec, lineage: Lineage, workshop: Workshop, found: Inspection
+) -> None:
+    """Refuse what a model would learn and cannot know when it is asked, unless a person accepted just that."""
+    found.leaks = leaks(graph, project, lineage)
+    accepted = accepted_leaks(found.leaks, workshop)
+    found.errors += [leak.error for leak in found.leaks if leak.name not in accepted]
+    found.notes += accepted.values()
+
+
+def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
+    """Those of some leaks that a person accepted for the way they take, by name, each in words."""
+    kept = {leak: Acceptances(workshop.state).of(leak.name, leak.meaning) for leak in found}
+    return {
+        leak.name: f"`{leak.name}` is accepted ({leak.error.code}): {one['why']}"
+        for leak, one in kept.items()
+        if one is not None
+    }
 
 
 def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, found: Inspection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arro3.core import Table as ArrowTable
@@ -13,17 +13,21 @@ from lichen.errors import LichenError
 from lichen.evaluate.card import card
 from lichen.evaluate.evaluation import Evaluation, evaluate
 from lichen.evaluate.metrics import METRICS
+from lichen.evaluate.suspicion import Suspicion, suspicions
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
 from lichen.graph.build import Asset, Graph
+from lichen.graph.edges import project_lineage
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
+from lichen.graph.leaks import leaks
 from lichen.graph.version import Version, version_name
 from lichen.ground.failpoint import fp
 from lichen.ground.files import write_durably
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Arrow, Engine, Relation
 from lichen.run.deployed import artifact_folder, has_artifact, recipe
-from lichen.run.inspect import model_features, relation_facts
+from lichen.run.hindsight import refuse_hindsight
+from lichen.run.inspect import accepted_leaks, model_features, relation_facts
 from lichen.run.workshop import Workshop
 from lichen.spec import Model, ProjectSpec
 from lichen.train.artifact import load
@@ -58,6 +62,10 @@ def make_model(
     relations = _relations(asset, graph, versions)
     columns = {version.relation: version.columns for version in relations.values()}
     features = model_features(asset, graph, columns, project, workshop)
+    accepted = [
+        *_accepted(asset, graph, versions, project, workshop),
+        *refuse_hindsight(asset, features, graph, versions, project, workshop),
+    ]
     inputs = {version.relation: workshop.relation(version) for version in relations.values()}
     own = fingerprint(asset)
     named = {name: versions[name].version for name in asset.inputs}
@@ -69,11 +77,15 @@ def make_model(
     trained = _trained(asset, model, features, rows, project, workshop)
     fp("train.trained")
     evaluation = evaluate(model, trained, _live_metrics(model, old, rows, workshop))
+    suspected = suspicions(model, trained, features, rows, workshop.engine)
     facts = _facts(model, features, trained, evaluation, _missing(features, rows, workshop.engine))
+    facts["suspicions"] = [one.as_dict() for one in suspected]
+    facts["notes"] += [f"suspicion: {one.what}" for one in suspected]
+    facts["notes"] += accepted
     if old is not None and not has_artifact(old, workshop):
         facts["notes"].append("the files of the released model are gone, so this one was not compared with it")
     facts |= by_name(asset, graph, versions, project)
-    facts["card"] = _write_card(asset, version, model, trained, evaluation, workshop)
+    facts["card"] = _write_card(asset, version, model, trained, evaluation, suspected, accepted, workshop)
     return version.with_facts(**{MEANING: meaning(asset)}, **facts)
 
 
@@ -84,6 +96,16 @@ def by_name(asset: Asset, graph: Graph, versions: Mapping[str, Version], project
     facts = {v.relation: relation_facts(graph[v.asset], v.columns) for v in _relations(asset, graph, versions).values()}
     label = model.label.model_dump(mode="json", by_alias=True)
     return {"label": label, "recipe": recipe(model, project, facts)}
+
+
+def _accepted(
+    asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec, workshop: Workshop
+) -> list[str]:
+    """The leaks of a model, and of what it reads, that a person accepted."""
+    columns = {version.relation: [column.name for column in version.columns] for version in versions.values()}
+    found = leaks(graph, project, project_lineage(graph, project, columns))
+    others = tuple(f"leak:{name}/" for name in project.models if name != asset.name)
+    return list(accepted_leaks([leak for leak in found if not leak.name.startswith(others)], workshop).values())
 
 
 def _relations(asset: Asset, graph: Graph, versions: Mapping[str, Version]) -> dict[str, Version]:
@@ -229,10 +251,26 @@ def _cut_short(model: Model, trained: Trained) -> list[str]:
 
 
 def _write_card(
-    asset: Asset, version: Version, model: Model, trained: Trained, evaluation: Evaluation, workshop: Workshop
+    asset: Asset,
+    version: Version,
+    model: Model,
+    trained: Trained,
+    evaluation: Evaluation,
+    suspected: Sequence[Suspicion],
+    accepted: Sequence[str],
+    workshop: Workshop,
 ) -> str:
     """Write the model card beside the run's reports; returns its path from the project's folder."""
-    made = card(asset.name, model, trained, evaluation, version=version.version, fingerprint=version.fingerprint)
+    made = card(
+        asset.name,
+        model,
+        trained,
+        evaluation,
+        version=version.version,
+        fingerprint=version.fingerprint,
+        suspicions=suspected,
+        accepted=accepted,
+    )
     path = workshop.folder("reports") / f"{asset.name}-{version.version}.md"
     write_durably(path, made.markdown().encode())
     return path.relative_to(workshop.root).as_posix()

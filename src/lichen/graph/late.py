@@ -1,0 +1,164 @@
+"""Which source columns tell a model's label, and which instants say when they became known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from lichen.graph.arrival import Arrival, Arrivals
+from lichen.graph.build import Graph
+from lichen.graph.lineage import AssetColumn, Lineage
+from lichen.graph.origin import ROWS
+from lichen.graph.scope import Unread
+from lichen.spec import Model
+
+Columns = frozenset[AssetColumn]
+
+
+@dataclass
+class Roots:
+    """The source columns that columns of tables are made of, by value."""
+
+    lineage: Lineage
+    _found: dict[tuple[AssetColumn, bool], Columns] = field(default_factory=dict)
+
+    def of(self, column: AssetColumn, *, own_row: bool = False) -> Columns:
+        """The source columns; with `own_row` only those whose values come from the row itself, not from others."""
+        key = (column, own_row)
+        if key not in self._found:
+            self._found[key] = frozenset()
+            above = [
+                edge
+                for edge in self.lineage.into(column)
+                if edge.kind == "value" and edge.within is None and edge.source.column != ROWS
+            ]
+            kept = [edge.source for edge in above if not (own_row and edge.how.mixes_rows)]
+            found = frozenset[AssetColumn]().union(*(self.of(one, own_row=own_row) for one in kept))
+            self._found[key] = found if above or column.asset.startswith("table.") else frozenset([column])
+        return self._found[key]
+
+    def all(self, columns: Iterable[AssetColumn]) -> Columns:
+        """The source columns of several."""
+        return frozenset[AssetColumn]().union(*(self.of(one) for one in columns))
+
+
+@dataclass(frozen=True)
+class Late:
+    """What is known of a label's row only once its label is.
+
+    `told` are the source columns of the row that tell the label, the instant at which it was known among them: what is
+    made of one of them, or of all of `of`, tells it. Where a label is computed of several columns, one of them at least
+    comes late, and which one the project does not always show: then `told` is empty. `rows` are the columns of other
+    rows that the label is computed of. `guards` are the columns of which an instant is made that is no earlier than
+    the label's.
+    """
+
+    model: str
+    value: AssetColumn
+    at: AssetColumn
+    known: AssetColumn
+    of: Columns
+    told: Columns
+    rows: Columns
+    tables: frozenset[str]
+    """The sources and tables of whose rows the label is computed, besides its own."""
+
+    guards: Columns
+    asked: Columns
+    """What `at` is made of."""
+
+    at_arrivals: tuple[Arrival, ...]
+    known_arrivals: tuple[Arrival, ...]
+
+    def tells(self, roots: Columns) -> bool:
+        """Whether what is made of these source columns tells the label of its own row."""
+        return bool(roots & self.told) or bool(self.of and roots >= self.of)
+
+    def tells_by_rows(self, roots: Columns) -> bool:
+        """Whether what is made of these source columns of any rows tells the label."""
+        return self.tells(roots) or bool(self.rows and roots >= self.rows)
+
+    @property
+    def telling(self) -> Columns:
+        """The columns to follow: those that tell, or all that together do."""
+        return self.told or self.of or self.rows
+
+    def guard(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
+        """Those of an instant's ways that make it no earlier than the label's row was known."""
+        return [one for one in arrivals if self._guards(one)]
+
+    def _guards(self, one: Arrival) -> bool:
+        if one.summed:
+            return False
+        if one.column in self.guards:
+            return one.least is None or one.least >= 0
+        wanted = [known.least for known in self.known_arrivals if known.column == one.column]
+        return (
+            self.horizon and one.least is not None and any(least is not None and one.least >= least for least in wanted)
+        )
+
+    @property
+    def horizon(self) -> bool:
+        """Whether the label is known a while after `at`, whatever happened."""
+        return {one.column for one in self.known_arrivals} <= self.asked
+
+    def not_after(self, one: Arrival) -> bool:
+        """Whether an instant is no later than `at`, as far as can be told."""
+        if one.column in self.guards or one.column not in self.asked:
+            return False
+        mine = [at.least for at in self.at_arrivals if at.column == one.column and at.least is not None]
+        return one.most is None or not mine or one.most <= max(mine)
+
+
+def late(name: str, model: Model, graph: Graph, roots: Roots, arrivals: Arrivals) -> Late | None:
+    """What of a model's label is late; None where its table does not have the columns."""
+    table = graph.relation(model.label.from_)
+    if table is None:
+        return None
+    label = model.label
+    value, at, known = (AssetColumn(table.id, one) for one in (label.value, label.at, label.known))
+    asked = roots.of(at)
+    own = roots.of(value, own_row=True)
+    of = own - asked
+    known_ways = _ways(arrivals, known, roots)
+    told = _told(of, graph) | {one.column for one in known_ways if one.least == 0 and one.column not in asked}
+    rows = roots.of(value) - own - asked
+    ways = _ways(arrivals, value, roots)
+    tables = frozenset(one.column.asset for one in ways if one.mixed) | {one.asset for one in rows}
+    known_roots = roots.of(known)
+    guards = told or of
+    if not known_roots & guards:
+        guards = guards | (known_roots - asked - (of - told if told else frozenset()))
+    return Late(name, value, at, known, of, told, rows, tables, guards, asked, _ways(arrivals, at, roots), known_ways)
+
+
+def _ways(arrivals: Arrivals, column: AssetColumn, roots: Roots) -> tuple[Arrival, ...]:
+    try:
+        return arrivals.of(column)
+    except Unread:
+        return tuple(Arrival(one, None, None) for one in roots.of(column))
+
+
+def _told(of: Columns, graph: Graph) -> Columns:
+    """Those of the columns that a label is computed of that come late, as far as the statements show which."""
+    if len(of) <= 1:
+        return of
+    tested = {one for one in of if one.column.lower() in _tested(graph)}
+    return frozenset(tested if tested < of else ())
+
+
+def _tested(graph: Graph) -> frozenset[str]:
+    """The names of columns that some statement looks whether they are there: `paid_on IS NOT NULL`, `coalesce(...)`.
+
+    A column that is empty until something happened is one that comes late.
+    """
+    found: set[str] = set()
+    for asset in graph:
+        if asset.statement is None:
+            continue
+        for test in asset.statement.tree.find_all(exp.Is, exp.Coalesce):
+            if isinstance(test, exp.Coalesce) or isinstance(test.expression, exp.Null):
+                found |= {column.name.lower() for column in test.this.find_all(exp.Column)}
+    return frozenset(found)
