@@ -12,7 +12,9 @@ HOUR, DAY = 3_600_000_000, 86_400_000_000
 
 SQL = """
 WITH days AS (SELECT carrier, date_trunc('day', delivered_at) AS day, delay FROM shipments),
-means(who, day, mean, last_delay) AS (SELECT carrier, day, avg(delay) FILTER (WHERE delay > 0), max(delay) FROM days GROUP BY 1, 2)
+means(who, day, mean, last_delay) AS (
+  SELECT carrier, day, avg(delay) FILTER (WHERE delay > 0), max(delay) FROM days GROUP BY 1, 2
+)
 SELECT
   m.day + INTERVAL 1 DAY AS known, m.mean, m.last_delay, s.*,
   sum(s.weight) OVER (ORDER BY s.booked_at) AS so_far,
@@ -48,7 +50,7 @@ def test_both_sides_of_a_union_count_and_columns_are_found_by_place(look: Callab
     [
         "WITH RECURSIVE r AS (SELECT delay FROM shipments UNION SELECT delay FROM r) SELECT delay FROM r",
         "SELECT * REPLACE (weight AS delay) FROM shipments",
-        "SELECT delay FROM (SELECT carrier, hub, delay FROM shipments) PIVOT (avg(delay) FOR hub IN ('north' AS delay))",
+        "SELECT delay FROM (SELECT hub, delay FROM shipments) PIVOT (avg(delay) FOR hub IN ('north' AS delay))",
     ],
 )
 def test_what_cannot_be_read_says_so(look: Callable[..., Any], sql: str) -> None:
