@@ -226,6 +226,9 @@ class Arrivals:
         outer: Frame | None,
     ) -> Iterator[Arrival]:
         frame = Frame(asset, select, _relations(select), queries, outer)  # type: ignore[arg-type]
+        if place is not None and place < len(select.expressions) and not select.is_star:
+            yield from self._grouped(self._value(select.expressions[place].unalias(), frame), frame)
+            return
         if place is not None and name is None:
             names = self._names(select, queries)
             name = names[place] if place < len(names) else None
