@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -417,12 +418,28 @@ def test_lost_rows_that_a_source_no_longer_gives_are_told_and_not_passed_over(sh
     lost.unlink()
     error = shop.lichen("run", "--json", code=3).error
     assert (error["code"], error["where"]["file"]) == ("LCH-3913", "sources/visits.yaml")
-    assert error["what"].startswith("rows of `visits` are lost: it had 2,005, `sent_at` from 2024-01-01 ")
+    assert error["what"].startswith("rows of `visits` would be lost: it had 2,005, `sent_at` from 2024-01-01 ")
     assert shop.versions() == before
     lost.write_bytes(saved)
     assert shop.run()["source.visits"] == "same"
     tables_hold_what_was_sent(shop.small)
     away.rename(first)
+
+
+def test_an_edit_of_a_source_does_not_lose_the_rows_whose_files_went_away(shop: Shop) -> None:
+    shop.small.grow(5)
+    shop.run()
+    (first, *_), before = sorted((shop.root / "data").glob("visits-*.csv")), shop.versions()
+    away, source = first.rename(first.with_suffix(".away")), shop.root / "sources/visits.yaml"
+    written = source.read_text()
+    source.write_text(re.sub(r"lateness: \w+", "lateness: 9d", written))
+    assert source.read_text() != written
+    error = shop.lichen("run", "--json", code=3).error
+    assert (error["code"], error["where"]["file"]) == ("LCH-3913", "sources/visits.yaml")
+    assert shop.versions() == before
+    source.write_text(written)
+    away.rename(first)
+    assert shop.lichen("run", "--json").facts["nothing"]
 
 
 def test_a_file_whose_columns_differ_is_named_before_a_run(shop: Shop) -> None:

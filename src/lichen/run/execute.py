@@ -30,7 +30,7 @@ from lichen.run.facts import RUNS
 from lichen.run.intervals import Before, leaves_out, make_intervals
 from lichen.run.keeping import COLLECTED, forget
 from lichen.run.learned import make_model, make_view
-from lichen.run.lost import fault, refuse_loss
+from lichen.run.lost import fault, from_one_place, refuse_loss
 from lichen.run.recorded import land_all
 from lichen.run.relations import make_source, make_table, source_token
 from lichen.run.release import Release, Releases
@@ -236,11 +236,10 @@ class Execution:
                 return version, "reused"
         whole = old is not None and self._is_whole(old)
         version = make_source(asset, old if whole else None, self.project, self.workshop)
-        if old is not None and not whole and old.fingerprint == version.fingerprint:
-            source = asset.spec
-            assert isinstance(source, Source)
-            if source.cursor:
-                refuse_loss(source, old, version, self.project.where(asset.id, "cursor"), self.workshop)
+        anew = old is not None and (not whole or old.fingerprint != version.fingerprint)
+        if old is not None and anew and from_one_place(asset, old):
+            assert isinstance(asset.spec, Source)
+            refuse_loss(asset.spec, old, version, self.project.where(asset.id, "cursor"), self.workshop)
         self.releases.keep(version, Put(COLLECTED, key, {"version": version.version}))
         return version, "built"
 

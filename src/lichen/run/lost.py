@@ -9,6 +9,8 @@ from arro3.core import Table as ArrowTable
 
 from lichen.contract.admit import quarantine_table
 from lichen.errors import SystemFailed, Where
+from lichen.graph.build import Asset
+from lichen.graph.fingerprint import MEANING, meaning
 from lichen.graph.version import Version
 from lichen.ground.quoting import literal, sql
 from lichen.run.workshop import Workshop
@@ -39,22 +41,30 @@ def faults(versions: Mapping[str, Version], workshop: Workshop) -> dict[str, str
     return {asset: wrong for asset, wrong in found.items() if wrong is not None}
 
 
-def refuse_loss(source: Source, lost: Version, again: Version, where: Where, workshop: Workshop) -> None:
-    """Refuse a source with a cursor, read anew for its file is lost, that does not give again what it gave before.
+def from_one_place(asset: Asset, before: Version) -> bool:
+    """Whether a source with a cursor reads the place that its version came from; another may hold other rows."""
+    source, old, now = asset.spec, before.facts.get(MEANING, {}), meaning(asset)
+    assert isinstance(source, Source)
+    return bool(source.cursor) and all(old.get(key) == now.get(key) for key in ("connector", "path", "cursor"))
 
-    Its place may keep new rows alone. Then fewer rows come than were there, or the first of them are later.
+
+def refuse_loss(source: Source, before: Version, again: Version, where: Where, workshop: Workshop) -> None:
+    """Refuse a source with a cursor that was read anew and does not give again what it gave before.
+
+    It is read anew where its file is lost, and where what is written of it changed. Its place may keep new rows alone:
+    then fewer rows come than were there, or the first of them are later.
     """
-    before, after = _span(lost, source), _span(again, source)
-    if again.rows >= lost.rows and not _later(before[0], after[0], lost, source, workshop):
+    was, comes = _span(before, source), _span(again, source)
+    given = again.rows + sum(file.rows for file in again.quarantine)
+    if given >= before.rows and not _later(was[0], comes[0], before, source, workshop):
         return
     raise SystemFailed(
         "LCH-3913",
-        f"rows of `{lost.relation}` are lost: it had {lost.rows:,}, `{source.cursor}` from {before[0]} to {before[1]}, "
-        f"and its place gives {again.rows:,}, from {after[0]} to {after[1]}",
+        f"rows of `{before.relation}` would be lost: it had {before.rows:,}, `{source.cursor}` from {was[0]} to "
+        f"{was[1]}, and its place gives {given:,}, from {comes[0]} to {comes[1]}",
         where=where,
-        why="their file is gone or damaged, and what was read of a place that keeps new rows alone is only there",
-        fix="put the file back from a copy; to go on without these rows, change the source (its `lateness`, say): "
-        "it is then read anew",
+        why="it is read anew, for a file is gone or what is written of it changed, and its place keeps new rows alone",
+        fix="put the older files back, or take the change back; to go on without these rows, take `cursor` away",
     )
 
 

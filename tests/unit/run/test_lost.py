@@ -56,10 +56,10 @@ def test_rows_that_do_not_come_again_are_told(world: Any, span: Any, rows: int, 
     with pytest.raises(SystemFailed) as caught:
         refuse_loss(SOURCE, lost, again, Where("s.yaml", 2, 9), world.workshop)
     assert str(caught.value) == (
-        "LCH-3913: rows of `s` are lost: it had 10, `at` from 2020-01-01 00:00:00+00 to 2020-01-10 00:00:00+00, "
+        "LCH-3913: rows of `s` would be lost: it had 10, `at` from 2020-01-01 00:00:00+00 to 2020-01-10 00:00:00+00, "
         f"and its place gives {rows}, from 2020-01-{first:02} 00:00:00+00 to 2020-01-{last:02} 00:00:00+00\n"
         "  at s.yaml:2:9\n"
-        "  why: their file is gone or damaged, and what was read of a place that keeps new rows alone is only there\n"
-        "  fix: put the file back from a copy; to go on without these rows, change the source (its `lateness`, say): "
-        "it is then read anew"
+        "  why: it is read anew, for a file is gone or what is written of it changed, and its place keeps new rows "
+        "alone\n"
+        "  fix: put the older files back, or take the change back; to go on without these rows, take `cursor` away"
     )
