@@ -158,7 +158,7 @@ class Arrivals:
         frame = Frame(asset, exp.select(), {table.name.lower(): table}, {})
         return _few(self._value(tree, frame))
 
-    def of_node(self, node: exp.Expr, frame: Frame) -> tuple[Arrival, ...]:
+    def of_part(self, node: exp.Expr, frame: Frame) -> tuple[Arrival, ...]:
         """All ways into an expression of a SELECT."""
         return _few(self._value(node, frame))
 

@@ -31,7 +31,7 @@ def _ends_here(frame: Frame, window: exp.Expr, late: Late, arrivals: Arrivals, *
     if first.args.get("desc") or (spec is not None and "FOLLOWING" in str(spec.args.get("end_side"))):
         return False
     try:
-        ways = arrivals.of_node(first.this, frame)
+        ways = arrivals.of_part(first.this, frame)
         return bool(late.guard(ways)) or (asked and any(way.column in late.asked for way in ways))
     except Unread:
         return False
@@ -97,7 +97,7 @@ def _bounds(
     less: exp.Expr, more: exp.Expr, frame: Frame, late: Late, arrivals: Arrivals, *, by_guard: bool, asked: bool
 ) -> bool:
     try:
-        low, high = arrivals.of_node(less, frame), arrivals.of_node(more, frame)
+        low, high = arrivals.of_part(less, frame), arrivals.of_part(more, frame)
     except Unread:
         return False
     # A row of another relation is bounded by an instant of its own, whichever its relation declares.

@@ -1,6 +1,6 @@
 """Finds rows that were made with hindsight: builds tables again of what was known at an instant, and compares.
 
-At a few instants, each just after a label row was asked, whatever declares a `known` is cut to the rows known before.
+At a few instants, each right after a label row was asked, whatever declares a `known` is cut to the rows known before.
 What a model's views would have seen, and what its requests would have brought, must be there in the release as it was.
 """
 
@@ -130,7 +130,7 @@ class _Look:
         return any(_known(one) is not None or self._depends(one) for one in above)
 
     def _instants(self, label: Asset) -> list[int]:
-        """Instants just after label rows were asked, spread over their time, in microseconds."""
+        """Instants right after label rows were asked, spread over their time, in microseconds."""
         at = f"epoch_us({identifier(self.model.label.at)})"
         shares = ", ".join(literal((place + 1) / (INSTANTS + 1)) for place in range(INSTANTS))
         asked = sql("SELECT quantile_disc(", at, ", [", shares, "]) AS at FROM label")
@@ -203,7 +203,7 @@ class _Look:
             f"`{view.table}` shows {counted[0]:,} of {counted[1]:,} rows to `{view.name}` at {_day(at)} that could not "
             "be known then",
             where=self.project.where(relation.id, "known" if _known(relation) else "time"),
-            why=f"built again of what was known by then, {self._inputs(relation)} give other rows or none",
+            why=f"built again of what was known by then, other rows come of {self._inputs(relation)}, or none",
             fix="let `known` be no earlier than that of any row that a row is made of, and no sum or window reach "
             f"rows beyond it; or, where it is none, `--accept {name} --why TEXT`",
         )
@@ -237,7 +237,7 @@ class _Look:
                     f"a request of `{self.name}` would bring `{column}` as it was known only later, in {counted[0]:,} "
                     f"of {counted[1]:,} label rows asked before {_day(at)}",
                     where=self.project.where(label.id),
-                    why=f"built again of what was known by then, {self._inputs(label)} give another `{column}`",
+                    why=f"built again of what was known by then, another `{column}` comes of {self._inputs(label)}",
                     fix=f"join what was known before `{self.model.label.at}`, or read it through a feature view; or, "
                     f"where it is none, `--accept {name} --why TEXT`",
                 )

@@ -111,7 +111,7 @@ def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, lineage: Lin
 def _look_for_leaks(
     graph: Graph, project: ProjectSpec, lineage: Lineage, workshop: Workshop, found: Inspection
 ) -> None:
-    """Refuse what a model would learn and cannot know when it is asked, unless a person accepted just that."""
+    """Refuse what a model would learn and cannot know when it is asked, unless a person accepted that very way."""
     found.leaks = leaks(graph, project, lineage)
     accepted = accepted_leaks(found.leaks, workshop)
     found.errors += [leak.error for leak in found.leaks if leak.name not in accepted]
