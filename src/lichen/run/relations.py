@@ -121,6 +121,8 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
         landed = Relation(read.columns, workshop.tables.locations(asset.name, admitted.files))
         cursor = newest(source, landed, now, workshop.engine)
     admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
+    if previous is not None and previous.rows and not admitted.kept:
+        admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {previous.rows:,} rows"))
     own = fingerprint(asset)
     return Version(
         asset=asset.id,

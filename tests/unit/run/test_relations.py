@@ -446,3 +446,11 @@ def test_columns_of_parquet_are_stored_as_a_table_can_hold_them(world):
     # Nanoseconds that microseconds cannot tell are no silent loss.
     ((_, _, column, reason, _),) = world.aside(version)
     assert (column, reason) == ("t", "t: `2020-01-01 00:00:00.123456789` is not TIMESTAMP")
+
+
+def test_a_source_that_gives_no_row_any_more_says_so(world):
+    world.write("sources/s.yaml", "path: s.csv\n")
+    world.write("s.csv", "id\n1\n2\n")
+    assert world.collect().facts["notes"] == []
+    world.write("s.csv", "id\n")
+    assert world.collect().facts["notes"] == ["EMPTY NOW: it had 2 rows"]
