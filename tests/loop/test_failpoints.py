@@ -60,6 +60,10 @@ PREPARED = ("lake.withdrawn", "face.before_withdraw", "lake.swept")
 """Failpoints that a run passes only where the one before it had work and a table has gone since."""
 
 
+CUT = "transform.interval_written"
+"""The failpoint that a run passes only where it cuts a file of several intervals: one that was built at once."""
+
+
 class Way(NamedTuple):
     """A project, the command that is made to fail in it, and how often that passes each failpoint."""
 
@@ -113,6 +117,12 @@ def test_a_failure_at(name: str, action: str, ways: list[Way], nursery: Nursery)
     if name in PREPARED:
         small.grow(5)
         small.write(EXTRA, EXTRA_SQL)
+        _completes(small, nursery, "run")
+    if name == CUT:
+        daily = small.root / "tables/daily.sql"
+        written = daily.read_text()
+        daily.write_text(re.sub(r"lateness: (\d+)w", lambda old: f"lateness: {int(old[1]) + 1}w", written))
+        assert daily.read_text() != written
         _completes(small, nursery, "run")
     # How often a server syncs its record hangs on the time that its requests take, how many transactions there are on
     # heartbeats and on what is forgotten, and how many intervals are written on the rows that came.

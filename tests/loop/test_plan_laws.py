@@ -98,7 +98,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Edited:
     return made
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(chosen=st.lists(st.integers(0, len(EDITS) - 1), min_size=1, max_size=4, unique=True))
 def test_a_plan_names_what_can_change_and_carried_out_it_is_a_run_from_scratch(
     tables: Edited, chosen: list[int], tmp_path: Path

@@ -131,7 +131,7 @@ def test_half_malformed_parquet_balances(tmp_path: Path, rows: int) -> None:
 _FIELD = st.text(st.sampled_from('ab ,"\n\r1é'), max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(
         st.one_of(st.lists(_FIELD, min_size=2, max_size=2), st.lists(_FIELD, min_size=3, max_size=4)), max_size=25

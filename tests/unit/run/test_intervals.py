@@ -95,7 +95,7 @@ def rows_of(days: int = 9) -> st.SearchStrategy[Rows]:
 
 HISTORY = st.lists(st.tuples(rows_of(), st.sampled_from(["abc", "abd"])), min_size=2, max_size=5)
 LAW = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
