@@ -127,9 +127,7 @@ def whole(path: Path, content: bytes) -> int:
     A power cut tears holes: of what was not synced yet some blocks reach the disk and others read as zeros, so whole
     answers may stand behind a hole. Raises `SystemFailed` where one stands behind any other damage.
     """
-    end = 0
-    for end, _ in _bodies(path, content):  # noqa: B007
-        pass
+    end = max((end for end, _ in _bodies(path, content)), default=0)
     following = _answer_behind(content, end)
     if following is not None and not _has_hole(content[end:following], end):
         raise _damaged(path, end, f"a whole answer follows at byte {following}")
