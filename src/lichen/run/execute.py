@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -123,18 +123,9 @@ class Execution:
         """Carry the plan out; on any failure before its release the old one stands, and the record says why."""
         begun = self.workshop.clock.seconds()
         self._record("running")
-        try:
+        with self._failure_recorded():
             self._make_all()
             release = self._release()
-        except BaseException as shown:
-            error = carried(shown) or shown
-            if self.before is not None and self.before.facts.get("run") == self.id:
-                raise  # it was released: what failed is the published face, which the next run mends
-            with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
-                self._record("failed", error=_told(error, self.project))
-            if error is not shown:
-                raise error from shown
-            raise
         seconds = self.workshop.clock.seconds() - begun
         held = tuple(outcome.asset for outcome in self.outcomes if outcome.state == "held")
         self._record("held" if held else "done", seconds=seconds, release=release.number if release else None)
@@ -144,17 +135,25 @@ class Execution:
         """Make what the plan's steps make, and release nothing; its record keeps what was built as a run's does."""
         self.aside = True
         self._record("running")
-        try:
+        with self._failure_recorded():
             self._make_all()
+        self._record("previewed")
+        return self.versions
+
+    @contextmanager
+    def _failure_recorded(self) -> Iterator[None]:
+        """Record why what is done here fails; an error that a stream carried as text is raised as what it was."""
+        try:
+            yield
         except BaseException as shown:
             error = carried(shown) or shown
-            with suppress(LichenError):
+            if self.before is not None and self.before.facts.get("run") == self.id:
+                raise  # it was released: what failed is the published face, which the next run mends
+            with suppress(LichenError):  # what is told is why the run failed, not that this could not be recorded
                 self._record("failed", error=_told(error, self.project))
             if error is not shown:
                 raise error from shown
             raise
-        self._record("previewed")
-        return self.versions
 
     def _make_all(self) -> None:
         for name in self._carried_over():
