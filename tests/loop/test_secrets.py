@@ -56,6 +56,7 @@ PROJECT = {
     "not_a_state": "state: ${C46}/latin.csv\n",
     "online": "online: ${C47}/taken\n",
     "memory": "memory: ${C48}\n",
+    "publish": "publish: ${C49}\n",
     "engine": "engine: ${C49}\n",
 }
 CANARIES = {f"C{number}": f"canary{number:02}value" for number in range(50)}

@@ -85,6 +85,7 @@ def read_project(
     files: dict[str, SpecFile] = {}
     found: dict[str, dict[str, Any]] = {folder: {} for folder in KINDS}
     project_file = read_yaml(root / PROJECT_FILE, root, environment)
+    errors.extend(_misplaced_variables("project", project_file))
     project = _build(ProjectFile, project_file, project_file.data, errors)
     files["project"] = project_file
     for folder, path in _asset_files(root, errors):
@@ -193,15 +194,16 @@ def _build(spec: type[T], file: SpecFile, data: dict[str, Any], errors: list[Lic
 
 
 def _misplaced_variables(kind: str, file: SpecFile) -> Iterator[LichenError]:
-    """Refuse environment variables in what an asset means: that stands in the files alone, for every machine."""
+    """Refuse environment variables in what a project or an asset means: that stands in the files, for every machine."""
     for at in file.filled:
-        if kind != "source" or _is_own(at):
+        if _is_meaning(kind, at):
             yield FoundWrong(
                 "LCH-1039",
                 f"an environment variable stands in `{'.'.join(map(str, at))}`",
                 where=file.where(at),
-                why="what an asset means is the same on every machine, so it stands in the project's files",
-                fix="write the value; variables are for `lichen.yaml` and what a connector is told: `path` and such",
+                why="what a project means is the same on every machine, so it stands in its files",
+                fix="write the value; variables are for where `lichen.yaml` keeps things and what a connector is told: "
+                "`path` and such",
             )
 
 
@@ -215,12 +217,14 @@ def _with_secrets(data: dict[str, Any], file: SpecFile) -> dict[str, Any]:
             return {key: filled(inner, (*at, key)) for key, inner in value.items()}
         return [filled(inner, (*at, place)) for place, inner in enumerate(value)] if isinstance(value, list) else value
 
-    return {key: value if _is_own((key,)) else filled(value, (key,)) for key, value in data.items()}
+    return {key: value if _is_meaning("source", (key,)) else filled(value, (key,)) for key, value in data.items()}
 
 
-def _is_own(at: Place) -> bool:
-    """Whether a place in a source's file is under a key that every source has."""
-    return at[0] in known_keys(Source, ())
+def _is_meaning(kind: str, at: Place) -> bool:
+    """Whether a place in a file says what something means, and not where a machine has it."""
+    if kind == "project":
+        return at[0] in ("name", "publish")
+    return kind != "source" or at[0] in known_keys(Source, ())
 
 
 def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, str]]) -> Iterator[LichenError]:

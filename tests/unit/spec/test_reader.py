@@ -257,6 +257,15 @@ def test_a_variable_in_what_an_asset_means_is_refused(read) -> None:
         "LCH-1039: an environment variable stands in `contract.columns.n.accepted.0`\n  at sources/a.yaml:2:37\n"
         "    contract: {columns: {n: {accepted: ['${WORD}']}}}\n"
         "                                        ^\n"
-        "  why: what an asset means is the same on every machine, so it stands in the project's files\n"
-        "  fix: write the value; variables are for `lichen.yaml` and what a connector is told: `path` and such"
+        "  why: what a project means is the same on every machine, so it stands in its files\n"
+        "  fix: write the value; variables are for where `lichen.yaml` keeps things and what a connector is told: "
+        "`path` and such"
     )
+
+
+@pytest.mark.parametrize("key", ["name", "publish"])
+def test_a_variable_in_what_a_project_is_called_is_refused(read, key) -> None:
+    text = "".join(f"{one}: {'${WORD}' if one == key else 'p'}\n" for one in ("name", "publish"))
+    with pytest.raises(ProjectErrors) as caught:
+        read({"lichen.yaml": text}, {"WORD": "dev"})
+    assert f"LCH-1039: an environment variable stands in `{key}`" in str(caught.value)
