@@ -140,6 +140,9 @@ class Engine(Protocol):
     exhausted memory raises `SystemFailed`.
     """
 
+    version: str
+    """Its name and version: where it is another, statements may have other columns."""
+
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns a statement would give; nothing is read but metadata."""
         ...

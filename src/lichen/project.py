@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from lichen.errors import FoundWrong, WrongUsage, did_you_mean
 from lichen.graph.build import Graph, build_graph
-from lichen.graph.edges import project_lineage
 from lichen.graph.lineage import Lineage
 from lichen.ground.garbage import all_stays
 from lichen.plan import Known, Plan
@@ -129,20 +128,15 @@ class Project:
         """Look at everything that can be known before a run; nothing runs."""
         from lichen.run.inspect import inspect
 
-        return inspect(self.graph, self.spec, self.workshop, self.lineage)
-
-    def lineage(self, columns: Mapping[str, Sequence[str]] | None = None) -> Lineage:
-        """What every column is made of and influenced by, from source column to prediction.
-
-        `columns` are those of the sources, and of tables as far as they are known; if not given, all are looked up.
-        """
-        if columns is None:
-            columns = {name: [column.name for column in found] for name, found in self.check().columns.items()}
         graph = self.graph
         with all_stays():
-            made = project_lineage(graph, self.spec, columns, self._remembered.lineage)
+            found = inspect(graph, self.spec, self.workshop, self._remembered)
             self._remembered.keep()
-        return made
+        return found
+
+    def lineage(self) -> Lineage:
+        """What every column is made of and influenced by, from source column to prediction."""
+        return self.check().lineage
 
     def openlineage(self) -> Iterator[dict[str, Any]]:
         """The lineage as OpenLineage events, one for each asset."""
@@ -188,17 +182,16 @@ class Project:
         from lichen.run.planning import accept, make_plan
 
         leaks = [name for name in names if name.startswith("leak:")]
-        accept_leaks(leaks, why, self.graph, self.spec, self.workshop, self.lineage)
-        names = [name for name in names if name not in leaks]
-        environment, releases = self.environment, self.releases
-        made = make_plan(self.graph, self.spec, releases, environment, self.workshop, self._known, backfill)
-        return accept(made, names, why, self.workshop)
+        others = [name for name in names if name not in leaks]
+        look = cache(self.check)  # a plan in which there is nothing to do looks at nothing
+        if leaks:
+            accept_leaks(leaks, why, look(), self.graph, self.spec, self.workshop)
 
-    def _known(self) -> Known:
-        """What can be found out about the project as it is now, without running it."""
-        found = self.check()
-        columns = {name: [column.name for column in given] for name, given in found.columns.items()}
-        return Known(self.lineage(columns), found.columns, found.errors)
+        def known() -> Known:
+            return Known(look().lineage, look().columns, look().errors)
+
+        made = make_plan(self.graph, self.spec, self.releases, self.environment, self.workshop, known, backfill)
+        return accept(made, others, why, self.workshop) if others else made
 
     def preview(
         self,

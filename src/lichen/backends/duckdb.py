@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lichen.backends.duckdb_errors import translated
-from lichen.backends.duckdb_inputs import Broken, register
+from lichen.backends.duckdb_inputs import Broken, Shapes, register
 from lichen.backends.duckdb_session import connect, stoppable
 from lichen.errors import FoundWrong
 from lichen.ground.files import digest, system_failures
@@ -41,11 +42,17 @@ class DuckDBEngine:
         limits = {"memory_limit": memory, "threads": threads}
         self._limits: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
         self._scratch, self._lake = scratch, lake
+        self.version = f"duckdb {version('duckdb')}"
 
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns that `sql` would write for a statement; nothing is read but metadata."""
-        with self._session(inputs, select) as session:
-            columns = _describe(session, _one_select(session, select))
+        if all(given.arrow is None for given in inputs.values()):
+            with self._shapes as shapes, translated(tuple(inputs), select):
+                session = shapes.showing(select, inputs)
+                columns = _describe(session, _one_select(session, select))
+        else:
+            with self._session(inputs, select) as session:
+                columns = _describe(session, _one_select(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
     def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
@@ -107,6 +114,10 @@ class DuckDBEngine:
         return self._sealed(sql("SET allowed_paths = [", ", ".join(map(literal, paths)), "]"))
 
     @cached_property
+    def _shapes(self) -> Shapes:
+        return Shapes(self._shared.cursor())
+
+    @cached_property
     def _shared(self) -> duckdb.DuckDBPyConnection:
         """A database that may open the lake's files, opened once, for it takes 10 ms; a cursor has names of its own."""
         folders = [] if self._lake is None else [literal(f"{self._lake}/")]
@@ -156,7 +167,13 @@ def _one_select(session: duckdb.DuckDBPyConnection, select: str) -> str:
 
 
 def _describe(session: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[str, str]]:
-    return [(name, kind) for name, kind, *_ in session.execute(f"DESCRIBE\n{statement}").fetchall()]
+    from duckdb import Error
+
+    try:
+        described = session.sql(statement)
+    except Error:  # it does not say where the statement is wrong: DESCRIBE, which takes longer, does
+        return [(name, kind) for name, kind, *_ in session.execute(f"DESCRIBE\n{statement}").fetchall()]
+    return list(zip(described.columns, map(str, described.types), strict=True))
 
 
 def _new_part(into: Path) -> Path:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from lichen.errors import WrongUsage, did_you_mean
 from lichen.ground.digest import digest
 from lichen.ports import Append, Put, StateStore
-from lichen.run.audit import chained
+from lichen.run.audit import chained, who
 from lichen.run.release import AUDIT
 
 ACCEPTED = "accepted"
-
-
-def reason(why: str | None) -> str:
-    """The reason for which something is accepted; without one it is refused."""
-    if not (why or "").strip():
-        raise WrongUsage("LCH-1051", "`--accept` needs a reason", fix="say it: --why 'nobody reads the old column'")
-    return str(why).strip()
-
-
-def refuse_unknown(names: Iterable[str], refused: Iterable[str]) -> None:
-    """Refuse to accept a name under which nothing is refused."""
-    known = list(refused)
-    for name in names:
-        if name not in known:
-            fix = did_you_mean(name, known) if known else "leave `--accept` away"
-            raise WrongUsage("LCH-1050", f"nothing is refused by the name `{name}`", fix=fix)
 
 
 class Acceptances:
@@ -35,6 +20,14 @@ class Acceptances:
 
     def __init__(self, state: StateStore) -> None:
         self.state = state
+
+    def accept(self, names: Sequence[str], why: str | None, refused: Mapping[str, str], *, at: datetime) -> None:
+        """Keep that these names are accepted because of `why`, each for what it means now; `refused` has them all."""
+        said = _reason(why)
+        _refuse_unknown(names, refused)
+        for name in dict.fromkeys(names):
+            if not self.accepted(name, refused[name]):
+                self._record(name, said, refused[name], at)
 
     def accepted(self, name: str, meaning: str) -> bool:
         """Whether what `name` means now was accepted."""
@@ -45,15 +38,31 @@ class Acceptances:
         kept = self.state.get(ACCEPTED, _key(name, meaning))
         return None if kept is None else dict(kept)
 
-    def record(self, name: str, why: str, meaning: str, who: str | None, at: str) -> None:
-        """Keep that what `name` means now is accepted, in one transaction with its audit entry."""
-        kept: dict[str, Any] = {"name": name, "why": why, "meaning": meaning, "who": who, "at": at}
+    def _record(self, name: str, why: str, meaning: str, at: datetime) -> None:
+        """Keep an acceptance in one transaction with its audit entry."""
+        kept: dict[str, Any] = {"name": name, "why": why, "meaning": meaning, "who": who(), "at": at.isoformat()}
         entry = chained(self.state, AUDIT, {"act": "accept", **kept})
         self.state.write(Put(ACCEPTED, _key(name, meaning), kept), Append(AUDIT, entry))
 
     def all(self) -> list[dict[str, Any]]:
         """All that was accepted, the oldest first."""
         return sorted((dict(kept) for _, kept in self.state.scan(ACCEPTED)), key=lambda kept: str(kept["at"]))
+
+
+def _reason(why: str | None) -> str:
+    """The reason for which something is accepted; without one it is refused."""
+    if not (why or "").strip():
+        raise WrongUsage("LCH-1051", "`--accept` needs a reason", fix="say it: --why 'nobody reads the old column'")
+    return str(why).strip()
+
+
+def _refuse_unknown(names: Iterable[str], refused: Iterable[str]) -> None:
+    """Refuse to accept a name under which nothing is refused."""
+    known = list(refused)
+    for name in names:
+        if name not in known:
+            fix = did_you_mean(name, known) if known else "leave `--accept` away"
+            raise WrongUsage("LCH-1050", f"nothing is refused by the name `{name}`", fix=fix)
 
 
 def _key(name: str, meaning: str) -> str:

@@ -20,38 +20,50 @@ from lichen.graph.lineage import Lineage
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
-from lichen.run.acceptance import Acceptances, reason, refuse_unknown
-from lichen.run.audit import who
+from lichen.run.acceptance import Acceptances
 from lichen.run.hindsight import hindsights
 from lichen.run.relations import check_relation, column_places, in_source
+from lichen.run.remembered import Remembered
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
 from lichen.train.prepare import check_features
 from lichen.train.split import check_label
-from lichen.transform.build import describe
+from lichen.transform.build import Describe, describe
 from lichen.transform.instants import INSTANT
 from lichen.transform.intervals import cut
-
-LineageOf = Callable[[Mapping[str, Sequence[str]]], Lineage]
-"""Gives a project's lineage for the columns of its relations."""
 
 
 @dataclass
 class Inspection:
-    """What a look at the project found: columns by relation, features by model, and all that is wrong."""
+    """What a look at the project found: columns by relation, features by model, lineage, and all that is wrong."""
 
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     features: dict[str, FeatureSet] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=lambda: Lineage({}, (), frozenset(), {}))
+    """Of the columns that were found, all of them where nothing is wrong."""
     leaks: list[Leak] = field(default_factory=list)
-    """What a model would learn and cannot know, accepted or not; each that is not is among the errors."""
-    notes: list[str] = field(default_factory=list)
+    """What a model would learn and cannot know, accepted or not; looked for where nothing else is wrong."""
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """The leaks that a person accepted for the way they take, by name, each in words."""
+    faults: list[LichenError] = field(default_factory=list)
+    """What is wrong apart from leaks."""
+    unusual: list[str] = field(default_factory=list)
     """What is not wrong, and may not be meant."""
-    errors: list[LichenError] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[LichenError]:
+        """All that is refused."""
+        return [*self.faults, *(leak.error for leak in self.leaks if leak.name not in self.accepted)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not refused, and had better be known."""
+        return [*self.unusual, *self.accepted.values()]
 
     def refuse(self) -> None:
         """Raise what was found wrong, all of it, if there is anything."""
-        if self.errors:
-            raise ProjectErrors(self.errors)
+        if errors := self.errors:
+            raise ProjectErrors(errors)
 
 
 def relation_facts(asset: Asset, columns: tuple[Column, ...]) -> RelationFacts:
@@ -62,60 +74,38 @@ def relation_facts(asset: Asset, columns: tuple[Column, ...]) -> RelationFacts:
 
 
 def accept_leaks(
-    names: Sequence[str],
-    why: str | None,
-    graph: Graph,
-    project: ProjectSpec,
-    workshop: Workshop,
-    lineage: LineageOf | None = None,
+    names: Sequence[str], why: str | None, found: Inspection, graph: Graph, project: ProjectSpec, workshop: Workshop
 ) -> None:
     """Record that these leaks are accepted, each for the way it takes now."""
-    if not names:
-        return
-    said, found = reason(why), inspect(graph, project, workshop, lineage)
-    meanings = {**hindsights(graph, project), **{leak.name: leak.meaning for leak in found.leaks}}
-    refuse_unknown(names, [*(leak.name for leak in found.leaks), *(name for name in names if name in meanings)])
-    kept = Acceptances(workshop.state)
-    for name in dict.fromkeys(names):
-        if not kept.accepted(name, meanings[name]):
-            kept.record(name, said, meanings[name], who(), workshop.clock.now().isoformat())
+    refused = {leak.name: leak.meaning for leak in found.leaks}
+    later = {name: meaning for name, meaning in hindsights(graph, project).items() if name in names}
+    Acceptances(workshop.state).accept(names, why, {**later, **refused}, at=workshop.clock.now())
+    found.accepted = accepted_leaks(found.leaks, workshop)
 
 
-def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, lineage: LineageOf | None = None) -> Inspection:
-    """Look at every asset without running it; what reads a faulty source or table is not looked at.
-
-    `lineage` gives the project's lineage for its relations' columns, from what is remembered of it, say.
-    """
-    found = Inspection()
-    faulty: set[str] = set()
+def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, remembered: Remembered) -> Inspection:
+    """Look at every asset without running it; what reads a faulty source or table is not looked at."""
+    found, faulty = Inspection(), set[str]()
+    look = partial(_look, ask=remembered.described_by(workshop.engine))
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
             faulty.add(asset.id)
             continue
         try:
-            _look(asset, graph, project, workshop, found)
+            look(asset, graph, project, workshop, found)
         except LichenError as error:
             # A model tells again what is wrong with its views: that is said once.
-            said = {str(one) for one in found.errors}
+            said = {str(one) for one in found.faults}
             several = error.errors if isinstance(error, ProjectErrors) else [error]
-            found.errors += [one for one in several if str(one) not in said]
+            found.faults += [one for one in several if str(one) not in said]
             if asset.kind != "feature":
                 faulty.add(asset.id)
-    if not found.errors:
-        columns = {name: [column.name for column in given] for name, given in found.columns.items()}
-        made = lineage(columns) if lineage is not None else project_lineage(graph, project, columns)
-        _look_for_leaks(graph, project, made, workshop, found)
+    columns = {name: [column.name for column in given] for name, given in found.columns.items()}
+    found.lineage = project_lineage(graph, project, columns, remembered.lineage)
+    if not found.faults:
+        found.leaks = leaks(graph, project, found.lineage)
+        found.accepted = accepted_leaks(found.leaks, workshop)
     return found
-
-
-def _look_for_leaks(
-    graph: Graph, project: ProjectSpec, lineage: Lineage, workshop: Workshop, found: Inspection
-) -> None:
-    """Refuse what a model would learn and cannot know when it is asked, unless a person accepted that very way."""
-    found.leaks = leaks(graph, project, lineage)
-    accepted = accepted_leaks(found.leaks, workshop)
-    found.errors += [leak.error for leak in found.leaks if leak.name not in accepted]
-    found.notes += accepted.values()
 
 
 def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
@@ -128,13 +118,15 @@ def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
     }
 
 
-def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, found: Inspection) -> None:
+def _look(
+    asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, found: Inspection, ask: Describe
+) -> None:
     if asset.kind == "source":
         found.columns[asset.name] = _source_columns(asset, project, workshop)
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "table":
         inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.inputs}
-        found.columns[asset.name] = describe(asset, inputs, workshop.engine, project)
+        found.columns[asset.name] = describe(asset, inputs, ask, project)
         cut(asset, found.columns[asset.name], inputs, workshop.engine, project)
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "feature" and project.features[asset.name].on is None:
@@ -144,7 +136,7 @@ def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, 
             raise ProjectErrors(wrong)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
-        found.notes += _held_out_for_nothing(asset.name, project.models[asset.name], workshop)
+        found.unusual += _held_out_for_nothing(asset.name, project.models[asset.name], workshop)
     elif asset.kind == "service":
         _check_fields(asset, found, project)
     elif asset.kind == "monitor":

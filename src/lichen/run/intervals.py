@@ -120,7 +120,7 @@ def make_intervals(
     no row changed, the version has the name of the one before.
     """
     given = {version.relation: version.columns for version in inputs.values()}
-    columns = describe(asset, given, workshop.engine, project)
+    columns = describe(asset, given, workshop.engine.describe, project)
     by = cut(asset, columns, given, workshop.engine, project)
     assert by is not None
     making = _Making(asset, inputs, columns, by, project, workshop)

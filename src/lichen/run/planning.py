@@ -13,8 +13,7 @@ from lichen.ground.interval import Spans
 from lichen.plan import Cost, Known, Plan, explained, plan
 from lichen.plan.breaks import accepting, meaning_of
 from lichen.plan.steps import Costs
-from lichen.run.acceptance import Acceptances, reason, refuse_unknown
-from lichen.run.audit import who
+from lichen.run.acceptance import Acceptances
 from lichen.run.backfill import told
 from lichen.run.facts import RUNS
 from lichen.run.lost import faults
@@ -85,15 +84,8 @@ def with_acceptances(made: Plan, workshop: Workshop) -> Plan:
 
 def accept(made: Plan, names: Sequence[str], why: str | None, workshop: Workshop) -> Plan:
     """Record that what these contracts lose is accepted; returns the plan as it is then."""
-    if not names:
-        return made
-    said = reason(why)
-    refuse_unknown(names, dict.fromkeys(one.contract for one in made.breaks))
-    kept = Acceptances(workshop.state)
-    for name in dict.fromkeys(names):
-        meaning = meaning_of(made.breaks, name)
-        if not kept.accepted(name, meaning):
-            kept.record(name, said, meaning, who(), workshop.clock.now().isoformat())
+    refused = {one.contract: meaning_of(made.breaks, one.contract) for one in made.breaks}
+    Acceptances(workshop.state).accept(names, why, refused, at=workshop.clock.now())
     return with_acceptances(made, workshop)
 
 

@@ -1,4 +1,4 @@
-"""What was learned of statements, kept on disk by the hash of their text: an unchanged one is not parsed again.
+"""What was learned of statements, kept on disk: an unchanged one is neither parsed nor described again.
 
 The file is a cache: nothing is lost with it, and one that cannot be read or written is as good as none.
 """
@@ -13,18 +13,23 @@ from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
+from lichen import __version__
 from lichen.errors import Where
 from lichen.graph import fingerprint, statement_lineage
 from lichen.graph.statement import Statement, parse_statement
 from lichen.graph.statement_lineage import StatementLineage
 from lichen.ground.digest import digest
+from lichen.ports import Column, Engine, Relation
+from lichen.transform.build import Describe
+
+T = TypeVar("T")
 
 MOST = 10_000
-"""How many statements are remembered: those that were read last."""
+"""How many statements are remembered, and how many descriptions: those that were read last."""
 
 _MOST_LINEAGES = 4
 """How many lineages of one statement: over inputs with other columns it has another."""
@@ -38,13 +43,14 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class Known(msgspec.Struct):
-    """The file: by whom it was written, and what is known by the hash of each text, the newest last."""
+    """The file: by whom it was written, and what is known by the hash of what was asked, the newest last."""
 
     maker: str = ""
     entries: dict[str, Entry] = {}
+    described: dict[str, msgspec.Raw] = {}
 
 
-MAKER = f"{fingerprint.FORMAT} {statement_lineage.FORMAT} {version('sqlglot')}"
+MAKER = f"lichen {__version__} {fingerprint.FORMAT} {statement_lineage.FORMAT} sqlglot {version('sqlglot')}"
 """What another version of Lichen or of the parser learned does not count."""
 
 
@@ -97,13 +103,32 @@ class Remembered:
             self._new = True
         return made
 
+    def described_by(self, engine: Engine) -> Describe:
+        """Describes statements as the engine does; what is wrong with one is never remembered."""
+        version = engine.version
+
+        def describe(select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
+            shapes = {name: [(column.name, column.type) for column in given.columns] for name, given in inputs.items()}
+            key = digest([version, select, shapes])
+            known = self._known.described.pop(key, None)
+            if known is not None:
+                with contextlib.suppress(*_ODD):
+                    found = tuple(Column(name, type_) for name, type_ in msgspec.json.decode(known))
+                    self._known.described[key] = known
+                    return found
+            made = engine.describe(select, inputs)
+            self._known.described[key] = _raw([(column.name, column.type) for column in made])
+            self._new = True
+            return made
+
+        return describe
+
     def keep(self) -> None:
         """Write what is new, whole or not at all."""
         if not self._new:
             return
         self._new = False
-        newest = list(self._known.entries.items())[-MOST:]
-        content = msgspec.json.encode(Known(MAKER, dict(newest)))
+        content = msgspec.json.encode(Known(MAKER, _newest(self._known.entries), _newest(self._known.described)))
         staged = self.file.with_name(f".{self.file.name}.{os.getpid()}-{threading.get_ident()}.staged")
         # A disk that is full or read-only costs the next reader the parsing, and nobody anything else.
         with contextlib.suppress(OSError):
@@ -115,7 +140,11 @@ class Remembered:
                 staged.unlink(missing_ok=True)
 
 
-def _raw(value: dict[str, Any]) -> msgspec.Raw:
+def _newest(known: dict[str, T]) -> dict[str, T]:
+    return dict(list(known.items())[-MOST:])
+
+
+def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ class EngineSuite:
         engine.describe("FROM t", {"t": Relation((Column("n", "BIGINT"),))})
         with pytest.raises(FoundWrong, match="the SQL is wrong"):
             engine.describe("FROM t", {})
+        other = (Column("n", "VARCHAR"),)
+        assert engine.describe("FROM t", {"T": Relation(other)}) == other
+
+    def test_it_tells_what_it_is(self, tmp_path: Path) -> None:
+        """Its name and version: what it described is remembered under them."""
+        assert re.fullmatch(r"\w+ \d+\..+", self.make(tmp_path).version)
 
     def test_a_file_tells_its_columns(self, tmp_path: Path) -> None:
         """The types are those stored."""

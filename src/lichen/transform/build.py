@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lichen.collect.staged import Staged, staging
 from lichen.errors import FoundWrong, LichenError, Where, did_you_mean
@@ -11,6 +11,9 @@ from lichen.ground.failpoint import fp
 from lichen.ground.quoting import sql
 from lichen.ports import Column, Engine, Relation, TableStore
 from lichen.spec import ProjectSpec, Table
+
+Describe = Callable[[str, Mapping[str, Relation]], tuple[Column, ...]]
+"""How the columns of a statement are found: asked of the engine, or remembered."""
 
 
 def build(
@@ -27,7 +30,7 @@ def build(
     select, above = asset.statement.text, 0
     if within is not None:
         select, above = sql("SELECT * FROM (\n", select, "\n) AS built WHERE", within), 1
-    columns = describe(asset, {name: given.columns for name, given in inputs.items()}, engine, project)
+    columns = describe(asset, {name: given.columns for name, given in inputs.items()}, engine.describe, project)
     with staging(tables.staging(asset.name)) as folder:
         try:
             files = engine.sql(select, inputs, folder)
@@ -38,7 +41,7 @@ def build(
 
 
 def describe(
-    asset: Asset, inputs: Mapping[str, tuple[Column, ...]], engine: Engine, project: ProjectSpec
+    asset: Asset, inputs: Mapping[str, tuple[Column, ...]], ask: Describe, project: ProjectSpec
 ) -> tuple[Column, ...]:
     """The columns a table's statement gives over inputs with these columns; nothing is read.
 
@@ -48,7 +51,7 @@ def describe(
     assert isinstance(table, Table)
     assert asset.statement is not None
     try:
-        columns = engine.describe(asset.statement.text, {name: Relation(given) for name, given in inputs.items()})
+        columns = ask(asset.statement.text, {name: Relation(given) for name, given in inputs.items()})
     except LichenError as error:
         raise placed(error, asset, project) from error
     known = [column.name for column in columns]

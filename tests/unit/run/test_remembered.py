@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from lichen.backends.duckdb import DuckDBEngine
 from lichen.errors import FoundWrong, Where
 from lichen.graph.statement import Statement, parse_statement
 from lichen.graph.statement_lineage import statement_lineage
+from lichen.ports import Column, Relation
 from lichen.run import remembered
 from lichen.run.remembered import Remembered
 
@@ -119,3 +122,26 @@ def test_what_is_wrong_is_never_remembered(file: Path) -> None:
         with pytest.raises(FoundWrong, match="a table is one SELECT statement"):
             Remembered(file).statement("DELETE FROM t", place)
     assert not file.exists()
+
+
+def test_a_description_is_asked_for_once_for_the_same_columns_and_engine(file: Path, tmp_path: Path) -> None:
+    class Counting(DuckDBEngine):
+        asked = 0
+
+        def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
+            self.asked += 1
+            return super().describe(select, inputs)
+
+    engine, over = Counting(scratch=tmp_path), {"t": Relation((Column("a", "DECIMAL(9,2)"),))}
+    found = []
+    for _ in range(2):
+        memory = Remembered(file)
+        found.append(memory.described_by(engine)("SELECT sum(a) AS s, now() AS n FROM t", over))
+        memory.keep()
+    assert found == [(Column("s", "DECIMAL(38,2)"), Column("n", "TIMESTAMP WITH TIME ZONE"))] * 2
+    assert engine.asked == 1
+    other = {"t": Relation((Column("a", "INTEGER"),))}
+    assert Remembered(file).described_by(engine)("SELECT sum(a) AS s FROM t", other)[0].type != "DECIMAL(38,2)"
+    engine.version = "duckdb 99.0"
+    Remembered(file).described_by(engine)("SELECT sum(a) AS s, now() AS n FROM t", over)
+    assert engine.asked == 3

@@ -42,7 +42,7 @@ def refused(table, engine):
     def run(text):
         asset, project = table(text)
         with pytest.raises(FoundWrong) as caught:
-            describe(asset, {"events": COLUMNS}, engine, project)
+            describe(asset, {"events": COLUMNS}, engine.describe, project)
         return str(caught.value)
 
     return run

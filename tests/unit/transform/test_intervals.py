@@ -29,7 +29,7 @@ def made(tmp_path, engine):
         (tmp_path / "tables/t.sql").write_text(f"/* ---\nintervals: {intervals}\n--- */\n{statement}")
         project = read_project(tmp_path, {}, {"files": {"path": ""}})
         asset = build_graph(project)["table.t"]
-        columns = describe(asset, {"events": EVENTS}, engine, project)
+        columns = describe(asset, {"events": EVENTS}, engine.describe, project)
         return cut(asset, columns, {"events": EVENTS}, engine, project)
 
     return make
