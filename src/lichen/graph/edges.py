@@ -93,30 +93,29 @@ class _Making:
         described = self.given.get(asset.name)
         inputs = {self.graph[name].name: self.columns[name] or None for name in asset.inputs}
         made = self.trace(asset.statement, inputs, described) if asset.statement else self._unread(inputs, described)
-        self.columns[asset.id] = tuple(column.name for column in made.columns)
+        own = asset.id
+        self.columns[own] = tuple(column.name for column in made.columns)
         if made.opaque:
-            self.opaque.add(asset.id)
-        file = self.project.files.get(asset.id)
+            self.opaque.add(own)
+        file, rows = self.project.files.get(own), self._column(own, ROWS)
         for column in made.columns:
-            self._reach(asset, column.name, column.origins)
-            self._link(asset.id, ROWS, asset.id, column.name, How.COUNT)
+            target = self._column(own, column.name)
+            self._reach(target, column.origins)
+            self.edges.append(Edge(rows, target, How.COUNT))
             if file is not None and column.place is not None and asset.statement is not None:
                 line, at = column.place
-                self.places[AssetColumn(asset.id, column.name)] = partial(file.line, file.sql_line + line - 1, at)
-        self._reach(asset, ROWS, made.rows)
+                self.places[target] = partial(file.line, file.sql_line + line - 1, at)
+        self._reach(rows, made.rows)
 
     def _unread(self, inputs: Mapping[str, Sequence[str] | None], described: Sequence[str] | None) -> StatementLineage:
         """The lineage of a table that is no statement: all inputs reach all of it."""
         whole = {Origin(name, one): UNREAD for name, known in inputs.items() for one in (*(known or ()), ROWS)}
         return StatementLineage.unread(described or (), whole)
 
-    def _reach(self, asset: Asset, column: str, origins: Origins, within: str | None = None) -> None:
+    def _reach(self, target: AssetColumn, origins: Origins, within: str | None = None) -> None:
         """Add edges from columns of relations."""
-        target = self._column(asset.id, column)
-        for origin, how in origins.items():
-            source = self._source(origin)
-            if source is not None:
-                self.edges.append(Edge(source, target, how, within))
+        sources = [(self._source(origin), how) for origin, how in origins.items()]
+        self.edges += [Edge(source, target, how, within) for source, how in sources if source is not None]
 
     def _source(self, origin: Origin) -> AssetColumn | None:
         """The column of an asset that SQL reads by this name, as its relation spells it."""
@@ -142,25 +141,26 @@ class _Making:
         """A view over a table: aggregates and latest values; times, keys and the table's rows decide what it sees."""
         relation = self.graph[asset.inputs[0]]
         times = self.graph[relation.id].spec
-        own = {relation.name: self.columns[relation.id] or None}
+        own, rows = {relation.name: self.columns[relation.id] or None}, self._column(asset.id, ROWS)
         self.columns[asset.id] = view.feature_names()
 
         def of(text: str | None) -> Origins:
             return row_origins(text, own) if text else NOTHING
 
         if not view.static:
-            self._reach(asset, ROWS, influence(of(view.time or getattr(times, "time", None)), How.WINDOW))
-            self._reach(asset, ROWS, influence(of(view.known or getattr(times, "known", None)), How.FILTER))
+            event, known = (getattr(view, key) or getattr(times, key, None) for key in ("time", "known"))
+            self._reach(rows, influence(of(event), How.WINDOW))
+            self._reach(rows, influence(of(known), How.FILTER))
         for key in view.entity or ():
-            self._reach(asset, ROWS, {Origin(relation.name, key.lower()): How.GROUP})
+            self._reach(rows, {Origin(relation.name, key.lower()): How.GROUP})
         self._link(relation.id, ROWS, asset.id, ROWS, How.COUNT)
         for name, aggregate in view.aggregates.items():
             value = NOTHING if aggregate.value.strip() == "*" else of(aggregate.value)
             for window in view.windows:
-                self._reach(asset, f"{name}_{window}", marked(value, How.COMPUTED | How.AGGREGATED))
+                self._reach(self._column(asset.id, f"{name}_{window}"), marked(value, How.COMPUTED | How.AGGREGATED))
                 self._place(asset, f"{name}_{window}", "aggregates", name)
         for at, name in enumerate(view.latest):
-            self._reach(asset, name, {Origin(relation.name, name.lower()): How.VALUE})
+            self._reach(self._column(asset.id, name), {Origin(relation.name, name.lower()): How.VALUE})
             self._place(asset, name, "latest", at)
         for name in self.columns[asset.id]:
             self._link(asset.id, ROWS, asset.id, name, How.COUNT)
@@ -204,23 +204,23 @@ class _Making:
         """A model: its score is made of its features; the label and its rows are what it learned from."""
         self.columns[asset.id] = (SCORE,)
         self._place(asset, SCORE, "features")
-        label = model.label
+        label, score = model.label, self._column(asset.id, SCORE)
         for view in model.features:
             self._brought(asset, model, view)
             for name in self.project.features[view].feature_names():
                 if f"{view}.{name}" not in model.exclude:
                     self._link(f"feature.{view}", name, asset.id, SCORE, How.VALUE | How.COMPUTED)
-        self._reach(asset, SCORE, {Origin(label.from_, label.value): How.LABEL})
+        self._reach(score, {Origin(label.from_, label.value): How.LABEL})
         for name in dict.fromkeys((label.at, label.known)):
-            self._reach(asset, SCORE, {Origin(label.from_, name): How.FILTER})
-        self._reach(asset, SCORE, {Origin(label.from_, ROWS): How.COUNT})
+            self._reach(score, {Origin(label.from_, name): How.FILTER})
+        self._reach(score, {Origin(label.from_, ROWS): How.COUNT})
 
     def _brought(self, model: Asset, spec: Model, name: str) -> None:
         """What a request brings: for training the label table does, by name, and its `at` is the prediction time."""
         label, view, asset = spec.label, self.project.features[name], self.graph[f"feature.{name}"]
 
         def reach(column: str, source: str, how: How) -> None:
-            self._reach(asset, column, {Origin(label.from_, source): how}, within=model.id)
+            self._reach(self._column(asset.id, column), {Origin(label.from_, source): how}, within=model.id)
 
         for key in view.entity or ():
             reach(ROWS, key, How.JOIN)
