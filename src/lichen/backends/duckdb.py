@@ -49,10 +49,10 @@ class DuckDBEngine:
         if all(given.arrow is None for given in inputs.values()):
             with self._shapes as shapes, translated(tuple(inputs), select):
                 session = shapes.showing(select, inputs)
-                columns = _describe(session, _one_select(session, select))
+                columns = _columns(session, _parsed(session, select))
         else:
             with self._session(inputs, select) as session:
-                columns = _describe(session, _one_select(session, select))
+                columns = _columns(session, _parsed(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
     def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
@@ -73,7 +73,7 @@ class DuckDBEngine:
         target = _new_part(into)
         with self._session(inputs, select, target) as session:
             statement = _one_select(session, select)
-            return _write(session, storable(statement, _describe(session, statement)), target)
+            return _write(session, storable(statement, _columns(session, statement)), target)
 
     def map_partitions(
         self, function: Callable[[Arrow], Arrow], inputs: Sequence[Relation], into: Path
@@ -88,7 +88,7 @@ class DuckDBEngine:
     def file_columns(self, path: str) -> tuple[Column, ...]:
         """The columns of one Parquet file as it is, for the comparison with its table's."""
         with self._session({}, "", reads=(path,)) as session:
-            return tuple(Column(*column) for column in _describe(session, f"FROM read_parquet({literal(path)})"))
+            return tuple(Column(*column) for column in _columns(session, f"FROM read_parquet({literal(path)})"))
 
     @contextmanager
     def _session(
@@ -155,6 +155,15 @@ def _batches(
 
 def _one_select(session: duckdb.DuckDBPyConnection, select: str) -> str:
     """The text of the only statement, a SELECT: what is pasted into COPY or DESCRIBE can be nothing else."""
+    return _text(_parsed(session, select))
+
+
+def _text(statement: duckdb.Statement) -> str:
+    return str(statement.query).strip().removesuffix(";")
+
+
+def _parsed(session: duckdb.DuckDBPyConnection, select: str) -> duckdb.Statement:
+    """The only statement, a SELECT."""
     from duckdb import StatementType
 
     statements = session.extract_statements(select)
@@ -163,16 +172,18 @@ def _one_select(session: duckdb.DuckDBPyConnection, select: str) -> str:
         raise FoundWrong(
             "LCH-2302", f"one SELECT statement is wanted, not {kinds}", fix="write a single SELECT, without a semicolon"
         )
-    return str(statements[0].query).strip().removesuffix(";")
+    return statements[0]
 
 
-def _describe(session: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[str, str]]:
+def _columns(session: duckdb.DuckDBPyConnection, statement: str | duckdb.Statement) -> list[tuple[str, str]]:
+    """The names and types of what a SELECT gives."""
     from duckdb import Error
 
     try:
         described = session.sql(statement)
     except Error:  # it does not say where the statement is wrong: DESCRIBE, which takes longer, does
-        return [(name, kind) for name, kind, *_ in session.execute(f"DESCRIBE\n{statement}").fetchall()]
+        text = statement if isinstance(statement, str) else _text(statement)
+        return [(name, kind) for name, kind, *_ in session.execute(f"DESCRIBE\n{text}").fetchall()]
     return list(zip(described.columns, map(str, described.types), strict=True))
 
 
