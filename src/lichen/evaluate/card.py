@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lichen.evaluate.evaluation import Evaluation
-from lichen.evaluate.metrics import Measured
+from lichen.evaluate.measure import Measured
 from lichen.evaluate.suspicion import Suspicion
 from lichen.spec import Model
 from lichen.train.fit import Trained

@@ -9,7 +9,8 @@ import numpy as np
 
 from lichen.evaluate.baseline import Baseline, baseline
 from lichen.evaluate.gate import Verdict, check_gate, judge
-from lichen.evaluate.metrics import MAIN, Floats, Measured, bins, measure
+from lichen.evaluate.measure import Measured, measure
+from lichen.evaluate.metrics import MAIN, Floats, bins
 from lichen.evaluate.slices import Slices, slices
 from lichen.spec import Model
 from lichen.train.fit import Trained

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-
-from lichen.errors import FoundWrong
 
 Floats = NDArray[np.float64]
 Metric = Callable[[Floats, Floats, Floats | None], float]
 
 BINS = 15
-DAY = 86_400_000_000
-FEWEST_DAYS = 5
-"""Below this many days no interval is given: days are what is drawn."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A metric's value with its 95 % interval; no interval where there are too few days to draw from."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The value as a JSON object."""
-        return asdict(self)
 
 
 def _weights(label: Floats, weight: Floats | None) -> Floats:
@@ -78,14 +58,12 @@ def average_precision(label: Floats, score: Floats, weight: Floats | None = None
 
 def brier(label: Floats, score: Floats, weight: Floats | None = None) -> float:
     """The mean squared difference between the probability and what happened."""
-    return _mean((score - label) ** 2, weight)
+    return _mean(squared_errors(label, score), weight)
 
 
 def log_loss(label: Floats, score: Floats, weight: Floats | None = None) -> float:
     """The mean negative logarithm of the probability given to what happened; 0 and 1 are moved in by 2.2e-16."""
-    tiny = np.finfo(np.float64).eps
-    inside = np.clip(score, tiny, 1 - tiny)
-    return _mean(-np.where(label > 0, np.log(inside), np.log1p(-inside)), weight)
+    return _mean(log_losses(label, score), weight)
 
 
 def calibration_error(label: Floats, score: Floats, weight: Floats | None = None) -> float:
@@ -110,18 +88,35 @@ def bins(score: Floats, count: int = BINS) -> NDArray[np.int64]:
 
 def rmse(label: Floats, score: Floats, weight: Floats | None = None) -> float:
     """The root of the mean squared error, in the label's unit."""
-    return float(np.sqrt(_mean((score - label) ** 2, weight)))
+    return float(np.sqrt(_mean(squared_errors(label, score), weight)))
 
 
 def mae(label: Floats, score: Floats, weight: Floats | None = None) -> float:
     """The mean absolute error, in the label's unit."""
-    return _mean(np.abs(score - label), weight)
+    return _mean(absolute_errors(label, score), weight)
 
 
 def r2(label: Floats, score: Floats, weight: Floats | None = None) -> float:
     """The share of the label's variance that the model explains; NaN where all labels are alike."""
     spread = _mean((label - _mean(label, weight)) ** 2, weight)
-    return 1 - _mean((score - label) ** 2, weight) / spread if spread > 0 else float("nan")
+    return 1 - _mean(squared_errors(label, score), weight) / spread if spread > 0 else float("nan")
+
+
+def squared_errors(label: Floats, score: Floats) -> Floats:
+    """The square of each row's error."""
+    return (score - label) ** 2
+
+
+def absolute_errors(label: Floats, score: Floats) -> Floats:
+    """The size of each row's error."""
+    return np.abs(score - label)
+
+
+def log_losses(label: Floats, score: Floats) -> Floats:
+    """The negative logarithm of the probability given to what happened in each row."""
+    tiny = np.finfo(np.float64).eps
+    inside = np.clip(score, tiny, 1 - tiny)
+    return -np.where(label > 0, np.log(inside), np.log1p(-inside))
 
 
 def _mean(values: Floats, weight: Floats | None) -> float:
@@ -146,45 +141,3 @@ MAIN = {"classification": "roc_auc", "regression": "rmse"}
 """The metric by which each task's models are judged where none is named."""
 
 HIGHER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
-
-
-def measure(
-    task: str,
-    label: Floats,
-    score: Floats,
-    at: NDArray[np.int64],
-    *,
-    seed: int = 0,
-    draws: int = 300,
-    only: Sequence[str] | None = None,
-) -> dict[str, Measured]:
-    """A task's metrics with 95 % intervals.
-
-    The intervals are percentiles over `draws` bootstrap samples of whole UTC days of `at` (microseconds), because rows
-    of one day resemble each other. Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
-    """
-    if len(label) == 0:
-        raise FoundWrong("LCH-2950", "there is no row to measure a metric on", fix="lengthen `validate.test`")
-    metrics = {name: METRICS[task][name] for name in only or METRICS[task]}
-    order = np.argsort(score, kind="stable")
-    label, score, at = label[order], score[order], at[order]
-    values = {name: metric(label, score, None) for name, metric in metrics.items()}
-    days, day = np.unique(at // DAY, return_inverse=True)
-    if len(days) < FEWEST_DAYS or draws == 0:
-        return {name: Measured(value) for name, value in values.items()}
-    random = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in metrics}
-    for counts in random.multinomial(len(days), np.full(len(days), 1 / len(days)), size=draws):
-        weight = counts[day].astype(np.float64)
-        for name, metric in metrics.items():
-            drawn[name].append(metric(label, score, weight))
-    return {name: _interval(value, drawn[name]) for name, value in values.items()}
-
-
-def _interval(value: float, drawn: Sequence[float]) -> Measured:
-    usable = [one for one in drawn if one == one]
-    # Where a tenth of the samples lack a class, an interval over the rest would look too sure.
-    if value != value or len(usable) < 0.9 * len(drawn):
-        return Measured(value)
-    low, high = np.percentile(usable, [2.5, 97.5])
-    return Measured(value, float(low), float(high))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lichen.evaluate.metrics import DAY, FEWEST_DAYS, METRICS, Floats
+from lichen.evaluate.bootstrap import Samples, interval
+from lichen.evaluate.metrics import METRICS, Floats
 
 MOVED, MOVED_MUCH = 1e-9, 0.01
 """Beyond which difference a prediction counts as moved, and as moved much."""
@@ -102,8 +103,8 @@ def movement(
 ) -> Movement:
     """Compare the two scores of the same rows; shares and means are NaN where there is no row.
 
-    The interval of a metric's difference is of percentiles over `draws` bootstrap samples of whole UTC days, the same
-    days for both versions. Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
+    The interval of a metric's difference is of percentiles over `draws` samples of whole UTC days, the same days for
+    both versions.
     """
     size = np.abs(rows.after - rows.before)
     threshold = flipped = None
@@ -126,43 +127,11 @@ def movement(
 
 
 def _compared(task: str, rows: Rows, names: Sequence[str], seed: int, draws: int) -> dict[str, Comparison]:
-    # Sorted by its own score once, each side is quick to sort again in every draw.
-    sides = _Side.of(rows.before, rows), _Side.of(rows.after, rows)
-    metrics = {name: METRICS[task][name] for name in names}
-    old, new = sides
-    values = {
-        name: (metric(old.label, old.score, None), metric(new.label, new.score, None))
-        for name, metric in metrics.items()
-    }
-    days, day = np.unique(rows.at // DAY, return_inverse=True)
-    drawn: dict[str, list[float]] = {name: [] for name in names}
-    if len(days) >= FEWEST_DAYS:
-        random = np.random.default_rng(seed)
-        for counts in random.multinomial(len(days), np.full(len(days), 1 / len(days)), size=draws):
-            weight = counts[day].astype(np.float64)
-            for name, metric in metrics.items():
-                before, after = (metric(s.label, s.score, weight[s.order]) for s in sides)
-                drawn[name].append(after - before)
-    return {name: _comparison(values[name], drawn[name]) for name in names}
-
-
-@dataclass(frozen=True)
-class _Side:
-    order: NDArray[np.int64]
-    label: Floats
-    score: Floats
-
-    @classmethod
-    def of(cls, score: Floats, rows: Rows) -> _Side:
-        order = np.argsort(score, kind="stable")
-        return cls(order, rows.label[order], score[order])
-
-
-def _comparison(values: tuple[float, float], drawn: Sequence[float]) -> Comparison:
-    before, after = values
-    usable = [one for one in drawn if one == one]
-    # Where a tenth of the samples lack a class, an interval over the rest would look too sure.
-    if not usable or len(usable) < 0.9 * len(drawn):
-        return Comparison(before, after)
-    low, high = np.percentile(usable, [2.5, 97.5])
-    return Comparison(before, after, float(low), float(high))
+    samples = Samples.of(rows.at, seed=seed, draws=draws)
+    found = {}
+    for name in names:
+        metric = METRICS[task][name]
+        before, after = (metric(rows.label, score, None) for score in (rows.before, rows.after))
+        drawn = [samples.measured(metric, rows.label, score) for score in (rows.before, rows.after)]
+        found[name] = Comparison(before, after, *(interval(after - before, drawn[1] - drawn[0]) or ()))
+    return found

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lichen.evaluate.metrics import HIGHER_IS_BETTER, Measured, measure
+from lichen.evaluate.measure import Measured, measure
+from lichen.evaluate.metrics import HIGHER_IS_BETTER
 from lichen.train.fit import Scored
 
 FEWEST_ROWS = 200

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from lichen.evaluate.metrics import DAY, roc_auc
+from lichen.evaluate.bootstrap import DAY
+from lichen.evaluate.metrics import roc_auc
 from lichen.evaluate.movement import Rows, movement, operating_threshold
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lichen.evaluate.metrics import DAY
+from lichen.evaluate.bootstrap import DAY
 from lichen.evaluate.slices import slices
 from lichen.train.fit import Scored
 
