@@ -11,6 +11,7 @@ from lichen.evaluate.baseline import Baseline, baseline
 from lichen.evaluate.gate import Verdict, check_gate, judge
 from lichen.evaluate.measure import Measured, measure
 from lichen.evaluate.metrics import MAIN, Floats, bins
+from lichen.evaluate.single import Single, singles
 from lichen.evaluate.slices import Slices, slices
 from lichen.spec import Model
 from lichen.train.fit import Trained
@@ -29,13 +30,14 @@ class Bin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's metrics, the baseline beside them, the calibration table, the slices and the gate's verdicts."""
+    """A model's metrics, the baseline, calibration table and slices, the gate's verdicts, and each feature alone."""
 
     metrics: Mapping[str, Measured]
     baseline: Baseline
     calibration: tuple[Bin, ...]
     slices: Slices
     verdicts: tuple[Verdict, ...]
+    alone: tuple[Single, ...]
 
     @property
     def passed(self) -> bool:
@@ -50,15 +52,16 @@ class Evaluation:
 def evaluate(model: Model, trained: Trained, live: Mapping[str, float] | None = None) -> Evaluation:
     """Judge a trained model; `live` holds the released model's metrics on the same test rows, where there is one."""
     check_gate(model.task, model.gate)
-    test = trained.test
+    test, alone = trained.test, singles(model.task, trained)
     metrics = measure(model.task, test.label, test.score, test.at, seed=model.seed)
     values = {name: measured.value for name, measured in metrics.items()}
     return Evaluation(
         metrics,
-        baseline(model.task, trained),
+        baseline(model.task, trained, alone),
         calibration(test.label, test.score),
         slices(model.task, test, MAIN[model.task], seed=model.seed),
         tuple(judge(model.gate, values, live)),
+        alone,
     )
 
 

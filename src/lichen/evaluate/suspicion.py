@@ -7,15 +7,15 @@ held against.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 from arro3.core import Table
 
-from lichen.evaluate.baseline import LabelMeans, column_of
-from lichen.evaluate.metrics import METRICS, Floats
+from lichen.evaluate.metrics import Floats
+from lichen.evaluate.single import TELLS, Single, column_of
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Engine, Relation
@@ -62,43 +62,35 @@ class Suspicion:
 
 
 def suspicions(
-    model: Model, trained: Trained, features: FeatureSet, rows: Relation, engine: Engine
+    model: Model, trained: Trained, alone: Sequence[Single], features: FeatureSet, rows: Relation, engine: Engine
 ) -> tuple[Suspicion, ...]:
-    """All that looks like a leak in a model's training rows (`rows`) and their encoded parts."""
+    """All that looks like a leak in a model's training rows (`rows`) and their encoded parts.
+
+    `alone` are the features one by one.
+    """
     columns = labelled(model, rows, engine)
     return (
-        *_alone(model.task, trained),
+        *_alone(model.task, trained, alone),
         *_missing(model.task, trained),
         *_order(model, features, rows, engine, columns),
         *_repeated(trained, features, rows, engine, columns),
     )
 
 
-def _alone(task: str, trained: Trained) -> Iterator[Suspicion]:
+def _alone(task: str, trained: Trained, alone: Sequence[Single]) -> Iterator[Suspicion]:
     """Single features that tell the label of the test rows nearly without error."""
-    name = "roc_auc" if task == "classification" else "r2"
-    parts = {part: Table.from_arrow(trained.parts[part].rows) for part in ("train", "test")}
-    labels = {part: column_of(table, LABEL) for part, table in parts.items()}
-    test = labels["test"]
+    test = column_of(Table.from_arrow(trained.parts["test"].rows), LABEL)
     if task == "classification" and min(test.sum(), len(test) - test.sum()) < FEWEST:
         return
-    for feature in trained.parts["train"].names:
-        values = {part: column_of(table, feature) for part, table in parts.items()}
-        means = LabelMeans.of(
-            trained.parts["train"], feature, values["train"], labels["train"], float(labels["train"].mean())
-        )
-        found = METRICS[task][name](test, means.predict(values["test"]), None)
-        if found >= ALONE:
+    name, shown = TELLS[task], "ROC AUC" if task == "classification" else "R²"
+    for one in alone:
+        if one.tells >= ALONE:
             yield Suspicion(
                 "alone",
-                feature,
-                f"`{feature}` alone tells the label: {_metric(name)} {found:.3f} on {len(test):,} test rows",
-                {name: found, "rows": len(test)},
+                one.feature,
+                f"`{one.feature}` alone tells the label: {shown} {one.tells:.3f} on {len(test):,} test rows",
+                {name: one.tells, "rows": len(test)},
             )
-
-
-def _metric(name: str) -> str:
-    return "ROC AUC" if name == "roc_auc" else "R²"
 
 
 def _missing(task: str, trained: Trained) -> Iterator[Suspicion]:

@@ -77,7 +77,7 @@ def make_model(
     trained = _trained(asset, model, features, rows, project, workshop)
     fp("train.trained")
     evaluation = evaluate(model, trained, _live_metrics(model, old, rows, workshop))
-    suspected = suspicions(model, trained, features, rows, workshop.engine)
+    suspected = suspicions(model, trained, evaluation.alone, features, rows, workshop.engine)
     facts = _facts(model, features, trained, evaluation, _missing(features, rows, workshop.engine))
     facts["suspicions"] = [one.as_dict() for one in suspected]
     facts["notes"] += [f"suspicion: {one.what}" for one in suspected]

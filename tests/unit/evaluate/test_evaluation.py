@@ -15,6 +15,7 @@ from lichen.errors import FoundWrong
 from lichen.evaluate.baseline import baseline
 from lichen.evaluate.card import card
 from lichen.evaluate.evaluation import calibration, evaluate
+from lichen.evaluate.single import singles
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.clock import SystemClock
 from lichen.ports import Column, Relation
@@ -84,7 +85,7 @@ def test_a_gate_of_another_task_is_refused(trained: Trained) -> None:
 
 
 def test_the_best_single_feature_is_found_without_the_test_rows(trained: Trained) -> None:
-    found = baseline("classification", trained)
+    found = baseline("classification", trained, singles("classification", trained))
     assert found.feature == "v.x"
     assert found.feature_metrics["roc_auc"] > 0.8
     train_labels = np.asarray(Table.from_arrow(trained.parts["train"].rows).column("_label").to_numpy())

@@ -11,6 +11,7 @@ import pytest
 from arro3.core import Table
 
 from lichen.backends.duckdb import DuckDBEngine
+from lichen.evaluate.single import singles
 from lichen.evaluate.suspicion import Suspicion, suspicions
 from lichen.ports import Column, Matrix, Relation
 from lichen.spec import Model
@@ -64,7 +65,8 @@ def suspected(found: list[dict[str, Any]], tmp_path: Any) -> dict[str, Suspicion
     }
     trained: Any = SimpleNamespace(parts=parts, split=cuts)
     asked: Any = SimpleNamespace(request=(Column("id", "INTEGER"), Column("size", "DOUBLE")))
-    return {one.kind: one for one in suspicions(MODEL, trained, asked, relation, engine)}
+    alone = singles(MODEL.task, trained)
+    return {one.kind: one for one in suspicions(MODEL, trained, alone, asked, relation, engine)}
 
 
 def test_honest_rows_are_not_suspected(tmp_path: Any) -> None:
