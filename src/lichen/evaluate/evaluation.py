@@ -49,8 +49,8 @@ class Evaluation:
         return {name: measured.value for name, measured in self.metrics.items()}
 
 
-def evaluate(model: Model, trained: Trained, live: Mapping[str, float] | None = None) -> Evaluation:
-    """Judge a trained model; `live` holds the released model's metrics on the same test rows, where there is one."""
+def evaluate(model: Model, trained: Trained) -> Evaluation:
+    """Judge a trained model by itself: beside the released one it is judged when it is to take its place."""
     check_gate(model.task, model.gate)
     test, alone = trained.test, singles(model.task, trained)
     metrics = measure(model.task, test.label, test.score, test.at, seed=model.seed)
@@ -60,7 +60,7 @@ def evaluate(model: Model, trained: Trained, live: Mapping[str, float] | None = 
         baseline(model.task, trained, alone),
         calibration(test.label, test.score),
         slices(model.task, test, MAIN[model.task], seed=model.seed),
-        tuple(judge(model.gate, values, live)),
+        tuple(judge(model.gate, values)),
         alone,
     )
 

@@ -18,14 +18,15 @@ class Verdict:
 
     metric: str
     rule: str
-    value: float
+    value: float | None
     limit: float | None
     passed: bool
     why: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as a JSON object."""
-        return asdict(self)
+        """The verdict as a JSON object; a value that could not be measured is null."""
+        measured = self.value is not None and math.isfinite(self.value)
+        return {**asdict(self), "value": self.value if measured else None}
 
 
 def check_gate(task: str, metrics: Iterable[str], where: Where | None = None) -> None:
@@ -41,13 +42,8 @@ def check_gate(task: str, metrics: Iterable[str], where: Where | None = None) ->
             )
 
 
-def judge(
-    rules: Mapping[str, GateRule], metrics: Mapping[str, float], live: Mapping[str, float] | None
-) -> list[Verdict]:
-    """One verdict for each limit of each rule; `live` holds the released model's metrics on the same rows.
-
-    A metric that is not a number passes no rule. Without a released model `no_worse_than_live` holds.
-    """
+def judge(rules: Mapping[str, GateRule], metrics: Mapping[str, float]) -> list[Verdict]:
+    """One verdict for each `min` and `max` of each rule; a metric that is not a number passes none."""
     verdicts = []
     for name, rule in rules.items():
         if name not in metrics:
@@ -62,9 +58,25 @@ def judge(
             verdicts.append(_verdict(name, "min", value, rule.min, value >= rule.min))
         if rule.max is not None:
             verdicts.append(_verdict(name, "max", value, rule.max, value <= rule.max))
-        if rule.no_worse_than_live is not None:
-            verdicts.append(_beside_live(name, value, rule.no_worse_than_live, live))
     return verdicts
+
+
+def judge_beside(
+    rules: Mapping[str, GateRule],
+    before: Mapping[str, float] | None,
+    after: Mapping[str, float] | None,
+    why: str = "",
+) -> list[Verdict]:
+    """One verdict for each `no_worse_than_live`: a model's metrics beside the released one's on the same rows.
+
+    Without metrics nothing was compared: that fails for the reason `why`, and holds where there is none, for then
+    there is no released model.
+    """
+    return [
+        _beside(name, rule.no_worse_than_live, before, after, why)
+        for name, rule in rules.items()
+        if rule.no_worse_than_live is not None
+    ]
 
 
 def _verdict(name: str, rule: str, value: float, limit: float, passed: bool) -> Verdict:
@@ -74,14 +86,20 @@ def _verdict(name: str, rule: str, value: float, limit: float, passed: bool) -> 
     return Verdict(name, rule, value, limit, passed, f"{name} is {value:.4f}, wanted {side} {limit:g}")
 
 
-def _beside_live(name: str, value: float, slack: float, live: Mapping[str, float] | None) -> Verdict:
+def _beside(
+    name: str, slack: float, before: Mapping[str, float] | None, after: Mapping[str, float] | None, why: str
+) -> Verdict:
     rule = "no_worse_than_live"
-    if live is None or name not in live:
-        passed = not math.isnan(value)
-        return Verdict(name, rule, value, None, passed, "no released model to compare with")
-    better_up = name in HIGHER_IS_BETTER
-    limit = live[name] - slack if better_up else live[name] + slack
+    if before is None or after is None:
+        if not why:
+            return Verdict(name, rule, None, None, True, "there is no released model to compare with")
+        said = f"{name} cannot be compared with the released model's: {why}"
+        return Verdict(name, rule, None, None, False, f"{said}; without `{rule}` in its gate it is released")
+    was, value, better_up = before[name], after[name], name in HIGHER_IS_BETTER
+    if math.isnan(was) or math.isnan(value):
+        return Verdict(name, rule, None, None, False, f"{name} could not be measured on the rows of both models")
+    limit = was - slack if better_up else was + slack
     passed = value >= limit if better_up else value <= limit
     side = "at least" if better_up else "at most"
-    why = f"{name} is {value:.4f}, the released model's {live[name]:.4f}: wanted {side} {limit:.4f}"
-    return Verdict(name, rule, value, limit, passed, why)
+    said = f"{name} is {value:.4f} where the released model's is {was:.4f}, on the same rows"
+    return Verdict(name, rule, value, limit, passed, f"{said}: wanted {side} {limit:.4f}")

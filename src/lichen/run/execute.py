@@ -23,6 +23,7 @@ from lichen.plan import Plan, Step, Trunk
 from lichen.plan.intervals import has_intervals
 from lichen.ports import Put
 from lichen.run.audit import who
+from lichen.run.beside import judged
 from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
@@ -218,10 +219,12 @@ class Execution:
             if known is not None and self._is_whole(known):
                 version, state = known, "reused"
             else:
-                version, state = self._make(asset, inputs, old), "built"
+                version, state = self._make(asset, inputs), "built"
                 self.releases.keep(version)
         if old is not None and version.version == old.version:
-            state = "same"
+            return version, "same"
+        if asset.kind == "model" and not self.aside:
+            version = self._judged(asset, version, old)
         return version, "held" if version.facts.get("held") else state
 
     def _collected(self, asset: Asset, old: Version | None) -> tuple[Version, State]:
@@ -273,23 +276,32 @@ class Execution:
         """Whether an earlier version's files are still there: those of old releases and runs are swept."""
         return fault(version, self.workshop) is None
 
-    def _make(self, asset: Asset, inputs: Mapping[str, Version], old: Version | None) -> Version:
+    def _make(self, asset: Asset, inputs: Mapping[str, Version]) -> Version:
         if asset.kind == "table":
             return make_table(asset, inputs, self.project, self.workshop)
         if asset.kind == "feature":
             return make_view(asset, inputs)
         if asset.kind == "model":
-            return make_model(asset, self.graph, self.versions, self._live(asset, old), self.project, self.workshop)
+            return make_model(asset, self.graph, self.versions, self.project, self.workshop)
         if asset.kind == "service":
             return make_service(asset, self.versions, self.workshop)
         own = fingerprint(asset)
         named = {name: version.version for name, version in inputs.items()}
         return Version(asset.id, version_name(own, named), own, named, facts={MEANING: meaning(asset)})
 
-    def _live(self, asset: Asset, old: Version | None) -> Version | None:
-        """The version that a new one has to be no worse than: the published one, if there is any."""
+    def _judged(self, asset: Asset, version: Version, old: Version | None) -> Version:
+        """A model's version judged beside the one it has to be no worse than: the published one, if there is any.
+
+        Nothing of the comparison is kept where it holds the version back: beside another it may do.
+        """
         trunk = self.plan.trunk
-        return (trunk.versions.get(asset.id) if trunk else None) or old
+        live = (trunk.versions.get(asset.id) if trunk else None) or old
+        if live is not None and live.version == version.version:
+            return version
+        found = judged(asset, version, live, self.graph, self.workshop)
+        if not found.facts.get("held"):
+            self.releases.keep(found)
+        return found
 
     def _release(self) -> Release | None:
         if any(outcome.state == "held" for outcome in self.outcomes):

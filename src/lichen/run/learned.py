@@ -12,7 +12,6 @@ from lichen.contract.adopt import adopt
 from lichen.errors import LichenError
 from lichen.evaluate.card import card
 from lichen.evaluate.evaluation import Evaluation, evaluate
-from lichen.evaluate.metrics import METRICS
 from lichen.evaluate.suspicion import Suspicion, suspicions
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
@@ -25,14 +24,12 @@ from lichen.ground.failpoint import fp
 from lichen.ground.files import write_durably
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Arrow, Engine, Relation
-from lichen.run.deployed import artifact_folder, has_artifact, recipe
+from lichen.run.deployed import recipe
 from lichen.run.hindsight import refuse_hindsight
 from lichen.run.inspect import accepted_leaks, model_features, relation_facts
 from lichen.run.workshop import Workshop
 from lichen.spec import Model, ProjectSpec
-from lichen.train.artifact import load
-from lichen.train.fit import Trained, score, train
-from lichen.train.split import labelled, split
+from lichen.train.fit import Trained, train
 
 JOINED = "joined"
 
@@ -48,7 +45,6 @@ def make_model(
     asset: Asset,
     graph: Graph,
     versions: Mapping[str, Version],
-    old: Version | None,
     project: ProjectSpec,
     workshop: Workshop,
 ) -> Version:
@@ -76,14 +72,12 @@ def make_model(
     rows = workshop.relation(version)
     trained = _trained(asset, model, features, rows, project, workshop)
     fp("train.trained")
-    evaluation = evaluate(model, trained, _live_metrics(model, old, rows, workshop))
+    evaluation = evaluate(model, trained)
     suspected = suspicions(model, trained, evaluation.alone, features, rows, workshop.engine)
     facts = _facts(model, features, trained, evaluation, _missing(features, rows, workshop.engine))
     facts["suspicions"] = [one.as_dict() for one in suspected]
     facts["notes"] += [f"suspicion: {one.what}" for one in suspected]
     facts["notes"] += accepted
-    if old is not None and not has_artifact(old, workshop):
-        facts["notes"].append("the files of the released model are gone, so this one was not compared with it")
     facts |= by_name(asset, graph, versions, project)
     facts["card"] = _write_card(asset, version, model, trained, evaluation, suspected, accepted, workshop)
     return version.with_facts(**{MEANING: meaning(asset)}, **facts)
@@ -148,28 +142,6 @@ def _trained(
         ) from error
 
 
-def _live_metrics(model: Model, old: Version | None, rows: Relation, workshop: Workshop) -> dict[str, float] | None:
-    """The released model's metrics on the new test rows.
-
-    None where there is no released model, where it reads features that the rows lack or learned from some of the rows,
-    and where its files are gone: training again is what mends that.
-    """
-    if old is None or not has_artifact(old, workshop):
-        return None
-    preparation, fitted = load(artifact_folder(old, workshop), old.facts["artifact"], workshop.learner)
-    if not {column.name for column in rows.columns}.issuperset(preparation.names):
-        return None
-    columns = labelled(model, rows, workshop.engine)
-    cuts = split(model, rows, columns, workshop.engine)
-    if old.facts["spans"]["test"][0] > cuts.test:
-        return None  # the released model learned from some of these test rows: no fair comparison
-    where = f"({columns.part(cuts.early_stop, cuts.test)}) = 'test'"
-    matrix = preparation.matrix(rows, workshop.engine, where=where, label=columns.label)
-    truth = ArrowTable.from_arrow(matrix.rows).column("_label").to_numpy()
-    scores = score(fitted, matrix)
-    return {name: metric(truth, scores, None) for name, metric in METRICS[model.task].items()}
-
-
 def _missing(features: FeatureSet, rows: Relation, engine: Engine) -> dict[str, float]:
     """The share of label rows in which each feature is missing."""
     counts = ", ".join(
@@ -198,7 +170,7 @@ def _facts(
         "baseline": _baseline(evaluation),
         "rows": {**rows, "left_out": dict(trained.split.left_out)},
         "spans": _spans(trained),
-        "gate": [{**one.as_dict(), "value": _finite({"": one.value})[""]} for one in evaluation.verdicts],
+        "gate": [one.as_dict() for one in evaluation.verdicts],
         "importances": dict(trained.fitted.importances()),
         "missing": {name: share for name, share in missing.items() if share > 0},
         "train_seconds": trained.seconds,

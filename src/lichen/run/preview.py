@@ -6,27 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from arro3.core import Array, ChunkedArray, Table
-
 from lichen.errors import ProjectErrors
 from lichen.evaluate.metrics import MAIN
-from lichen.evaluate.movement import Movement, Rows, movement
+from lichen.evaluate.movement import Movement, movement
 from lichen.graph.build import Asset, Graph
 from lichen.graph.version import Version
-from lichen.ground.quoting import identifier, identifiers, literal, sql
 from lichen.plan import Plan
-from lichen.ports import Relation
-from lichen.run.deployed import artifact_folder, has_artifact
+from lichen.run.beside import beside, verdicts
 from lichen.run.execute import Execution, Watcher, settle
 from lichen.run.planning import compared_with
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
-from lichen.spec import Model, ProjectSpec, Source
-from lichen.spec import Table as TableSpec
-from lichen.train.artifact import load
-from lichen.train.fit import score
-from lichen.train.split import Labelled, labelled
+from lichen.spec import Model, ProjectSpec
 
 
 @dataclass(frozen=True)
@@ -113,117 +104,23 @@ def _one(
 ) -> ModelPreview:
     if not moving:
         return ModelPreview(asset.name, None, "nothing that reaches it changes: no prediction moves")
-    new = made[asset.id]
-    held = tuple(str(one["why"]) for one in new.facts.get("gate", ()) if not one["passed"])
-    if old is None:
+    model, new = asset.spec, made[asset.id]
+    assert isinstance(model, Model)
+    found = None if old is None else beside(asset, old, new, graph, workshop)
+    own = [str(one["why"]) for one in new.facts["gate"] if not one["passed"] and one["rule"] != "no_worse_than_live"]
+    held = (*own, *(verdict.why for verdict in verdicts(model, found) if not verdict.passed))
+    if found is None:
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in new.facts["metrics"].items() if value is not None)
         return ModelPreview(asset.name, None, f"it is new: {metrics}", held=held)
-    if not has_artifact(old, workshop):
-        return ModelPreview(asset.name, None, "the files of the released model are gone", held=held)
-    model = asset.spec
-    assert isinstance(model, Model)
-    key = _key(model, asset, graph, {column.name for column in (*old.columns, *new.columns)})
-    moved = _moved(model, key, old, new, workshop)
-    if moved is None:
-        said = "the label rows of the two versions have no common key"
-        return ModelPreview(asset.name, None, said, key, held)
-    return ModelPreview(asset.name, moved, "", key, held)
-
-
-def _key(model: Model, asset: Asset, graph: Graph, there: set[str]) -> tuple[str, ...]:
-    """The columns that name a label row: its table's grain or key; else what its entities go by, and when."""
-    label = graph.relation(model.label.from_)
-    spec = label.spec if label is not None else None
-    named: Sequence[str] = ()
-    if isinstance(spec, TableSpec):
-        named = spec.grain or spec.contract.key
-    elif isinstance(spec, Source):
-        named = spec.contract.key
-    if named and there.issuperset(named):
-        return tuple(named)
-    views = [graph[name].spec for name in asset.inputs if name.startswith("feature.")]
-    entities = [key for view in views for key in (getattr(view, "entity", None) or ())]
-    return tuple(dict.fromkeys([*(key for key in entities if key in there), model.label.at]))
-
-
-BEFORE, AFTER = "before", "after"
-
-
-def _moved(model: Model, key: Sequence[str], old: Version, new: Version, workshop: Workshop) -> Movement | None:
-    """Both versions on their own held-out rows, matched by their key."""
-    if not ({c.name for c in old.columns} & {c.name for c in new.columns}).issuperset([*key, model.label.at]):
-        return None
-    # Rows that neither version learned from, nor stopped on.
-    start = max(version.facts["spans"]["test"][0] for version in (old, new))
-    engine = workshop.engine
-    sides = {}
-    for name, version in ((BEFORE, old), (AFTER, new)):
-        rows = workshop.relation(version)
-        sides[name] = Relation(arrow=_scored(model, key, version, rows, start, workshop))
-    found = Table.from_arrow(engine.query(_matching(key), sides))
-    both = found.column("both").to_numpy().astype(bool)
-    went, came = (int(found.column(name).to_numpy()[~both].sum()) for name in ("there_before", "there_after"))
-
-    def values(name: str) -> Any:
-        return np.asarray(found.column(name).to_numpy(), dtype=np.float64)[both]
-
-    rows_of_both = Rows(
-        values("label"), values("before_score"), values("after_score"), values("asked").astype(np.int64)
-    )
-    relabelled = int((values("before_label") != values("label")).sum())
-    only = dict.fromkeys([MAIN[model.task], *model.gate])
-    return movement(
+    if found.rows is None:
+        return ModelPreview(asset.name, None, found.why, found.key, held)
+    moved = movement(
         model.task,
-        rows_of_both,
-        came=came,
-        went=went,
-        relabelled=relabelled,
-        only=tuple(only),
+        found.rows,
+        came=found.came,
+        went=found.went,
+        relabelled=found.relabelled,
+        only=tuple(dict.fromkeys([MAIN[model.task], *model.gate])),
         seed=model.seed,
     )
-
-
-def _scored(
-    model: Model, key: Sequence[str], version: Version, rows: Relation, start: int, workshop: Workshop
-) -> Table:
-    """A version's held-out rows: their key, label, instant, and the version's own score."""
-    engine = workshop.engine
-    preparation, fitted = load(artifact_folder(version, workshop), version.facts["artifact"], workshop.learner)
-    columns = labelled(model, rows, engine)
-    where = _held_out(columns, start)
-    matrix = preparation.matrix(rows, engine, where=where, label=columns.label)
-    wanted = [identifiers(key), f"{columns.label} AS _label", f"{columns.at} AS _at"]
-    select = sql("SELECT", ", ".join(wanted), "FROM rows WHERE", where)
-    asked = Table.from_arrow(engine.query(select, {"rows": rows}))
-    scores = score(fitted, matrix) if asked.num_rows else np.empty(0)
-    return asked.append_column("_score", ChunkedArray([Array.from_numpy(scores)]))
-
-
-def _held_out(columns: Labelled, start: int) -> str:
-    return f"{columns.label} IS NOT NULL AND {columns.known} IS NOT NULL AND {columns.at} >= {literal(start)}"
-
-
-_VALUES = {
-    "label": "a._label",
-    "asked": "a._at",
-    "after_score": "a._score",
-    "before_label": "b._label",
-    "before_score": "b._score",
-}
-"""What is read of rows that both sides have; a row of one side has no values on the other."""
-
-
-def _matching(key: Sequence[str]) -> str:
-    """Both sides in one row each; of rows with the same key the first meets the first."""
-    numbered = "*, row_number() OVER (PARTITION BY " + identifiers(key) + " ORDER BY _at) AS _number"
-    on = [*(identifier(name) for name in key), "_number"]
-    pairs = " AND ".join(f"b.{name} IS NOT DISTINCT FROM a.{name}" for name in on)
-    wanted = (
-        *(f"coalesce({of}, 0) AS {name}" for name, of in _VALUES.items()),
-        "b._number IS NOT NULL AND a._number IS NOT NULL AS both",
-        "b._number IS NOT NULL AS there_before, a._number IS NOT NULL AS there_after",
-    )
-    sides = [sql("(SELECT", numbered, "FROM", name, ")") for name in (BEFORE, AFTER)]
-    return sql(
-        "SELECT", ", ".join(wanted), "FROM", sides[0], "AS b FULL JOIN", sides[1], "AS a ON", pairs, "ORDER BY asked"
-    )
+    return ModelPreview(asset.name, moved, "", found.key, held)

@@ -73,10 +73,13 @@ def test_an_evaluation_judges_the_test_rows(trained: Trained) -> None:
     assert found == evaluate(model(), trained)
 
 
-def test_a_released_model_that_is_better_holds_the_new_one(trained: Trained) -> None:
-    found = evaluate(model(), trained, {"roc_auc": 0.99})
+def test_a_rule_that_fails_holds_the_model(trained: Trained) -> None:
+    found = evaluate(model(gate={"roc_auc": {"min": 0.99, "no_worse_than_live": 0.1}, "brier": {"max": 0.5}}), trained)
     assert not found.passed
-    assert [one.passed for one in found.verdicts] == [True, False, True]
+    assert [(one.metric, one.rule, one.passed) for one in found.verdicts] == [
+        ("roc_auc", "min", False),
+        ("brier", "max", True),
+    ]
 
 
 def test_a_gate_of_another_task_is_refused(trained: Trained) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lichen.errors import FoundWrong, Where
-from lichen.evaluate.gate import check_gate, judge
+from lichen.evaluate.gate import check_gate, judge, judge_beside
 from lichen.spec import GateRule
 
 
@@ -13,7 +13,7 @@ def rule(**limits: float) -> GateRule:
 
 def test_limits_hold_or_fail_with_a_reason() -> None:
     rules = {"roc_auc": rule(min=0.65), "calibration_error": rule(max=0.05)}
-    verdicts = judge(rules, {"roc_auc": 0.6412, "calibration_error": 0.05}, None)
+    verdicts = judge(rules, {"roc_auc": 0.6412, "calibration_error": 0.05})
     assert [(one.metric, one.rule, one.passed) for one in verdicts] == [
         ("roc_auc", "min", False),
         ("calibration_error", "max", True),
@@ -33,22 +33,33 @@ def test_limits_hold_or_fail_with_a_reason() -> None:
     ],
 )
 def test_a_model_is_compared_with_the_released_one(metric: str, value: float, live: float, passed: bool) -> None:
-    (verdict,) = judge({metric: rule(no_worse_than_live=0.0021)}, {metric: value}, {metric: live})
+    (verdict,) = judge_beside({metric: rule(no_worse_than_live=0.0021)}, {metric: live}, {metric: value})
     assert verdict.passed is passed
-    assert f"the released model's {live:.4f}" in verdict.why
+    assert f"where the released model's is {live:.4f}" in verdict.why
 
 
 def test_without_a_released_model_there_is_nothing_to_be_worse_than() -> None:
-    (verdict,) = judge({"roc_auc": rule(no_worse_than_live=0)}, {"roc_auc": 0.7}, None)
+    (verdict,) = judge_beside({"roc_auc": rule(no_worse_than_live=0)}, None, None)
     assert verdict.passed
-    assert verdict.why == "no released model to compare with"
+    assert verdict.why == "there is no released model to compare with"
+
+
+def test_what_cannot_be_compared_fails_and_says_why() -> None:
+    (verdict,) = judge_beside({"roc_auc": rule(min=0.1, no_worse_than_live=0)}, None, None, "its files are gone")
+    assert not verdict.passed
+    assert verdict.why == (
+        "roc_auc cannot be compared with the released model's: its files are gone; without `no_worse_than_live` in "
+        "its gate it is released"
+    )
 
 
 def test_what_could_not_be_measured_passes_nothing() -> None:
     rules = {"roc_auc": rule(min=0.1, max=0.9, no_worse_than_live=0.1)}
-    for live in (None, {"roc_auc": 0.7}):
-        assert not any(one.passed for one in judge(rules, {"roc_auc": float("nan")}, live))
-    assert judge(rules, {"roc_auc": float("nan")}, None)[0].why == "roc_auc could not be measured on the test rows"
+    nan, some = {"roc_auc": float("nan")}, {"roc_auc": 0.7}
+    found = [*judge(rules, nan), *judge_beside(rules, some, nan), *judge_beside(rules, nan, some)]
+    assert [one.passed for one in found] == [False] * 4
+    assert found[0].why == "roc_auc could not be measured on the test rows"
+    assert found[0].as_dict()["value"] is None
 
 
 def test_an_unknown_metric_is_refused_with_the_tasks_own() -> None:
@@ -59,7 +70,7 @@ def test_an_unknown_metric_is_refused_with_the_tasks_own() -> None:
         "  why: the metrics of regression are rmse, mae, r2\n  fix: did you mean `rmse`?"
     )
     with pytest.raises(FoundWrong) as refusal:
-        judge({"roc_acu": rule(min=0.5)}, {"roc_auc": 0.7, "brier": 0.1}, None)
+        judge({"roc_acu": rule(min=0.5)}, {"roc_auc": 0.7, "brier": 0.1})
     assert str(refusal.value) == (
         "LCH-2961: the gate names `roc_acu`, which was not measured\n  why: measured were roc_auc, brier\n"
         "  fix: did you mean `roc_auc`?"

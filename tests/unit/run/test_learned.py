@@ -36,10 +36,3 @@ def test_a_challenger_is_compared_with_the_released_model_on_the_same_rows(shop:
     beside = [one for one in trained(shop).facts["gate"] if one["rule"] == "no_worse_than_live"]
     assert [one["passed"] for one in beside] == [True]
     assert f"{metrics['roc_auc']:.4f}" in beside[0]["why"]
-
-
-def test_a_model_that_read_what_is_gone_is_not_compared_with(shop: Any) -> None:
-    shop.edit("features/customer.yaml", "[country, size]", "[size]")
-    assert shop.open().run().release is not None
-    why = [one["why"] for one in trained(shop).facts["gate"] if one["rule"] == "no_worse_than_live"]
-    assert why == ["no released model to compare with"]
