@@ -8,11 +8,14 @@ from pathlib import Path
 from arro3.core import Table as ArrowTable
 
 from lichen.contract.admit import quarantine_table
+from lichen.contract.late import count_late
+from lichen.contract.quarantine import SET_ASIDE
 from lichen.errors import SystemFailed, Where
 from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, meaning
 from lichen.graph.version import Version
-from lichen.ground.quoting import literal, sql
+from lichen.ground.quoting import identifier, literal, sql
+from lichen.ports import Relation, Since
 from lichen.run.workshop import Workshop
 from lichen.spec import Source
 from lichen.train.artifact import fault as artifact_fault
@@ -51,9 +54,12 @@ def from_one_place(asset: Asset, before: Version) -> bool:
 def refuse_loss(source: Source, before: Version, again: Version, where: Where, workshop: Workshop) -> None:
     """Refuse a source with a cursor that was read anew and does not give again what it gave before.
 
-    It is read anew where its file is lost, and where what is written of it changed. Its place may keep new rows alone:
-    then fewer rows come than were there, or the first of them are later.
+    It is read anew where what is written of it changed: then every key must come again. It is read anew where its file
+    is lost, too: then fewer rows come than were there, or the first of them are later.
     """
+    if fault(before, workshop) is None:
+        _refuse_gone(source, before, again, where, workshop)
+        return
     was, comes = _span(before, source), _span(again, source)
     given = again.rows + sum(file.rows for file in again.quarantine)
     if given >= before.rows and not _later(was[0], comes[0], before, source, workshop):
@@ -63,9 +69,30 @@ def refuse_loss(source: Source, before: Version, again: Version, where: Where, w
         f"rows of `{before.relation}` would be lost: it had {before.rows:,}, `{source.cursor}` from {was[0]} to "
         f"{was[1]}, and its place gives {given:,}, from {comes[0]} to {comes[1]}",
         where=where,
-        why="it is read anew, for a file is gone or what is written of it changed, and its place keeps new rows alone",
-        fix="put the older files back, or take the change back; to go on without these rows, take `cursor` away",
+        why="it is read anew, for a file of it is gone from the lake, and its place keeps new rows alone",
+        fix="put the older files back; to go on without these rows, take `cursor` away",
     )
+
+
+def _refuse_gone(source: Source, before: Version, again: Version, where: Where, workshop: Workshop) -> None:
+    """Refuse where a key that is there came neither again nor among the rows set aside."""
+    names = [*source.contract.key, str(source.cursor)]
+    types = {column.name: column.type for column in again.columns}
+    if not types.keys() >= set(names) or not {column.name for column in before.columns} >= set(names):
+        return  # another key, or another cursor: another table
+    shown = ", ".join(f"TRY_CAST({identifier(name)} AS {types[name]}) AS {identifier(name)}" for name in names)
+    earlier = workshop.engine.query(sql("SELECT", shown, "FROM rows"), {"rows": workshop.relation(before)})
+    quarantine = workshop.tables.locations(quarantine_table(again.relation), again.quarantine)
+    aside, since = Relation(SET_ASIDE, quarantine), Since(str(source.cursor), "", source.contract.key)
+    gone = count_late(earlier, since, workshop.relation(again), aside, workshop.engine)
+    if gone:
+        raise SystemFailed(
+            "LCH-3913",
+            f"{gone:,} of the {before.rows:,} rows of `{before.relation}` would be lost: its place gives them no more",
+            where=where,
+            why="it is read anew, for what is written of it changed, and its place keeps new rows alone",
+            fix="put the older files back, or take the change back; to go on without these rows, take `cursor` away",
+        )
 
 
 def _span(version: Version, source: Source) -> tuple[str, str]:
