@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +38,14 @@ def join(features: FeatureSet, labels: Relation, at: str, inputs: Mapping[str, R
     asked = _ask(features, table, at, engine)
     relations = again({view.table: inputs[view.table] for view in features.views})
     columns: dict[str, Any] = {name: asked.column(name) for name in asked.column_names}
+    questions: dict[tuple[Column, ...], _Questions] = {}
     for view in features.views:
-        answer = _static if view.static else _windowed
-        found = answer(view, relations[view.table], asked, engine)
+        if view.static:
+            found = _static(view, relations[view.table], asked, engine)
+        else:
+            if view.entity not in questions:
+                questions[view.entity] = _questions(view, asked, engine)
+            found = _windowed(view, relations[view.table], questions[view.entity], engine)
         columns |= {name: found.column(name) for name in found.column_names}
     joined = _express(features, Table.from_arrays(list(columns.values()), names=list(columns)), engine)
     shown = {name: table.column(name) for name in table.column_names} | {
@@ -98,21 +104,32 @@ def _static(view: View, source: Relation, asked: arro3.Table, engine: Engine) ->
     return load(engine.query(statement, {"asked": Relation(arrow=asked), "rows": source})).combine_chunks()
 
 
-def _windowed(view: View, source: Relation, asked: arro3.Table, engine: Engine) -> arro3.Table:
-    questions = Relation(arrow=asked)
-    entities = load(engine.query(entities_sql(view.entity, "asked"), {"asked": questions}))
-    asking = {"asked": questions, "entities": Relation(arrow=entities)}
-    ids, instants = _questions(view, asking, engine)
-    rows = load(engine.query(events_sql(view, "rows", "entities"), {"rows": source, "entities": asking["entities"]}))
-    past = history(view, events_of(view, rows, len(entities)))
-    answers = _sweep(view, past, ids, instants)
-    columns: dict[str, Any] = {"_row": np.arange(len(asked)), "_at": answers.pop("_at")} | answers
+@dataclass(frozen=True)
+class _Questions:
+    """The label rows as views of one entity see them.
+
+    `entities` holds the keys with their numbers; for each row `ids` has its entity's number, -1 where a key or the
+    instant is null, and `instants` the instant; `order` sorts them by both.
+    """
+
+    entities: arro3.Table
+    ids: Any
+    instants: Any
+    order: Any
+
+
+def _windowed(view: View, source: Relation, asked: _Questions, engine: Engine) -> arro3.Table:
+    entities = Relation(arrow=asked.entities)
+    rows = load(engine.query(events_sql(view, "rows", "entities"), {"rows": source, "entities": entities}))
+    past = history(view, events_of(view, rows, len(asked.entities)))
+    answers = _sweep(view, past, asked)
+    columns: dict[str, Any] = {"_row": np.arange(len(asked.ids)), "_at": answers.pop("_at")} | answers
     computed = {name: _whole(values) for name, values in columns.items()}
     return _typed_answers(view, computed, rows, engine)
 
 
-def _questions(view: View, asking: Mapping[str, Relation], engine: Engine) -> tuple[Any, Any]:
-    """For each label row its entity's number, -1 where a key or the instant is null, and the instant."""
+def _questions(view: View, asked: arro3.Table, engine: Engine) -> _Questions:
+    entities = load(engine.query(entities_sql(view.entity, "asked"), {"asked": Relation(arrow=asked)}))
     names = zip((column.name for column in view.entity), key_names(view), strict=True)
     matched = " AND ".join(f"a.{identifier(name)} = e.{key}" for name, key in names) or "true"
     statement = select(
@@ -122,13 +139,15 @@ def _questions(view: View, asking: Mapping[str, Relation], engine: Engine) -> tu
         ],
         f"asked AS a LEFT JOIN entities AS e ON {matched} ORDER BY a.{_ROW}",
     )
-    found = load(engine.query(statement, asking))
-    return numbers(found, "_e"), numbers(found, "_t")
+    found = load(engine.query(statement, {"asked": Relation(arrow=asked), "entities": Relation(arrow=entities)}))
+    ids, instants = numbers(found, "_e"), numbers(found, "_t")
+    return _Questions(entities, ids, instants, np.lexsort((instants, ids)))
 
 
-def _sweep(view: View, past: History, ids: Any, instants: Any) -> dict[str, Any]:
+def _sweep(view: View, past: History, questions: _Questions) -> dict[str, Any]:
     """The answers by name: `_at`, the latest row's position or -1; each feature's values; `?`, where it has one."""
-    events, windows, asked = past.events, len(view.spans), len(ids)
+    events, windows, ids = past.events, len(view.spans), questions.ids
+    asked = len(ids)
     longest = int(np.diff(events.first).max(initial=0))
     low, high = (np.empty(0, np.int64),) * 2 if past.lag >= 0 else extents(events.known)
     blocks = blocks_of(len(events.times))
@@ -142,7 +161,7 @@ def _sweep(view: View, past: History, ids: Any, instants: Any) -> dict[str, Any]
         events.first, events.times, events.known, low if past.lag >= 0 else past.ceiling, low, high, past.lag,
         view.reach, np.array(view.spans, np.int64), -1 if view.ttl_us is None else view.ttl_us,
         past.counts, past.ints, past.doubles, past.rests, past.keys, tables, blocks,
-        ids, instants, np.lexsort((instants, ids)), np.empty(2 * longest + 2, np.int64),
+        ids, questions.instants, questions.order, np.empty(2 * longest + 2, np.int64),
         counted, summed, added, least, latest,
     )  # fmt: skip
     answers: dict[str, Any] = {"_at": latest}
