@@ -307,7 +307,7 @@ class Project:
         if not names:
             raise WrongUsage("LCH-1026", "the project has no monitor to ask", fix="write one in monitors/")
         with self._held(WAIT) as releases:
-            return [ask(one, self.graph, releases, self.environment, self.workshop, at=at) for one in names]
+            return [ask(one, self.graph, self.spec, releases, self.environment, self.workshop, at=at) for one in names]
 
     def serve(
         self,

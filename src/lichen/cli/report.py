@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import cohort_rows, count, day, late_rows
+from lichen.cli.screen import cohort_rows, count, day, late_rows, nothing_found
 from lichen.ground.files import write_durably
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def _add_watch(made: Document, watch: dict[str, Any]) -> None:
     head, *rows = cohort_rows(watch["watch"])
     section.parts.append(Grid(head, rows, frozenset({2, 3, 4, 5, 7})))
     section.parts += [Mark(finding["message"]) for finding in watch["watch"]["findings"]]
-    if not watch["watch"]["findings"]:
-        section.parts.append("nothing found")
+    if (said := nothing_found(watch["watch"])) is not None:
+        section.parts.append(Mark(said.removeprefix("! ")) if said.startswith("!") else said)
     section.parts += [f"note: {note}" for note in watch["notes"]]
 
 

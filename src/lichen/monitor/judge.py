@@ -17,6 +17,9 @@ LEAST_ROWS = 200
 LEAST_OF_A_CLASS = 30
 """Nor is one with fewer labels of either class."""
 
+NOT_ENDED = "they have not ended yet"
+"""Why an open cohort is not judged."""
+
 _NAMES = {
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
@@ -90,7 +93,7 @@ def judge(monitor: str, cohort: Cohort, bar: Bar, now: int) -> Finding | Unjudge
     scores, name = cohort.scores, bar.metric
     reason = _reason_not_to_judge(cohort, name)
     if reason is not None or scores is None:
-        return Unjudged(name, cohort.start, cohort.end, reason or "no labels")
+        return Unjudged(name, cohort.start, cohort.end, *(reason or ("no labels", None)))
     value, (low, high) = scores.metrics[name], scores.intervals[name]
     assert value is not None
     if bar.loss(value) <= bar.allowed or low <= bar.was <= high:
@@ -113,15 +116,26 @@ def judge(monitor: str, cohort: Cohort, bar: Bar, now: int) -> Finding | Unjudge
     )  # fmt: skip
 
 
-def _reason_not_to_judge(cohort: Cohort, metric: str) -> str | None:
+def _reason_not_to_judge(cohort: Cohort, metric: str) -> tuple[str, int | None] | None:
+    """What `Unjudged` says and how many there were, or None."""
     scores = cohort.scores
+    if cohort.state == "open":
+        return NOT_ENDED, None
+    if cohort.state == "immature":
+        return "labels of {had} predictions are still to come", cohort.pending
     if scores is None or cohort.labelled < LEAST_ROWS:
-        return f"{cohort.labelled} labelled predictions: at least {LEAST_ROWS} are needed"
+        return f"{{had}} labelled predictions: at least {LEAST_ROWS} are needed", cohort.labelled
     if scores.positives is not None:
         fewest = min(scores.positives, cohort.labelled - scores.positives)
         if fewest < LEAST_OF_A_CLASS:
-            return f"{fewest} labels of the rarer class: at least {LEAST_OF_A_CLASS} are needed"
+            return f"{{had}} labels of the rarer class: at least {LEAST_OF_A_CLASS} are needed", fewest
     if scores.days < LEAST_DAYS:
         needed = f"at least {LEAST_DAYS} are needed for an interval: let `every` be longer"
-        return f"labels on {scores.days} days: {needed}"
-    return None if metric in scores.intervals else "all labels are alike"
+        return f"labels on {{had}} days: {needed}", scores.days
+    if metric in scores.intervals:
+        return None
+    # The error itself is always a number, unless what it sums up is too large for one.
+    large = scores.metrics[metric] is not None or scores.metrics.get("rmse", 0.0) is None
+    return (
+        "labels or predictions are too large for its errors to be numbers" if large else "all labels are alike"
+    ), None

@@ -69,6 +69,11 @@ def test_labels_that_are_all_alike_are_said_and_not_judged() -> None:
     assert found == Unjudged("r2", 0, 7 * DAY, "all labels are alike")
 
 
+def test_errors_that_are_too_large_for_numbers_are_said_and_not_judged() -> None:
+    found = judge("m", cohort("rmse", None, None, positives=None), Bar("rmse", 12.0, "rise", 2.0), 9 * DAY)
+    assert found == Unjudged("rmse", 0, 7 * DAY, "labels or predictions are too large for its errors to be numbers")
+
+
 def test_numbers_have_no_rarer_class() -> None:
     bar = Bar("rmse", 12.0, "rise", 2.0)
     assert isinstance(judge("m", cohort("rmse", 20.0, (19.0, 21.0), positives=None), bar, 0), Finding)
