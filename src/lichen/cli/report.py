@@ -94,7 +94,9 @@ def _add_model(made: Document, model: dict[str, Any]) -> None:
         section.parts.append(f"left out: {left}")
     rows = []
     for name in METRICS:
-        if model.get(name) is not None:
+        if name in model and model[name] is None:
+            rows.append((name.replace("_", " "), "not measured", "the test's labels are all alike", "", ""))
+        elif name in model:
             interval = model["intervals"].get(name)
             said = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
             feature, constant = (_number(base[key].get(name)) for key in ("feature_metrics", "constant_metrics"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lichen.errors import FoundWrong, Where, did_you_mean
-from lichen.evaluate.metrics import HIGHER_IS_BETTER, METRICS
+from lichen.evaluate.metrics import BOUNDS, HIGHER_IS_BETTER, METRICS
 from lichen.spec import GateRule
 
 
@@ -41,6 +41,35 @@ def check_gate(task: str, metrics: Iterable[str], where: Where | None = None) ->
             )
 
 
+def check_rule(name: str, rule: GateRule, where: Callable[[str], Where]) -> Iterator[FoundWrong]:
+    """Refuse limits of a metric that everything would pass, or nothing; `where` gives the place of a key's value."""
+    low, high = BOUNDS.get(name, (0.0, 1.0))
+    lies = f"from {low:g} to {high:g}" if math.isfinite(high - low) else ("up to 1" if high == 1 else "from 0 on")
+    for key, limit, least, most in (
+        ("min", rule.min, low, high),
+        ("max", rule.max, low, high),
+        ("no_worse_than_live", rule.no_worse_than_live, 0.0, high - low),
+    ):
+        if limit is not None and not least <= limit <= most:
+            none = (limit > most) if key == "min" else (limit < least)
+            yield FoundWrong(
+                "LCH-2962",
+                f"the gate's `{key}: {limit:g}` is beyond what `{name}` can be: {'nothing' if none else 'every model'} "
+                "would pass",
+                where=where(key),
+                why=f"`{name}` lies {lies}",
+                fix=_nearer(key, limit, least, most),
+            )
+
+
+def _nearer(key: str, limit: float, least: float, most: float) -> str:
+    """What was probably meant: a share that was written in tenths or in hundredths."""
+    for part in (10, 100):
+        if least <= limit / part <= most and limit > most:
+            return f"did you mean `{key}: {limit / part:g}`?"
+    return "give it a value that some models reach and others do not, or remove it"
+
+
 def judge(
     rules: Mapping[str, GateRule], metrics: Mapping[str, float], live: Mapping[str, float] | None
 ) -> list[Verdict]:
@@ -69,16 +98,22 @@ def judge(
 
 def _verdict(name: str, rule: str, value: float, limit: float, passed: bool) -> Verdict:
     if math.isnan(value):
-        return Verdict(name, rule, value, limit, False, f"{name} could not be measured on the test rows")
+        return Verdict(name, rule, value, limit, False, _not_measured(name))
     side = "at least" if rule == "min" else "at most"
     return Verdict(name, rule, value, limit, passed, f"{name} is {value:.4f}, wanted {side} {limit:g}")
 
 
+def _not_measured(name: str) -> str:
+    why = " (their labels are all alike)" if name in ("roc_auc", "average_precision", "r2") else ""
+    return f"{name} could not be measured on the test rows{why}"
+
+
 def _beside_live(name: str, value: float, slack: float, live: Mapping[str, float] | None) -> Verdict:
     rule = "no_worse_than_live"
+    if math.isnan(value):
+        return Verdict(name, rule, value, None, False, _not_measured(name))
     if live is None or name not in live:
-        passed = not math.isnan(value)
-        return Verdict(name, rule, value, None, passed, "no released model to compare with")
+        return Verdict(name, rule, value, None, True, "no released model to compare with")
     better_up = name in HIGHER_IS_BETTER
     limit = live[name] - slack if better_up else live[name] + slack
     passed = value >= limit if better_up else value <= limit

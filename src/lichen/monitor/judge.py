@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lichen.errors import FoundWrong, ProjectErrors, Where
-from lichen.evaluate.metrics import HIGHER_IS_BETTER, MAIN, METRICS
+from lichen.evaluate.metrics import BOUNDS, HIGHER_IS_BETTER, MAIN, METRICS
 from lichen.monitor.cohort import span
 from lichen.monitor.finding import Finding, Unjudged
 from lichen.monitor.outcome import LEAST_DAYS, Cohort, Scores
+from lichen.spec.monitor import ErrorQuestion, MetricQuestion
 
 LEAST_ROWS = 200
 """A cohort with fewer labelled predictions is not judged by its metric."""
@@ -53,19 +54,37 @@ class Bar:
         return min(1.0, self.loss(value) / max(skill, self.allowed))
 
 
-def check_questions(task: str, metrics: Mapping[str, Where]) -> None:
-    """Refuse questions about metrics that the task does not have, all at once; each comes with its place."""
+def check_questions(
+    task: str, asked: Mapping[str, MetricQuestion | ErrorQuestion], where: Callable[..., Where]
+) -> None:
+    """Refuse questions about metrics that the task does not have, and those that no answer could be beyond, at once.
+
+    `where` gives the place of a key in `ask`.
+    """
     wrong = [
         FoundWrong(
             "LCH-2804",
             f"the monitor asks for `{name}`, which is no metric of {task}",
-            where=where,
+            where=where(name),
             why=f"the metrics of {task} are {', '.join(METRICS[task])}",
             fix=f"ask for `{MAIN[task]}`, or for another of them",
         )
-        for name, where in metrics.items()
+        for name in asked
         if name not in METRICS[task]
     ]
+    for name, question in asked.items():
+        low, high = BOUNDS.get(name, (0.0, 1.0))
+        way, allowed = question.allowed
+        if name in METRICS[task] and allowed >= high - low:
+            wrong.append(
+                FoundWrong(
+                    "LCH-2806",
+                    f"the monitor allows `{name}` a {way} of {allowed:g}, which is all it can be: it finds nothing",
+                    where=where(name, way),
+                    why=f"`{name}` lies from {low:g} to {high:g}",
+                    fix=f"let it be smaller, as in `{way}: 0.03`",
+                )
+            )
     if wrong:
         raise ProjectErrors(wrong)
 

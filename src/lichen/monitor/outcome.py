@@ -18,7 +18,7 @@ import numpy as np
 from arro3.core import Table
 from numpy.typing import NDArray
 
-from lichen.evaluate.metrics import MAIN, METRICS
+from lichen.evaluate.metrics import BOUNDS, MAIN, METRICS
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import sql
 from lichen.monitor.cohort import Cohorts, instant
@@ -27,14 +27,6 @@ from lichen.ports import Engine, Relation
 
 LEAST_DAYS = 5
 """With labels on fewer days there is no confidence interval: a few days tell little of the days between them."""
-
-BOUNDS: Mapping[str, tuple[float, float]] = {
-    "log_loss": (0.0, math.inf),
-    "rmse": (0.0, math.inf),
-    "mae": (0.0, math.inf),
-    "r2": (-math.inf, 1.0),
-}
-"""What a metric can be, where that is not 0 to 1."""
 
 LARGEST = 1e100
 """Beyond this, labels and scores may have sums and squares that are no finite numbers."""

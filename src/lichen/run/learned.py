@@ -235,8 +235,12 @@ def _notes(
 ) -> list[str]:
     """What a person should hear of at once: how good it is, and entities that are not there."""
     values = evaluation.values()
-    main = [f"{name.replace('_', ' ')} {values[name]:.3f}" for name in ("roc_auc", "rmse") if name in values]
-    failed = [verdict.why for verdict in evaluation.verdicts if not verdict.passed]
+    main = [
+        f"{name.replace('_', ' ')} {values[name]:.3f}"
+        for name in ("roc_auc", "rmse")
+        if name in values and math.isfinite(values[name])
+    ]
+    failed = dict.fromkeys(verdict.why for verdict in evaluation.verdicts if not verdict.passed)
     unknown = []
     for view in features.views:
         if view.static and view.latest:

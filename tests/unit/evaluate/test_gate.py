@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lichen.errors import FoundWrong, Where
-from lichen.evaluate.gate import check_gate, judge
+from lichen.evaluate.gate import check_gate, check_rule, judge
 from lichen.spec import GateRule
 
 
@@ -48,7 +48,41 @@ def test_what_could_not_be_measured_passes_nothing() -> None:
     rules = {"roc_auc": rule(min=0.1, max=0.9, no_worse_than_live=0.1)}
     for live in (None, {"roc_auc": 0.7}):
         assert not any(one.passed for one in judge(rules, {"roc_auc": float("nan")}, live))
-    assert judge(rules, {"roc_auc": float("nan")}, None)[0].why == "roc_auc could not be measured on the test rows"
+        assert {one.why for one in judge(rules, {"roc_auc": float("nan")}, live)} == {
+            "roc_auc could not be measured on the test rows (their labels are all alike)"
+        }
+
+
+@pytest.mark.parametrize(
+    ("metric", "limits", "text"),
+    [
+        ("roc_auc", {"min": 7}, ("the gate's `min: 7` is beyond what `roc_auc` can be: nothing would pass\n"
+         "  at min\n  why: `roc_auc` lies from 0 to 1\n  fix: did you mean `min: 0.7`?")),
+        ("roc_auc", {"min": 65}, ("the gate's `min: 65` is beyond what `roc_auc` can be: nothing would pass\n"
+         "  at min\n  why: `roc_auc` lies from 0 to 1\n  fix: did you mean `min: 0.65`?")),
+        ("brier", {"max": 20}, ("the gate's `max: 20` is beyond what `brier` can be: every model would pass\n"
+         "  at max\n  why: `brier` lies from 0 to 1\n  fix: did you mean `max: 0.2`?")),
+        ("roc_auc", {"min": -1}, ("the gate's `min: -1` is beyond what `roc_auc` can be: every model would pass\n"
+         "  at min\n  why: `roc_auc` lies from 0 to 1\n"
+         "  fix: give it a value that some models reach and others do not, or remove it")),
+        ("rmse", {"max": -1}, ("the gate's `max: -1` is beyond what `rmse` can be: nothing would pass\n"
+         "  at max\n  why: `rmse` lies from 0 on\n"
+         "  fix: give it a value that some models reach and others do not, or remove it")),
+        ("r2", {"min": 1.5}, ("the gate's `min: 1.5` is beyond what `r2` can be: nothing would pass\n"
+         "  at min\n  why: `r2` lies up to 1\n  fix: did you mean `min: 0.15`?")),
+        ("roc_auc", {"no_worse_than_live": 2}, ("the gate's `no_worse_than_live: 2` is beyond what `roc_auc` can be: "
+         "every model would pass\n  at no_worse_than_live\n  why: `roc_auc` lies from 0 to 1\n"
+         "  fix: did you mean `no_worse_than_live: 0.2`?")),
+    ],
+)  # fmt: skip
+def test_limits_that_all_or_nothing_would_pass_are_refused(metric: str, limits: dict[str, float], text: str) -> None:
+    (found,) = check_rule(metric, rule(**limits), Where)
+    assert str(found) == f"LCH-2962: {text}"
+
+
+def test_limits_within_what_a_metric_can_be_stand() -> None:
+    for metric, limits in (("rmse", {"max": 1e6}), ("r2", {"min": -3}), ("roc_auc", {"min": 0.6, "max": 1})):
+        assert [*check_rule(metric, rule(**limits), Where)] == []
 
 
 def test_an_unknown_metric_is_refused_with_the_tasks_own() -> None:
