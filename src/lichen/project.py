@@ -18,7 +18,7 @@ from lichen.ground.garbage import all_stays
 from lichen.plan import Known, Plan
 from lichen.run.audit import broken_at
 from lichen.run.commit import head_commit
-from lichen.run.lease import fence, held
+from lichen.run.lease import RUN, fence, held
 from lichen.run.release import AUDIT, Releases
 from lichen.run.remembered import Remembered
 from lichen.run.workshop import Workshop, check_learner, connector_options
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from lichen.run.moved import Moved
     from lichen.run.preview import Preview
     from lichen.run.watching import Asked
-
-RUN = "run"
-"""The lease that a run holds: one run at a time works on a project's lake."""
 
 WAIT = 60.0
 """How many seconds a replay or a monitor waits for a run to end."""

@@ -67,7 +67,10 @@ def _last_run(facts: dict[str, Any]) -> list[str]:
         return [f"the last run failed: {error['code']}: {error['what']}" for error in facts["errors"]]
     if run["status"] == "held":
         return [f"the last run was held by its gate: {held['asset']}: {held['why']}" for held in run["held"]]
-    return [f"the last run began at {run['started'][:16].replace('T', ' ')} and has not ended"]
+    began = f"the last run began at {run['started'][:16].replace('T', ' ')}"
+    if run["status"] == "killed":
+        return [f"{began} and ended without saying how: it was killed, or the disk was full; `lichen run` completes it"]
+    return [f"{began} and has not ended"]
 
 
 def _add_tables(made: Document, tables: dict[str, Any]) -> None:

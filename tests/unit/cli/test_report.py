@@ -56,6 +56,10 @@ def test_a_release_without_a_model(answered: Any, capsys: pytest.CaptureFixture[
             {"status": "held", "held": [{"asset": "model.m", "why": "too low"}]},
             "was held by its gate: model.m: too low",
         ),
+        (
+            {"status": "killed", "started": "2026-01-02T03:04:05"},
+            "began at 2026-01-02 03:04 and ended without saying how: it was killed, or the disk was full",
+        ),
         ({"status": "running", "started": "2026-01-02T03:04:05"}, "began at 2026-01-02 03:04 and has not ended"),
     ],
 )
