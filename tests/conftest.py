@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "fixtures"))
 
 from processes import Nursery
 
-pytest_plugins = ["one_of_each", "staged_rows"]
+pytest_plugins = ["one_of_each", "read_only", "staged_rows"]
 
 # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that; some tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

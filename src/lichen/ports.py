@@ -313,6 +313,10 @@ class StateStore(Protocol):
         """
         ...
 
+    def holder(self, resource: str) -> str | None:
+        """Who holds a lease that has not lapsed, or None; nothing is written."""
+        ...
+
     def free(self, resource: str, owner: str) -> None:
         """Give a lease back; nothing happens where `owner` does not hold it."""
         ...

@@ -17,12 +17,12 @@ from lichen.ground.garbage import all_stays
 from lichen.plan import Known, Plan
 from lichen.run.audit import broken_at
 from lichen.run.commit import head_commit
-from lichen.run.lease import fence, held
+from lichen.run.lease import RUN, fence, held
 from lichen.run.release import AUDIT, Releases
 from lichen.run.remembered import Remembered
 from lichen.run.workshop import Workshop, check_learner, connector_options
-from lichen.spec import ProjectSpec, read_project
-from lichen.spec.reader import find_root
+from lichen.spec import ProjectFile, ProjectSpec, read_project
+from lichen.spec.reader import find_root, read_settings
 from lichen.spec.words import NAME
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from lichen.run.moved import Moved
     from lichen.run.preview import Preview
     from lichen.run.watching import Asked
-
-RUN = "run"
-"""The lease that a run holds: one run at a time works on a project's lake."""
 
 WAIT = 60.0
 """How many seconds a replay or a monitor waits for a run to end."""
@@ -88,7 +85,17 @@ class Project:
     @property
     def secrets(self) -> list[Secret]:
         """What environment variables hold in the project's files; none before they were read."""
-        return self.spec.secrets if "spec" in self.__dict__ else []
+        places = self._settings[1] if "_settings" in self.__dict__ else []
+        return [*(self.spec.secrets if "spec" in self.__dict__ else []), *places]
+
+    @cached_property
+    def _settings(self) -> tuple[ProjectFile, list[Secret]]:
+        return read_settings(self.root, self._variables)
+
+    @cached_property
+    def _kept(self) -> Workshop:
+        """The backends for verbs that read what was made, whatever is wrong with the project's files by now."""
+        return self.workshop if "workshop" in self.__dict__ else Workshop(self.root, self._settings[0], self._clock)
 
     @cached_property
     def graph(self) -> Graph:
@@ -110,8 +117,9 @@ class Project:
 
     def close(self) -> None:
         """Close what the project holds open."""
-        if "workshop" in self.__dict__:
-            self.workshop.__exit__()
+        for name in ("workshop", "_kept"):
+            if name in self.__dict__:
+                self.__dict__[name].__exit__()
 
     def __enter__(self) -> Self:
         return self
@@ -241,8 +249,7 @@ class Project:
         """The rows of a SELECT over the release's sources, tables, predictions, training sets; without one, a list."""
         from lichen.run.reading import query
 
-        self._known_environment()
-        return query(sql, self.releases, self.environment, self.workshop)
+        return query(sql, self._known_environment(), self.environment, self._kept)
 
     def promote(self, into: str, *, wait: float = 0.0) -> Moved:
         """Point another environment at what this one holds: nothing is built, and what it answered stays its own."""
@@ -268,8 +275,8 @@ class Project:
         """The environment's releases, newest first; refused where the audit was changed after it was written."""
         from lichen.run.history import entries
 
-        self._known_environment()
-        number = broken_at(self.workshop.state, AUDIT)
+        releases = self._known_environment()
+        number = broken_at(self._kept.state, AUDIT)
         if number is not None:
             raise FoundWrong(
                 "LCH-3906",
@@ -277,20 +284,19 @@ class Project:
                 why="each entry holds the hash of the one before it",
                 fix="find out who wrote to the state store, and restore it from a copy",
             )
-        return entries(self.releases, self.environment, self.workshop)
+        return entries(releases, self.environment, self._kept)
 
     def accepted(self) -> list[dict[str, Any]]:
         """What people accepted although it would be refused, the oldest first: name, reason, who, when."""
         from lichen.run.acceptance import Acceptances
 
-        return Acceptances(self.workshop.state).all()
+        return Acceptances(self._kept.state).all()
 
     def status(self) -> dict[str, Any]:
         """The facts of the release in force: tables, models, services, predictions, findings, seconds by stage."""
         from lichen.run.facts import status
 
-        self._known_environment()
-        return status(self.releases, self.environment, self.spec.project.name, self.workshop)
+        return status(self._known_environment(), self.environment, self._kept.settings.name, self._kept)
 
     def monitor(self, name: str | None = None, *, at: datetime | None = None) -> list[Asked]:
         """Ask the monitors' questions as of an instant (now, if not said); what they find is kept."""
@@ -300,7 +306,7 @@ class Project:
         if not names:
             raise WrongUsage("LCH-1026", "the project has no monitor to ask", fix="write one in monitors/")
         with self._held(WAIT) as releases:
-            return [ask(one, self.graph, releases, self.environment, self.workshop, at=at) for one in names]
+            return [ask(one, self.graph, self.spec, releases, self.environment, self.workshop, at=at) for one in names]
 
     def serve(
         self,
@@ -345,12 +351,14 @@ class Project:
         with held(self.workshop.state, RUN, wait=wait) as owner:
             yield Releases(self.workshop.state, fence(RUN, owner))
 
-    def _known_environment(self) -> None:
-        """Refuse an environment that is none, where there are others: it was mistyped."""
-        known = self.releases.environments()
+    def _known_environment(self) -> Releases:
+        """The releases to read; an environment that is none, where there are others, is refused: it was mistyped."""
+        releases = Releases(self._kept.state)
+        known = releases.environments()
         if known and self.environment not in known:
             fix = did_you_mean(self.environment, known)
             raise WrongUsage("LCH-1027", f"there is no environment `{self.environment}`", fix=fix)
+        return releases
 
     def _one(self, kind: str, name: str | None) -> str:
         """The name of an asset of a kind; the only one there is, where none is named."""

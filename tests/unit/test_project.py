@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from arro3.core import Table
+from read_only import ReadOnly
 
 import lichen
 from lichen.errors import FoundWrong, SystemFailed, WrongUsage
@@ -49,6 +50,30 @@ def test_an_environment_that_was_never_released_branches_from_the_published_one(
     shop.edit("lichen.yaml", "name: shop", "name: shop\npublish: null")
     with pytest.raises(SystemFailed, match="there is no file"):
         shop.open("trial").plan()
+
+
+def test_what_was_made_is_read_whatever_is_wrong_with_the_files(shop: Any) -> None:
+    shop.edit("lichen.yaml", "name: shop", "name: shop\nonline: ${NOWHERE}/online.db\ncolour: red")
+    shop.edit("models/late_payment.yaml", "task: classification", "task: guessing")
+    project = shop.open()
+    assert project.status()["project"] == "shop"
+    assert [release.number for release in project.history()] == [1]
+    assert Table.from_arrow(project.query("FROM customers")).num_rows == 47
+    assert project.accepted() == []
+    with pytest.raises(FoundWrong, match="NOWHERE"):
+        project.rollback()
+
+
+def test_what_was_made_is_read_where_nobody_can_write(shop: Any, read_only: ReadOnly) -> None:
+    for words, said in (
+        (["status"], "How good the model is: late_payment"),
+        (["history"], "run"),
+        (["query", "SELECT count(*) AS n FROM customers"], "47"),
+    ):
+        ended = read_only(shop.root, "-m", "lichen", *words)
+        assert (ended.returncode, said in ended.stdout) == (0, True), ended.stderr
+    ended = read_only(shop.root, "-m", "lichen", "run")
+    assert (ended.returncode, ended.stderr.startswith("LCH-3002: cannot write the state store")) == (3, True)
 
 
 def test_an_environment_that_is_none(shop: Any) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from lichen.backends.learning import (
     Budget,
     Parameter,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 MODEL = "model.txt"
 _THREADS = re.compile(r"\[num_threads: \d+\]")
 _PLAIN = re.compile(r"[A-Za-z0-9_.\-]+")
+_LARGEST = float(np.finfo(np.float32).max)
 _BY_US = frozenset({"num_iterations", "early_stopping_round"})
 
 _PARAMETERS = {
@@ -140,6 +143,7 @@ class LightGBMLearner:
         """
         budget = Budget(seconds)
         settings, rows = asked("lightgbm", _PARAMETERS, self.tasks, task, train, params)
+        _expect_representable(rows, None if early_stop is None else read(early_stop))
         module = _import()
         stop = _Stop(module, settings["early_stopping_round"] if early_stop else 0, budget)
         grown = _grow(module, task, train, rows, early_stop, settings, seed, stop)
@@ -214,6 +218,19 @@ def _grow(
             why=str(failure),
             fix="change `params`, or look at the features",
         ) from failure
+
+
+def _expect_representable(rows: Rows, held: Rows | None) -> None:
+    """Refuse labels that LightGBM would take as infinite: it keeps them, and the gain of a split, as 32-bit floats."""
+    furthest = max(float(np.abs(one.labels).max(initial=0.0)) for one in (rows, held or rows))
+    if furthest > _LARGEST or float(np.square(rows.labels - rows.labels.mean()).sum()) > _LARGEST:
+        raise FoundWrong(
+            "LCH-2714",
+            f"the labels are too large for `lightgbm`: they go as far from zero as {furthest:.3g}",
+            why=f"it keeps labels, and the squares of how they differ, as 32-bit floats: {_LARGEST:.2g} is the largest",
+            fix="give the label a `range` in a contract, so that they are set aside; or divide it, or let the model "
+            "learn its logarithm",
+        )
 
 
 def _plain_names(names: Sequence[str]) -> list[str]:

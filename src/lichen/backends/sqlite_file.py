@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -36,7 +37,9 @@ class SqliteFile:
     place whole, so an empty file found at `path` is damage, never a store to begin with.
 
     Whoever opens a database in WAL mode first makes the file of its locks, 32 KiB. Where the disk has no room for it
-    each reading holds the database alone for as long as it takes, and keeps its locks in memory.
+    each reading holds the database alone for as long as it takes, and keeps its locks in memory. Where its folder
+    cannot be written nobody here writes the database either: it is read as it stands, without locks, or as a copy where
+    a writer left part of it in its log; what somebody writes meanwhile from elsewhere is seen by the next reading.
     """
 
     def __init__(self, path: Path, *, kind: str, format_: int, tables: str, patience: float) -> None:
@@ -45,6 +48,8 @@ class SqliteFile:
         self._read_lock, self._write_lock = threading.Lock(), threading.RLock()
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
+        self._still: tuple[object, ...] = ()
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._closed = False
         with self.failures(f"open the {kind}"):
             if not self.path.exists():
@@ -62,6 +67,8 @@ class SqliteFile:
     def reading(self, what: str = "") -> Iterator[sqlite3.Connection]:
         """The connection to read by, for one thread at a time."""
         with self._read_lock, self.failures(what or f"read the {self._kind}"):
+            if self._still and not self._closed and self._still != self._stand():
+                self._let_go()
             if self._reader is None:
                 self._reader = self._shared_reader()
             if self._reader is not None:
@@ -72,7 +79,7 @@ class SqliteFile:
 
     def rows(self, select: str, each: Iterable[tuple[str | int | bytes, ...]]) -> list[tuple[Any, ...] | None]:
         """The first row a statement gives for each of these parameters, or None: `reading` without its overhead."""
-        if self._reader is None:
+        if self._reader is None or self._still:
             with self.reading() as connection:
                 return [connection.execute(select, parameters).fetchone() for parameters in each]
         with self._read_lock:
@@ -127,15 +134,47 @@ class SqliteFile:
             for connection in (self._reader, self._writer):
                 if connection is not None:
                     connection.close()
+            if self._copy is not None:
+                self._copy.cleanup()
 
     def _shared_reader(self) -> sqlite3.Connection | None:
         """A connection that has found the file of the locks, or None where the disk has no room to make it."""
         try:
             return self._connect(self.path, *_TO_READ)
         except sqlite3.DatabaseError as failure:
+            if _code(failure) in _UNREADABLE | _REFUSED and not os.access(self.path.parent, os.W_OK):
+                return self._still_reader()
             if _code(failure) in _UNREADABLE and self._has_no_room():
                 return None
             raise
+
+    def _still_reader(self) -> sqlite3.Connection:
+        """A connection to a database in a folder that cannot be written, where no locks can be made."""
+        self._still = self._stand()
+        log = self._log()
+        if not log.exists() or log.stat().st_size == 0:
+            return self._connect(self.path, *_TO_READ, still=True)
+        self._copy = tempfile.TemporaryDirectory(prefix="lichen-")
+        copied = Path(self._copy.name) / self.path.name
+        for file in (self.path, log):
+            shutil.copyfile(file, copied.with_name(file.name))
+        return self._connect(copied, *_TO_READ)
+
+    def _stand(self) -> tuple[object, ...]:
+        """What changes when somebody writes the database."""
+        files = [file.stat() for file in (self.path, self._log()) if file.exists()]
+        return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in files)
+
+    def _let_go(self) -> None:
+        """Close the reader, and remove the copy it read, if it did."""
+        if self._reader is not None:
+            self._reader.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+        self._reader, self._copy, self._still = None, None, ()
+
+    def _log(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-wal")
 
     def _lone_reader(self) -> sqlite3.Connection:
         """A connection that holds the database alone; it waits for others that do, as long as its patience lasts.
@@ -151,11 +190,14 @@ class SqliteFile:
                     raise
                 time.sleep(_AGAIN * (1 + os.getpid() % 7))  # not all at the same time
 
-    def _connect(self, path: Path, *first: str) -> sqlite3.Connection:
+    def _connect(self, path: Path, *first: str, still: bool = False) -> sqlite3.Connection:
         """A connection on which these statements were carried out, or none that is left open."""
         if self._closed:
             raise sqlite3.ProgrammingError(f"the {self._kind} is closed")
-        connection = sqlite3.connect(path, timeout=self._patience, isolation_level=None, check_same_thread=False)
+        place = f"{path.as_uri()}?mode=ro&immutable=1" if still else str(path)
+        connection = sqlite3.connect(
+            place, timeout=self._patience, isolation_level=None, check_same_thread=False, uri=still
+        )
         try:
             for statement in (*first, "PRAGMA synchronous = FULL"):
                 connection.execute(statement).fetchall()
@@ -166,9 +208,8 @@ class SqliteFile:
 
     def _make(self, tables: str) -> None:
         """Make the database under a name of this process and thread, then link it into place; the first maker wins."""
-        log = self.path.with_name(f"{self.path.name}-wal")
-        if log.exists():
-            raise self._damaged(f"the file is missing, while its log {log.name} is there")
+        if self._log().exists():
+            raise self._damaged(f"the file is missing, while its log {self._log().name} is there")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}.{threading.get_ident()}")
         fresh.unlink(missing_ok=True)
@@ -212,7 +253,8 @@ class SqliteFile:
         if code == sqlite3.SQLITE_FULL or (code in _UNREADABLE and self._has_no_room()):
             return disk_full(what, self.path)
         if code in _UNREADABLE or code in _REFUSED:
-            return unreachable(what, self.path, str(failure), refused=code in _REFUSED)
+            refused = code in _REFUSED or not os.access(self.path.parent, os.W_OK)
+            return unreachable(what, self.path, str(failure), refused=refused)
         if code in _TORN:
             return self._damaged(str(failure))
         if code in _HELD:

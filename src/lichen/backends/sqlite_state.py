@@ -91,6 +91,13 @@ class SQLiteStateStore:
             connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (resource, owner, lapses))
         return None
 
+    def holder(self, resource: str) -> str | None:
+        """Who holds a lease that has not lapsed, or None; nothing is written."""
+        with self._file.reading() as connection:
+            select = "SELECT owner FROM leases WHERE resource = ? AND lapses > ?"
+            row = connection.execute(select, (resource, self._now())).fetchone()
+        return None if row is None else str(row[0])
+
     def free(self, resource: str, owner: str) -> None:
         """Give a lease back; nothing happens where `owner` does not hold it."""
         with self._file.writing("state") as connection:

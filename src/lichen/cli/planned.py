@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -227,6 +228,9 @@ def _moved(model: ModelPreview, moved: Movement) -> list[str | Mark | Grid]:
         why = f"{share}, at {moved.threshold:.3f}: as many yes of the released model as are true"
         rows.append(("decisions that flip", f"{moved.flipped:,}", why))
     for name, one in moved.metrics.items():
+        if not math.isfinite(one.gained):
+            rows.append((name.replace("_", " "), "not measured", "the labels of these rows are all alike"))
+            continue
         interval = "too few days for an interval"
         if one.low is not None and one.high is not None:
             interval = f"95 % interval of the difference {one.low:+.4f} to {one.high:+.4f}"

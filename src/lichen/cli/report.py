@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import cohort_rows, count, day, late_rows
+from lichen.cli.screen import cohort_rows, count, day, late_rows, nothing_found
 from lichen.ground.files import write_durably
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def _last_run(facts: dict[str, Any]) -> list[str]:
         return [f"the last run failed: {error['code']}: {error['what']}" for error in facts["errors"]]
     if run["status"] == "held":
         return [f"the last run was held by its gate: {held['asset']}: {held['why']}" for held in run["held"]]
-    return [f"the last run began at {run['started'][:16].replace('T', ' ')} and has not ended"]
+    began = f"the last run began at {run['started'][:16].replace('T', ' ')}"
+    if run["status"] == "killed":
+        return [f"{began} and ended without saying how: it was killed, or the disk was full; `lichen run` completes it"]
+    return [f"{began} and has not ended"]
 
 
 def _add_tables(made: Document, tables: dict[str, Any]) -> None:
@@ -94,7 +97,9 @@ def _add_model(made: Document, model: dict[str, Any]) -> None:
         section.parts.append(f"left out: {left}")
     rows = []
     for name in METRICS:
-        if model.get(name) is not None:
+        if name in model and model[name] is None:
+            rows.append((name.replace("_", " "), "not measured", "the test's labels are all alike", "", ""))
+        elif name in model:
             interval = model["intervals"].get(name)
             said = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
             feature, constant = (_number(base[key].get(name)) for key in ("feature_metrics", "constant_metrics"))
@@ -146,8 +151,8 @@ def _add_watch(made: Document, watch: dict[str, Any]) -> None:
     head, *rows = cohort_rows(watch["watch"])
     section.parts.append(Grid(head, rows, frozenset({2, 3, 4, 5, 7})))
     section.parts += [Mark(finding["message"]) for finding in watch["watch"]["findings"]]
-    if not watch["watch"]["findings"]:
-        section.parts.append("nothing found")
+    if (said := nothing_found(watch["watch"])) is not None:
+        section.parts.append(Mark(said.removeprefix("! ")) if said.startswith("!") else said)
     section.parts += [f"note: {note}" for note in watch["notes"]]
 
 

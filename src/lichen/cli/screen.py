@@ -231,11 +231,22 @@ def show_monitor(asked: list[Asked]) -> None:
             tell("    " + line)
         for finding in one.findings:
             tell(textwrap.fill(finding["message"], WIDTH, initial_indent="  ! ", subsequent_indent="    "))
+        if (said := nothing_found(watch)) is not None:
+            tell(f"  {said}")
         for note in one.notes:
             tell(textwrap.fill(note, WIDTH, initial_indent="  note: ", subsequent_indent="    "))
-        if not one.findings:
-            tell("  nothing found")
     talk("next: lichen status")
+
+
+def nothing_found(watch: dict[str, Any]) -> str | None:
+    """What is said of a monitor that found nothing: that this means nothing where nothing could be judged."""
+    if watch["findings"]:
+        return None
+    judged = watch.get("judged", {})
+    unjudged = [question for question, cohorts in judged.items() if not cohorts]
+    if unjudged and len(unjudged) == len(judged):
+        return "! nothing could be judged, so this is no good news: the notes say why"
+    return f"nothing found, but {' and '.join(unjudged)} could not be judged" if unjudged else "nothing found"
 
 
 def cohort_rows(watch: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -247,6 +258,9 @@ def cohort_rows(watch: dict[str, Any]) -> list[tuple[str, ...]]:
     from lichen.monitor.judge import metric_name
 
     metric, cohorts = watch["metrics"][0], watch["cohorts"]
+    drifts: dict[int, list[dict[str, Any]]] = {}
+    for one in watch["drifts"]:
+        drifts.setdefault(one["start"], []).append(one)
     classes = metric in METRICS["classification"]
     head = ("from", "to", "answers", "labels", "base rate" if classes else "mean label", metric_name(metric))
     rows: list[tuple[str, ...]] = [(*head, "95 % interval", "moved", "")]
@@ -256,17 +270,18 @@ def cohort_rows(watch: dict[str, Any]) -> list[tuple[str, ...]]:
             span = (day(several[0]["start"]), day(several[-1]["end"]))
             rows.append((*span, "0", "0", "", "", "", "", count(len(several), "empty cohort")))
         else:
-            rows += [_cohort_row(cohort, metric, watch["drifts"], classes=classes) for cohort in several]
+            rows += [
+                _cohort_row(cohort, metric, drifts.get(cohort["start"], []), classes=classes) for cohort in several
+            ]
     return rows
 
 
-def _cohort_row(cohort: dict[str, Any], metric: str, drifts: list[dict[str, Any]], *, classes: bool) -> tuple[str, ...]:
+def _cohort_row(cohort: dict[str, Any], metric: str, judged: list[dict[str, Any]], *, classes: bool) -> tuple[str, ...]:
     from lichen.monitor.judge import metric_value
 
     scores = cohort["scores"]
     value = scores["metrics"][metric] if scores else None
     interval = scores["intervals"].get(metric) if scores else None
-    judged = [one for one in drifts if one["start"] == cohort["start"]]
     return (
         day(cohort["start"]),
         day(cohort["end"]),

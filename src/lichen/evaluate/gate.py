@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lichen.errors import FoundWrong, Where, did_you_mean
-from lichen.evaluate.metrics import HIGHER_IS_BETTER, METRICS
+from lichen.evaluate.metrics import BOUNDS, HIGHER_IS_BETTER, METRICS
 from lichen.spec import GateRule
 
 
@@ -18,15 +18,14 @@ class Verdict:
 
     metric: str
     rule: str
-    value: float | None
+    value: float
     limit: float | None
     passed: bool
     why: str
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as a JSON object; a value that could not be measured is null."""
-        measured = self.value is not None and math.isfinite(self.value)
-        return {**asdict(self), "value": self.value if measured else None}
+        return {**asdict(self), "value": self.value if math.isfinite(self.value) else None}
 
 
 def check_gate(task: str, metrics: Iterable[str], where: Where | None = None) -> None:
@@ -40,6 +39,35 @@ def check_gate(task: str, metrics: Iterable[str], where: Where | None = None) ->
                 why=f"the metrics of {task} are {', '.join(METRICS[task])}",
                 fix=did_you_mean(name, METRICS[task]),
             )
+
+
+def check_rule(name: str, rule: GateRule, where: Callable[[str], Where]) -> Iterator[FoundWrong]:
+    """Refuse limits of a metric that everything would pass, or nothing; `where` gives the place of a key's value."""
+    low, high = BOUNDS.get(name, (0.0, 1.0))
+    lies = f"from {low:g} to {high:g}" if math.isfinite(high - low) else ("up to 1" if high == 1 else "from 0 on")
+    for key, limit, least, most in (
+        ("min", rule.min, low, high),
+        ("max", rule.max, low, high),
+        ("no_worse_than_live", rule.no_worse_than_live, 0.0, high - low),
+    ):
+        if limit is not None and not least <= limit <= most:
+            none = (limit > most) if key == "min" else (limit < least)
+            yield FoundWrong(
+                "LCH-2962",
+                f"the gate's `{key}: {limit:g}` is beyond what `{name}` can be: {'nothing' if none else 'every model'} "
+                "would pass",
+                where=where(key),
+                why=f"`{name}` lies {lies}",
+                fix=_nearer(key, limit, least, most),
+            )
+
+
+def _nearer(key: str, limit: float, least: float, most: float) -> str:
+    """What was probably meant: a share that was written in tenths or in hundredths."""
+    for part in (10, 100):
+        if least <= limit / part <= most and limit > most:
+            return f"did you mean `{key}: {limit / part:g}`?"
+    return "give it a value that some models reach and others do not, or remove it"
 
 
 def judge(rules: Mapping[str, GateRule], metrics: Mapping[str, float]) -> list[Verdict]:
@@ -64,13 +92,13 @@ def judge(rules: Mapping[str, GateRule], metrics: Mapping[str, float]) -> list[V
 def judge_beside(
     rules: Mapping[str, GateRule],
     before: Mapping[str, float] | None,
-    after: Mapping[str, float] | None,
+    after: Mapping[str, float],
     why: str = "",
 ) -> list[Verdict]:
     """One verdict for each `no_worse_than_live`: a model's metrics beside the released one's on the same rows.
 
-    Without metrics nothing was compared: that fails for the reason `why`, and holds where there is none, for then
-    there is no released model.
+    Without `before` nothing was compared: that fails for the reason `why`. Where there is none there is no released
+    model, and what could be measured passes.
     """
     return [
         _beside(name, rule.no_worse_than_live, before, after, why)
@@ -81,23 +109,28 @@ def judge_beside(
 
 def _verdict(name: str, rule: str, value: float, limit: float, passed: bool) -> Verdict:
     if math.isnan(value):
-        return Verdict(name, rule, value, limit, False, f"{name} could not be measured on the test rows")
+        return Verdict(name, rule, value, limit, False, _not_measured(name))
     side = "at least" if rule == "min" else "at most"
     return Verdict(name, rule, value, limit, passed, f"{name} is {value:.4f}, wanted {side} {limit:g}")
 
 
+def _not_measured(name: str) -> str:
+    why = " (their labels are all alike)" if name in ("roc_auc", "average_precision", "r2") else ""
+    return f"{name} could not be measured on the test rows{why}"
+
+
 def _beside(
-    name: str, slack: float, before: Mapping[str, float] | None, after: Mapping[str, float] | None, why: str
+    name: str, slack: float, before: Mapping[str, float] | None, after: Mapping[str, float], why: str
 ) -> Verdict:
-    rule = "no_worse_than_live"
-    if before is None or after is None:
-        if not why:
-            return Verdict(name, rule, None, None, True, "there is no released model to compare with")
+    rule, value, better_up = "no_worse_than_live", after[name], name in HIGHER_IS_BETTER
+    if why:
         said = f"{name} cannot be compared with the released model's: {why}"
-        return Verdict(name, rule, None, None, False, f"{said}; without `{rule}` in its gate it is released")
-    was, value, better_up = before[name], after[name], name in HIGHER_IS_BETTER
-    if math.isnan(was) or math.isnan(value):
-        return Verdict(name, rule, None, None, False, f"{name} could not be measured on the rows of both models")
+        return Verdict(name, rule, value, None, False, f"{said}; without `{rule}` in its gate it is released")
+    if math.isnan(value) or (before is not None and math.isnan(before[name])):
+        return Verdict(name, rule, value, None, False, _not_measured(name))
+    if before is None:
+        return Verdict(name, rule, value, None, True, "there is no released model to compare with")
+    was = before[name]
     limit = was - slack if better_up else was + slack
     passed = value >= limit if better_up else value <= limit
     side = "at least" if better_up else "at most"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -139,5 +140,13 @@ METRICS: Mapping[str, Mapping[str, Metric]] = {
 
 MAIN = {"classification": "roc_auc", "regression": "rmse"}
 """The metric by which each task's models are judged where none is named."""
+
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "log_loss": (0.0, math.inf),
+    "rmse": (0.0, math.inf),
+    "mae": (0.0, math.inf),
+    "r2": (-math.inf, 1.0),
+}
+"""What a metric can be, where that is not 0 to 1."""
 
 HIGHER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})

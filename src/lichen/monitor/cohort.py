@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from lichen.errors import FoundWrong
 from lichen.ground.duration import microseconds
 from lichen.monitor.sample import DAY
+
+MOST = 10_000
+"""The most cohorts of one monitor."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +44,13 @@ def span(start: int, end: int) -> str:
     return f"{shown(start)} to {shown(end)}"
 
 
+def _long_enough(whole: int) -> str:
+    """A length of cohorts of which a span of time holds a thousand at most, as it is written."""
+    hours = -(-whole // 1000 // (DAY // 24))
+    lengths = ((1, "1h"), (24, "1d"), (7 * 24, "7d"), (28 * 24, "28d"))
+    return next((written for length, written in lengths if hours <= length), "52w")
+
+
 @dataclass(frozen=True)
 class Cohorts:
     """Cohort `i` covers `[origin + i * length, origin + (i + 1) * length)`; the last may still be open.
@@ -53,14 +64,22 @@ class Cohorts:
 
     @classmethod
     def between(cls, first: int, now: int, length: timedelta) -> Self:
-        """The cohorts from the UTC day of `first` up to `now`.
+        """The cohorts from the UTC day of `first` up to `now`; so many that nobody could look at them are refused.
 
         >>> Cohorts.between(instant(datetime(2013, 1, 1, 7, tzinfo=UTC)), instant(datetime(2013, 1, 9, tzinfo=UTC)),
         ...     timedelta(days=7)).count
         2
         """
         origin, span = first // DAY * DAY, microseconds(length)
-        return cls(origin, span, max(0, -((origin - now) // span)))
+        count = max(0, -((origin - now) // span))
+        if count > MOST:
+            raise FoundWrong(
+                "LCH-2805",
+                f"the monitor would judge {count:,} cohorts, and {MOST:,} are the most",
+                why=f"it cuts {shown(origin)} to {shown(now)} into cohorts as long as `every`",
+                fix=f"let `every` be longer: `every: {_long_enough(now - origin)}`, say",
+            )
+        return cls(origin, span, count)
 
     def bounds(self, index: int) -> tuple[int, int]:
         """The first instant of a cohort and the first after it."""

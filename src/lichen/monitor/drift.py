@@ -105,26 +105,28 @@ def drift(
     ended = max(0, min(cohorts.count, (now - cohorts.origin) // cohorts.length))
     days, counts = daily_counts(bins, live, engine, within=(cohorts.origin, cohorts.origin + ended * cohorts.length))
     cohort_of = (days - cohorts.origin // DAY) // (cohorts.length // DAY)
+    starts = np.searchsorted(cohort_of, np.arange(ended + 1))
     judged: list[Drift] = []
     unjudged: list[Unjudged] = []
     for index in range(ended):
-        span, asked = cohorts.bounds(index), counts[cohort_of == index]
+        span, asked = cohorts.bounds(index), counts[starts[index] : starts[index + 1]]
         reason = _reason_not_to_judge(before, asked)
         if reason is not None:
-            unjudged.append(Unjudged("drift", *span, reason))
+            unjudged.append(Unjudged("drift", *span, *reason))
             continue
         found = compare(before, asked, seed=[seed, abs(span[0])])
         judged += _drifts(bins, before.sum(axis=0), asked.sum(axis=0), found, span, importances, false_alarms)
     return Drifts(tuple(judged), tuple(unjudged))
 
 
-def _reason_not_to_judge(before: Counts, asked: Counts) -> str | None:
+def _reason_not_to_judge(before: Counts, asked: Counts) -> tuple[str, int] | None:
+    """What `Unjudged` says and how many there were, or None."""
     rows = int(asked[:, :1].sum())
     if rows < LEAST_ROWS:
-        return f"{rows} predictions: at least {LEAST_ROWS} are needed"
+        return f"{{had}} predictions: at least {LEAST_ROWS} are needed", rows
     if len(before) < LEAST_BLOCKS * len(asked):
-        needed = f"at least {LEAST_BLOCKS} times the cohort's {len(asked)} are needed"
-        return f"the reference covers {len(before)} days: {needed}"
+        needed = f"at least {LEAST_BLOCKS} times the cohort's {{had}} are needed"
+        return f"the reference covers {len(before)} days: {needed}", len(asked)
     return None
 
 

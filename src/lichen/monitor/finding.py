@@ -63,13 +63,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """A question about one cohort that its rows could not answer, and why."""
+    """A question about one cohort that its rows could not answer, and why.
+
+    `said` is the reason, with `{had}` where it tells how many the cohort had: what is alike for several cohorts.
+    """
 
     question: str
     start: int
     end: int
-    reason: str
+    said: str
+    had: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """The reason in words.
+
+        >>> Unjudged("drift", 0, 7, "{had} predictions: at least 100 are needed", 1200).reason
+        '1,200 predictions: at least 100 are needed'
+        """
+        return self.said if self.had is None else self.said.format(had=f"{self.had:,}")
 
     def as_dict(self) -> dict[str, Any]:
         """The same as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "reason": self.reason}

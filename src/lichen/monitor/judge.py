@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lichen.errors import FoundWrong, ProjectErrors, Where
-from lichen.evaluate.metrics import HIGHER_IS_BETTER, MAIN, METRICS
+from lichen.evaluate.metrics import BOUNDS, HIGHER_IS_BETTER, MAIN, METRICS
 from lichen.monitor.cohort import span
 from lichen.monitor.finding import Finding, Unjudged
 from lichen.monitor.outcome import LEAST_DAYS, Cohort, Scores
+from lichen.spec.monitor import ErrorQuestion, MetricQuestion
 
 LEAST_ROWS = 200
 """A cohort with fewer labelled predictions is not judged by its metric."""
 
 LEAST_OF_A_CLASS = 30
 """Nor is one with fewer labels of either class."""
+
+NOT_ENDED = "they have not ended yet"
+"""Why an open cohort is not judged."""
 
 _NAMES = {
     "roc_auc": "ROC AUC",
@@ -50,19 +54,37 @@ class Bar:
         return min(1.0, self.loss(value) / max(skill, self.allowed))
 
 
-def check_questions(task: str, metrics: Mapping[str, Where]) -> None:
-    """Refuse questions about metrics that the task does not have, all at once; each comes with its place."""
+def check_questions(
+    task: str, asked: Mapping[str, MetricQuestion | ErrorQuestion], where: Callable[..., Where]
+) -> None:
+    """Refuse questions about metrics that the task does not have, and those that no answer could be beyond, at once.
+
+    `where` gives the place of a key in `ask`.
+    """
     wrong = [
         FoundWrong(
             "LCH-2804",
             f"the monitor asks for `{name}`, which is no metric of {task}",
-            where=where,
+            where=where(name),
             why=f"the metrics of {task} are {', '.join(METRICS[task])}",
             fix=f"ask for `{MAIN[task]}`, or for another of them",
         )
-        for name, where in metrics.items()
+        for name in asked
         if name not in METRICS[task]
     ]
+    for name, question in asked.items():
+        low, high = BOUNDS.get(name, (0.0, 1.0))
+        way, allowed = question.allowed
+        if name in METRICS[task] and allowed >= high - low:
+            wrong.append(
+                FoundWrong(
+                    "LCH-2806",
+                    f"the monitor allows `{name}` a {way} of {allowed:g}, which is all it can be: it finds nothing",
+                    where=where(name, way),
+                    why=f"`{name}` lies from {low:g} to {high:g}",
+                    fix=f"let it be smaller, as in `{way}: 0.03`",
+                )
+            )
     if wrong:
         raise ProjectErrors(wrong)
 
@@ -90,7 +112,7 @@ def judge(monitor: str, cohort: Cohort, bar: Bar, now: int) -> Finding | Unjudge
     scores, name = cohort.scores, bar.metric
     reason = _reason_not_to_judge(cohort, name)
     if reason is not None or scores is None:
-        return Unjudged(name, cohort.start, cohort.end, reason or "no labels")
+        return Unjudged(name, cohort.start, cohort.end, *(reason or ("no labels", None)))
     value, (low, high) = scores.metrics[name], scores.intervals[name]
     assert value is not None
     if bar.loss(value) <= bar.allowed or low <= bar.was <= high:
@@ -113,15 +135,26 @@ def judge(monitor: str, cohort: Cohort, bar: Bar, now: int) -> Finding | Unjudge
     )  # fmt: skip
 
 
-def _reason_not_to_judge(cohort: Cohort, metric: str) -> str | None:
+def _reason_not_to_judge(cohort: Cohort, metric: str) -> tuple[str, int | None] | None:
+    """What `Unjudged` says and how many there were, or None."""
     scores = cohort.scores
+    if cohort.state == "open":
+        return NOT_ENDED, None
+    if cohort.state == "immature":
+        return "labels of {had} predictions are still to come", cohort.pending
     if scores is None or cohort.labelled < LEAST_ROWS:
-        return f"{cohort.labelled} labelled predictions: at least {LEAST_ROWS} are needed"
+        return f"{{had}} labelled predictions: at least {LEAST_ROWS} are needed", cohort.labelled
     if scores.positives is not None:
         fewest = min(scores.positives, cohort.labelled - scores.positives)
         if fewest < LEAST_OF_A_CLASS:
-            return f"{fewest} labels of the rarer class: at least {LEAST_OF_A_CLASS} are needed"
+            return f"{{had}} labels of the rarer class: at least {LEAST_OF_A_CLASS} are needed", fewest
     if scores.days < LEAST_DAYS:
         needed = f"at least {LEAST_DAYS} are needed for an interval: let `every` be longer"
-        return f"labels on {scores.days} days: {needed}"
-    return None if metric in scores.intervals else "all labels are alike"
+        return f"labels on {{had}} days: {needed}", scores.days
+    if metric in scores.intervals:
+        return None
+    # The error itself is always a number, unless what it sums up is too large for one.
+    large = scores.metrics[metric] is not None or scores.metrics.get("rmse", 0.0) is None
+    return (
+        "labels or predictions are too large for its errors to be numbers" if large else "all labels are alike"
+    ), None

@@ -18,7 +18,7 @@ import numpy as np
 from arro3.core import Table
 from numpy.typing import NDArray
 
-from lichen.evaluate.metrics import MAIN, METRICS
+from lichen.evaluate.metrics import BOUNDS, MAIN, METRICS
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import sql
 from lichen.monitor.cohort import Cohorts, instant
@@ -28,13 +28,8 @@ from lichen.ports import Engine, Relation
 LEAST_DAYS = 5
 """With labels on fewer days there is no confidence interval: a few days tell little of the days between them."""
 
-BOUNDS: Mapping[str, tuple[float, float]] = {
-    "log_loss": (0.0, math.inf),
-    "rmse": (0.0, math.inf),
-    "mae": (0.0, math.inf),
-    "r2": (-math.inf, 1.0),
-}
-"""What a metric can be, where that is not 0 to 1."""
+LARGEST = 1e100
+"""Beyond this, labels and scores may have sums and squares that are no finite numbers."""
 
 _ROUNDS = 200
 
@@ -142,8 +137,8 @@ def _rows(cohorts: Cohorts, now: int, wait: int | None) -> str:
     return sql(
         f"SELECT CAST(floor((us - {cohorts.origin}) / {cohorts.length}) AS BIGINT) AS cohort,",
         f"CAST(floor(us / {DAY}) AS BIGINT) AS day, label, score,",
-        "CASE WHEN score IS NULL OR isnan(score) THEN 'unscored'",
-        f"WHEN label IS NOT NULL AND NOT isnan(label) AND known <= least({now}, {due}) THEN 'labelled'",
+        "CASE WHEN score IS NULL OR NOT isfinite(score) THEN 'unscored'",
+        f"WHEN label IS NOT NULL AND isfinite(label) AND known <= least({now}, {due}) THEN 'labelled'",
         f"WHEN {due} <= {now} THEN 'closed' ELSE 'pending' END AS state",
         f"FROM ({typed}) WHERE us >= {cohorts.origin} AND us < {now}",
     )
@@ -174,16 +169,23 @@ def _labelled(
 def _scores(
     labels: Floats, scores: Floats, days: NDArray[np.int64], *, task: str, asked: Sequence[str], seed: list[int]
 ) -> Scores:
-    values = {name: metric(labels, scores, None) for name, metric in METRICS[task].items()}
-    found = {name: _interval(name, task, values[name], labels, scores, days, seed) for name in asked}
+    # Labels near the largest number there is have squares that are none: their metrics are null.
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = {name: metric(labels, scores, None) for name, metric in METRICS[task].items()}
+        found = {name: _interval(name, task, values[name], labels, scores, days, seed) for name in asked}
     return Scores(
         positives=int(labels.sum()) if task == "classification" else None,
         days=len(np.unique(days)),
-        mean_label=float(labels.mean()),
-        mean_score=float(scores.mean()),
+        mean_label=_mean(labels),
+        mean_score=_mean(scores),
         metrics={name: value if math.isfinite(value) else None for name, value in values.items()},
         intervals={name: interval for name, interval in found.items() if interval is not None},
     )
+
+
+def _mean(values: Floats) -> float:
+    largest = float(np.abs(values).max())
+    return float((values / largest).mean() * largest) if largest > LARGEST else float(values.mean())
 
 
 def _interval(
@@ -212,6 +214,8 @@ def _interval(
         drawn.append(metric(labels[rows], scores[rows], None))
     usable = [one for one in drawn if math.isfinite(one)]
     half = _student(count - 1) * float(np.std(usable, ddof=1)) * math.sqrt(count / (count - 1))
+    if not math.isfinite(half):
+        return None
     low, high = BOUNDS.get(name, (0.0, 1.0))
     return max(low, value - half), min(high, value + half)
 

@@ -12,7 +12,8 @@ from lichen.evaluate.metrics import MAIN
 from lichen.monitor.cohort import Cohorts, instant, span
 from lichen.monitor.drift import Drift, Drifts, drift
 from lichen.monitor.finding import Finding, Unjudged
-from lichen.monitor.judge import LEAST_ROWS, Bar, judge
+from lichen.monitor.judge import LEAST_ROWS, NOT_ENDED, Bar, judge
+from lichen.monitor.missing import LEAST_ROWS as LEAST_FOR_A_SHARE
 from lichen.monitor.missing import Missing, missing
 from lichen.monitor.outcome import Cohort, cohorts_of, outcome
 from lichen.monitor.sample import Sample, recorded
@@ -45,6 +46,8 @@ class Watch:
     now: int
     metrics: tuple[str, ...]
     """The metrics with an interval: those asked about, or the task's main one."""
+    judged: Mapping[str, int]
+    """In how many cohorts each question that is asked could be judged."""
     cohorts: tuple[Cohort, ...]
     drifts: tuple[Drift, ...]
     findings: tuple[Finding, ...]
@@ -53,9 +56,8 @@ class Watch:
     def as_dict(self) -> dict[str, Any]:
         """The watch as a JSON object."""
         lists = ("cohorts", "drifts", "findings", "unjudged")
-        return {"monitor": self.monitor, "now": self.now, "metrics": list(self.metrics)} | {
-            name: [each.as_dict() for each in getattr(self, name)] for name in lists
-        }
+        said = {"monitor": self.monitor, "now": self.now, "metrics": list(self.metrics), "judged": dict(self.judged)}
+        return said | {name: [each.as_dict() for each in getattr(self, name)] for name in lists}
 
 
 def watch(
@@ -90,21 +92,42 @@ def watch(
         predictions, engine, cohorts=cohorts, now=at, wait=wait, task=released.task, asked=asked, seed=seed
     )
     found += _unanswered(name, outcomes, at)
+    judged: dict[str, int] = {}
     for bar in bars:
-        for cohort in outcomes:
-            if cohort.state == "mature":
-                judged = judge(name, cohort, bar, at)
-                found += [judged] if isinstance(judged, Finding) else []
-                unjudged += [judged] if isinstance(judged, Unjudged) else []
+        answers = [
+            judge(name, cohort, bar, at) for cohort in outcomes if cohort.state == "mature" or cohort.predictions
+        ]
+        found += [one for one in answers if isinstance(one, Finding)]
+        lacking = [one for one in answers if isinstance(one, Unjudged)]
+        judged[bar.metric] = len(answers) - len(lacking)
+        unjudged += lacking
     drifts = _drifts(monitor, released, predictions, reference, engine, cohorts, at, seed)
+    if monitor.ask.drift is not None:
+        judged["drift"] = len({each.start for each in drifts.judged})
+        unjudged += [*drifts.unjudged, *_still_open(outcomes)]
+        found += _moved(name, drifts.judged, monitor.ask.drift.severity, at)
     if monitor.ask.missing is not None:
         live = Sample("predictions", predictions, "at", recorded)
         absent = missing(tuple(released.importances), reference, live, engine, cohorts=cohorts, now=at)
+        looked_at = {each.start for each in absent}
+        judged["missing"] = len(looked_at)
+        unjudged += _too_few(outcomes, looked_at)
         found += _absent(name, absent, released.importances, monitor.ask.missing.rise, at)
-    if monitor.ask.drift is not None:
-        found += _moved(name, drifts.judged, monitor.ask.drift.severity, at)
     ordered = sorted(found, key=lambda finding: (-finding.severity, finding.start, finding.kind, finding.subject))
-    return Watch(name, at, asked, outcomes, drifts.judged, tuple(ordered), (*unjudged, *drifts.unjudged))
+    return Watch(name, at, asked, judged, outcomes, drifts.judged, tuple(ordered), tuple(unjudged))
+
+
+def _still_open(cohorts: tuple[Cohort, ...]) -> Iterator[Unjudged]:
+    for cohort in cohorts:
+        if cohort.state == "open" and cohort.predictions:
+            yield Unjudged("drift", cohort.start, cohort.end, NOT_ENDED)
+
+
+def _too_few(cohorts: tuple[Cohort, ...], looked_at: set[int]) -> Iterator[Unjudged]:
+    for cohort in cohorts:
+        if cohort.predictions and cohort.start not in looked_at:
+            needed = f"{{had}} predictions: at least {LEAST_FOR_A_SHARE} are needed"
+            yield Unjudged("missing", cohort.start, cohort.end, needed, cohort.predictions)
 
 
 def _drifts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,14 +65,15 @@ def beside(asset: Asset, old: Version, new: Version, graph: Graph, workshop: Wor
     return _matched(key, Table.from_arrow(workshop.engine.query(_matching(key), sides)))
 
 
-def verdicts(model: Model, found: Beside | None) -> list[Verdict]:
+def verdicts(model: Model, version: Version, found: Beside | None) -> list[Verdict]:
     """What the gate's rules say of a version beside the released one; None is for no released one."""
     rules = {name: rule for name, rule in model.gate.items() if rule.no_worse_than_live is not None}
+    alone = {name: math.nan if value is None else value for name, value in version.facts["metrics"].items()}
     if found is None:
-        return judge_beside(rules, None, None)
+        return judge_beside(rules, None, alone)
     if found.rows is None or not len(found.rows.label):
         why = found.why or "no row that both versions held out of learning has a label"
-        return judge_beside(rules, None, None, why)
+        return judge_beside(rules, None, alone, why)
     rows = found.rows
     before, after = (
         {name: METRICS[model.task][name](rows.label, scores, None) for name in rules}
@@ -87,9 +89,9 @@ def judged(asset: Asset, version: Version, live: Version | None, graph: Graph, w
     if all(rule.no_worse_than_live is None for rule in model.gate.values()):
         return version
     found = None if live is None else beside(asset, live, version, graph, workshop)
-    said = verdicts(model, found)
+    said = verdicts(model, version, found)
     own = [one for one in version.facts["gate"] if one["rule"] != "no_worse_than_live"]
-    failed = [verdict.why for verdict in said if not verdict.passed]
+    failed = list(dict.fromkeys(verdict.why for verdict in said if not verdict.passed))
     return version.with_facts(
         gate=[*own, *(verdict.as_dict() for verdict in said)],
         held=not all(one["passed"] for one in own) or bool(failed),

@@ -27,7 +27,7 @@ from lichen.run.beside import judged
 from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
-from lichen.run.facts import RUNS
+from lichen.run.facts import RUNS, cut_short
 from lichen.run.intervals import Before, leaves_out, make_intervals
 from lichen.run.keeping import COLLECTED, forget
 from lichen.run.learned import make_model, make_view
@@ -408,14 +408,9 @@ def settle(releases: Releases, workshop: Workshop) -> None:
 
     The caller holds the lease, so a run that is recorded as running is not.
     """
-    cut_short = [run for _, run in workshop.state.scan(RUNS) if run["status"] == "running"]
-    if not cut_short:
-        return
-    came = {one.facts.get("run"): one.number for one in releases.history()}
-    for run in cut_short:
-        number = came.get(run["id"])
-        ended = {"status": "killed"} if number is None else {"status": "done", "release": number}
-        workshop.state.write(Put(RUNS, run["id"], {**run, **ended}))
+    for name, run in list(workshop.state.scan(RUNS)):
+        if run["status"] == "running":
+            workshop.state.write(Put(RUNS, name, cut_short(run, releases)))
 
 
 def _told(error: BaseException, project: ProjectSpec) -> dict[str, object]:

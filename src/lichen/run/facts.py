@@ -8,6 +8,7 @@ from typing import Any
 
 from lichen.graph.version import Version
 from lichen.ports import Put
+from lichen.run.lease import RUN, works
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
 
@@ -29,7 +30,7 @@ def status(releases: Releases, environment: str, project: str, workshop: Worksho
     models = {v.asset.partition(".")[2]: model_facts(v) for v in versions.values() if v.asset.startswith("model.")}
     replays = _of(environment, REPLAYS, workshop)
     watches = _of(environment, WATCHES, workshop)
-    run = _last_run(environment, workshop)
+    run = _last_run(environment, releases, workshop)
     served = {
         v.asset.partition(".")[2]: _service_facts(v, versions, replays, watches)
         for v in versions.values()
@@ -140,9 +141,24 @@ def _service_facts(
     }
 
 
-def _last_run(environment: str, workshop: Workshop) -> Mapping[str, Any] | None:
+def _last_run(environment: str, releases: Releases, workshop: Workshop) -> Mapping[str, Any] | None:
+    """The last run as it stands: one that is recorded as running, while no such process holds the lease, is not."""
     runs = [run for _, run in workshop.state.scan(RUNS) if run["environment"] == environment and not run.get("preview")]
-    return max(runs, key=lambda run: run["started"], default=None)
+    last = max(runs, key=lambda run: run["started"], default=None)
+    if last is None or last["status"] != "running" or works(workshop.state, RUN, last["pid"]):
+        return last
+    # It may have ended since it was read, in its own words.
+    return cut_short(workshop.state.get(RUNS, last["id"]) or last, releases)
+
+
+def cut_short(run: Mapping[str, Any], releases: Releases) -> Mapping[str, Any]:
+    """A run that is recorded as running, and is not: done, where its release came, and `killed` where it did not."""
+    if run["status"] != "running":
+        return run
+    came = {one.facts.get("run"): one.number for one in releases.history()}
+    number = came.get(run["id"])
+    ended = {"status": "killed"} if number is None else {"status": "done", "release": number}
+    return {**run, **ended}
 
 
 def _seconds(run: Mapping[str, Any] | None, replays: Mapping[str, Any], watches: Mapping[str, Any]) -> dict[str, float]:

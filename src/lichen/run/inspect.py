@@ -9,7 +9,7 @@ from functools import partial
 from lichen.collect.extract import declared_types, located, stored_columns
 from lichen.deploy.fields import Fields
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
-from lichen.evaluate.gate import check_gate
+from lichen.evaluate.gate import check_gate, check_rule
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.request import compile_expression
 from lichen.feature.value import value_kind
@@ -171,7 +171,7 @@ def _check_questions(asset: Asset, project: ProjectSpec) -> None:
     monitor = asset.spec
     assert isinstance(monitor, Monitor)
     task = project.models[project.services[monitor.watch].model].task
-    check_questions(task, {name: project.where(asset.id, "ask", name, key=True) for name in monitor.ask.metrics})
+    check_questions(task, monitor.ask.metrics, lambda *at: project.where(asset.id, "ask", *at, key=True))
 
 
 def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> tuple[Column, ...]:
@@ -253,6 +253,8 @@ def _learner_faults(model: Model, where: Callable[..., Where], workshop: Worksho
             check_gate(model.task, [metric], where("gate", metric, key=True))
         except LichenError as error:
             yield error
+        else:
+            yield from check_rule(metric, model.gate[metric], partial(where, "gate", metric))
     try:
         check_learner(model.learner, where("learner"))
     except LichenError as error:

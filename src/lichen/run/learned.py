@@ -33,6 +33,9 @@ from lichen.train.fit import Trained, train
 
 JOINED = "joined"
 
+OF_THE_LABEL = frozenset({"LCH-2708", "LCH-2709", "LCH-2710", "LCH-2714", "LCH-2903", "LCH-2904", "LCH-2907"})
+"""The refusals of training that are about the label's values."""
+
 
 def make_view(asset: Asset, inputs: Mapping[str, Version]) -> Version:
     """A feature view's version: what it means over the versions it reads; its values are made where they are asked."""
@@ -137,8 +140,9 @@ def _trained(
     except LichenError as error:
         if error.where is not None:
             raise
+        at = ("label", "value") if error.code in OF_THE_LABEL else ()
         raise type(error)(
-            error.code, error.what, where=project.where(asset.id), why=error.why, fix=error.fix
+            error.code, error.what, where=project.where(asset.id, *at), why=error.why, fix=error.fix
         ) from error
 
 
@@ -203,8 +207,12 @@ def _notes(
 ) -> list[str]:
     """What a person should hear of at once: how good it is, and entities that are not there."""
     values = evaluation.values()
-    main = [f"{name.replace('_', ' ')} {values[name]:.3f}" for name in ("roc_auc", "rmse") if name in values]
-    failed = [verdict.why for verdict in evaluation.verdicts if not verdict.passed]
+    main = [
+        f"{name.replace('_', ' ')} {values[name]:.3f}"
+        for name in ("roc_auc", "rmse")
+        if name in values and math.isfinite(values[name])
+    ]
+    failed = dict.fromkeys(verdict.why for verdict in evaluation.verdicts if not verdict.passed)
     unknown = []
     for view in features.views:
         if view.static and view.latest:
@@ -212,7 +220,12 @@ def _notes(
             if share >= 0.01:
                 keys = ", ".join(column.name for column in view.entity)
                 unknown.append(f"{share:.1%} of the rows find nothing in `{view.table}` by {keys}")
-    return [*main, *failed, *unknown, *_cut_short(model, trained)]
+    return [*main, *failed, *unknown, *_not_finite(trained), *_cut_short(model, trained)]
+
+
+def _not_finite(trained: Trained) -> list[str]:
+    rows = trained.split.left_out["label_not_finite"]
+    return [f"{rows:,} {'row' if rows == 1 else 'rows'} left out: the label is NaN or infinite"] if rows else []
 
 
 def _cut_short(model: Model, trained: Trained) -> list[str]:

@@ -18,6 +18,9 @@ from lichen.ports import Put, StateStore
 HEARTBEAT, LAPSE = 2.0, 10.0
 """Seconds between renewals, and after how many without one a dead run's lease is free again."""
 
+RUN = "run"
+"""The lease that a run holds: one run at a time works on a project's lake."""
+
 FENCES = "fences"
 _CLOCK = SystemClock()
 
@@ -74,6 +77,12 @@ def fence(resource: str, owner: str) -> Put:
     is a `Conflict` from the moment the next holder begins.
     """
     return Put(FENCES, resource, {"owner": owner}, expect={"owner": owner})
+
+
+def works(state: StateStore, resource: str, pid: int) -> bool:
+    """Whether a process of this number holds a lease that has not lapsed, and is not known to be dead."""
+    holder = state.holder(resource)
+    return holder is not None and holder.split(":")[1] == str(pid) and not _is_dead(holder)
 
 
 def _take(state: StateStore, resource: str, owner: str, wait: float) -> None:

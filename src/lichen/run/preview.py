@@ -108,7 +108,7 @@ def _one(
     assert isinstance(model, Model)
     found = None if old is None else beside(asset, old, new, graph, workshop)
     own = [str(one["why"]) for one in new.facts["gate"] if not one["passed"] and one["rule"] != "no_worse_than_live"]
-    held = (*own, *(verdict.why for verdict in verdicts(model, found) if not verdict.passed))
+    held = (*own, *(verdict.why for verdict in verdicts(model, new, found) if not verdict.passed))
     if found is None:
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in new.facts["metrics"].items() if value is not None)
         return ModelPreview(asset.name, None, f"it is new: {metrics}", held=held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from arro3.core import Table
 
-from lichen.errors import FoundWrong
+from lichen.errors import FoundWrong, LichenError
 from lichen.feedback.label import LABELS, PREDICTIONS, labelled
 from lichen.graph.build import Graph
 from lichen.graph.fingerprint import MEANING
@@ -28,7 +28,7 @@ from lichen.run.facts import WATCHES, kept
 from lichen.run.recorded import land_predictions, predictions_asset
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
-from lichen.spec import Label, Model, Monitor, PredictionTime
+from lichen.spec import Label, Model, Monitor, PredictionTime, ProjectSpec
 
 FINDINGS = "findings"
 
@@ -67,7 +67,14 @@ class Asked:
 
 
 def ask(
-    name: str, graph: Graph, releases: Releases, environment: str, workshop: Workshop, *, at: datetime | None = None
+    name: str,
+    graph: Graph,
+    project: ProjectSpec,
+    releases: Releases,
+    environment: str,
+    workshop: Workshop,
+    *,
+    at: datetime | None = None,
 ) -> Asked:
     """Ask a monitor's questions as of `at` (now, if not said), with the labels known by then."""
     begun = workshop.clock.seconds()
@@ -91,7 +98,10 @@ def ask(
     now = at or workshop.clock.now()
     labels = released_table(trained.facts["label"]["from"], versions)
     model = _as_released(graph, trained)
-    found = _found(name, monitor, model, _Answers(answered, tuple(alike)), trained, labels, workshop, now)
+    try:
+        found = _found(name, monitor, model, _Answers(answered, tuple(alike)), trained, labels, workshop, now)
+    except LichenError as error:
+        raise _placed(error, name, project) from error
     for finding in found["findings"]:
         if finding["kind"] == "missing":
             _add_newest_row(finding, trained, versions, workshop)
@@ -107,6 +117,14 @@ def ask(
     )
     _keep(asked, environment, workshop)
     return asked
+
+
+def _placed(error: LichenError, name: str, project: ProjectSpec) -> LichenError:
+    """An error about the length of a monitor's cohorts with the place where its file says it."""
+    if error.code not in ("LCH-2802", "LCH-2805"):
+        return error
+    where = project.where(f"monitor.{name}", "every")
+    return type(error)(error.code, error.what, where=where, why=error.why, fix=error.fix)
 
 
 @dataclass(frozen=True)
@@ -215,18 +233,30 @@ def _with_labels(
 
 def _notes(found: dict[str, Any], test: list[int], wait: timedelta | None) -> tuple[str, ...]:
     """What a reader has to know to judge the figures: what was not judged, and which labels are not new."""
-    notes = []
     cohorts = [cohort for cohort in found["cohorts"] if cohort["predictions"]]
-    asked_in = {cohort["start"] for cohort in cohorts}
-    reasons = Counter((one["question"], one["reason"]) for one in found["unjudged"] if one["start"] in asked_in)
-    for (question, reason), times in reasons.most_common(3):
-        notes.append(f"{question} was not judged in {times} of {len(cohorts)} cohorts: {reason}")
-    inside = [cohort for cohort in cohorts if cohort["start"] < test[1] and cohort["end"] > test[0]]
-    if inside:
-        span = f"{shown(test[0])} to {shown(test[1])}"
-        known = "their labels helped to choose this model, so this is a rehearsal and not new evidence"
-        notes.append(f"{len(inside)} of {len(cohorts)} cohorts lie within {span}, the gate's test: {known}")
+    if not cohorts:
+        return (f"no prediction was asked for before {shown(found['now'])}, so there is nothing to judge",)
+    notes = [*_not_judged(found, cohorts)]
+    overlapping = [cohort for cohort in cohorts if cohort["start"] < test[1] and cohort["end"] > test[0]]
+    if overlapping:
+        notes.append(
+            f"{len(overlapping):,} of {len(cohorts):,} cohorts overlap{'s' if len(overlapping) == 1 else ''} "
+            f"{shown(test[0])} to {shown(test[1])}, the gate's test: labels of then helped to choose "
+            "this model, so this is a rehearsal and not new evidence"
+        )
     return (*notes, *_long_ago(found, cohorts, wait))
+
+
+def _not_judged(found: dict[str, Any], cohorts: list[dict[str, Any]]) -> Iterator[str]:
+    """For each question the cohorts that it was not judged in, those that lack the same told together."""
+    asked_in = {cohort["start"] for cohort in cohorts}
+    alike: dict[tuple[str, str], list[int]] = {}
+    for one in found["unjudged"]:
+        if one["start"] in asked_in:
+            alike.setdefault((one["question"], one["said"]), []).append(one["had"])
+    for (question, said), had in alike.items():
+        few = "" if None in had else f"{min(had):,}" + (f" to {max(had):,}" if min(had) < max(had) else "")
+        yield f"{question} was not judged in {len(had):,} of {len(cohorts):,} cohorts: {said.format(had=few)}"
 
 
 def _long_ago(found: dict[str, Any], cohorts: list[dict[str, Any]], wait: timedelta | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -51,11 +52,14 @@ class Workshop:
     def __init__(self, root: Path, settings: ProjectFile, clock: Clock | None = None) -> None:
         self.root, self.settings, self.clock = root, settings, clock or SystemClock()
         self._connectors: dict[str, Connector] = {}
+        self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.cleanup()
         for name in ("state", "online"):
             if name in self.__dict__:
                 self.__dict__[name].close()
@@ -83,10 +87,15 @@ class Workshop:
     def engine(self) -> Engine:
         """What runs the SQL."""
         made: Any = plugins.load(GROUPS["Engine"], self.settings.engine)
-        engine: Engine = made(
-            scratch=self.folder("scratch"), memory=self.settings.memory, lake=self.root / self.settings.lake
-        )
+        engine: Engine = made(scratch=self._scratch(), memory=self.settings.memory, lake=self.root / self.settings.lake)
         return engine
+
+    def _scratch(self) -> Path:
+        """Where the engine spills: in the project's folder, or elsewhere for as long as this one cannot be written."""
+        if not self.home.exists() or os.access(self.home, os.W_OK):
+            return self.folder("scratch")
+        self._elsewhere = self._elsewhere or tempfile.TemporaryDirectory(prefix="lichen-scratch-")
+        return Path(self._elsewhere.name)
 
     @cached_property
     def tables(self) -> TableStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lichen.spec.words import Spec
 
@@ -17,8 +17,17 @@ class ColumnPromise(Spec):
     range: tuple[float | str, float | str] | None = Field(
         None, description="The smallest and the largest value allowed, both included."
     )
-    accepted: tuple[str | int | float | bool, ...] | None = Field(None, description="The only values allowed.")
+    accepted: tuple[str | int | float | bool, ...] | None = Field(
+        None, description="The only values allowed.", json_schema_extra={"minItems": 1}
+    )
     unique: bool = Field(False, description="Whether no value may occur twice.")
+
+    @field_validator("accepted")
+    @classmethod
+    def _accepts_something(cls, accepted: tuple[object, ...] | None) -> tuple[object, ...] | None:
+        if accepted == ():
+            raise ValueError("the list is empty, so no row could keep this promise: name the values, or remove the key")
+        return accepted
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

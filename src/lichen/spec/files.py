@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,14 @@ class SpecFile:
         return mask(text, (secret for place, secret in self.filled.items() if place[: len(at)] == at))
 
 
-def read_yaml(path: Path, root: Path, environment: Mapping[str, str]) -> SpecFile:
-    """Read a YAML file; `${NAME}` is replaced from the environment."""
-    return _parse(path, root, _text(path, root), environment)
+def read_yaml(
+    path: Path, root: Path, environment: Mapping[str, str], *, needed: Sequence[str] | None = None
+) -> SpecFile:
+    """Read a YAML file; `${NAME}` is replaced from the environment.
+
+    With `needed` a variable that is not set is refused under those keys alone; elsewhere it stays as it is written.
+    """
+    return _parse(path, root, _text(path, root), environment, needed=needed)
 
 
 def read_sql(path: Path, root: Path, environment: Mapping[str, str]) -> SpecFile:
@@ -144,12 +149,20 @@ def _text(path: Path, root: Path) -> str:
     return text
 
 
-def _parse(path: Path, root: Path, text: str, environment: Mapping[str, str], *, source: str | None = None) -> SpecFile:
+def _parse(
+    path: Path,
+    root: Path,
+    text: str,
+    environment: Mapping[str, str],
+    *,
+    source: str | None = None,
+    needed: Sequence[str] | None = None,
+) -> SpecFile:
     shown = _shown(path, root)
     loader = _Loader(text if source is None else source)
     try:
         node = loader.get_single_node()
-        reading = _Reading(shown, text, environment)
+        reading = _Reading(shown, text, environment, needed)
         data = {} if node is None else reading.value(node, ())
     except yaml.YAMLError as error:
         raise _not_yaml(error, shown, text, text if source is None else source) from error
@@ -217,8 +230,10 @@ def _not_yaml(error: yaml.YAMLError, shown: str, text: str, read: str) -> FoundW
 class _Reading:
     """One walk over a YAML tree that keeps the marks."""
 
-    def __init__(self, shown: str, text: str, environment: Mapping[str, str]) -> None:
-        self.shown, self.text, self.environment = shown, text, environment
+    def __init__(
+        self, shown: str, text: str, environment: Mapping[str, str], needed: Sequence[str] | None = None
+    ) -> None:
+        self.shown, self.text, self.environment, self.needed = shown, text, environment, needed
         self.keys: dict[Place, tuple[int, int]] = {}
         self.values: dict[Place, tuple[int, int]] = {}
         self.filled: dict[Place, Secret] = {}
@@ -297,6 +312,8 @@ class _Reading:
 
         def value_of(match: re.Match[str]) -> str:
             name = match[1]
+            if name not in self.environment and self.needed is not None and at[:1] and at[0] not in self.needed:
+                return match[0]
             if name not in self.environment:
                 raise FoundWrong(
                     "LCH-1008",

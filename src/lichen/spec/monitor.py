@@ -6,13 +6,26 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from lichen.errors import nearest
 from lichen.spec.words import Name, Span, Spec
+
+
+def _shaped(asked: object, way: str, why: str) -> object:
+    """Refuse a question about a metric that says something else than how much worse it may become."""
+    if not isinstance(asked, dict | Spec) or (isinstance(asked, dict) and not nearest(way, map(str, asked))):
+        raise ValueError(f"{why}: write `{{{way}: 0.03}}`, how far it may {way} before that is a finding")
+    return asked
 
 
 class MetricQuestion(Spec):
     """Has a metric fallen, of which more is better?"""
 
     drop: float = Field(gt=0, description="How far below the released model's test metric is a finding.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_how_far(cls, asked: object) -> object:
+        return _shaped(asked, "drop", "of this metric more is better")
 
     @property
     def allowed(self) -> tuple[str, float]:
@@ -24,6 +37,11 @@ class ErrorQuestion(Spec):
     """Has a metric risen, of which less is better?"""
 
     rise: float = Field(gt=0, description="How far above the released model's test metric is a finding.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_how_far(cls, asked: object) -> object:
+        return _shaped(asked, "rise", "of this metric less is better")
 
     @property
     def allowed(self) -> tuple[str, float]:

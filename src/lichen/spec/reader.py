@@ -25,6 +25,8 @@ from lichen.spec.words import NAME, Spec
 
 PROJECT_FILE = "lichen.yaml"
 
+_PLACES = ("lake", "state")
+
 T = TypeVar("T", bound=Spec)
 
 KINDS: dict[str, tuple[str, type[Spec]]] = {
@@ -108,6 +110,27 @@ def read_project(
     if errors or project is None:
         raise ProjectErrors(errors)
     return ProjectSpec(root=root, project=project, files=files, **found)
+
+
+def read_settings(root: Path, environment: Mapping[str, str]) -> tuple[ProjectFile, list[Secret]]:
+    """Where a project keeps what was made, for verbs that read it alone, and the secrets in that.
+
+    Only what is wrong with the places they read is told; whatever else is wrong in `lichen.yaml` keeps nobody from
+    reading, and stays unset.
+    """
+    file = read_yaml(root / PROJECT_FILE, root, environment, needed=_PLACES)
+    names = (file.data.get("name"), root.name, "project")
+    name = next(one for one in names if isinstance(one, str) and NAME.fullmatch(one))
+    data = {
+        key: value
+        for key, value in file.data.items()
+        if key in _PLACES or _build(ProjectFile, file, {"name": name, key: value}, []) is not None
+    }
+    wrong: list[LichenError] = []
+    settings = _build(ProjectFile, file, {**data, "name": name}, wrong)
+    if settings is None:
+        raise ProjectErrors(wrong)
+    return settings, list(file.filled.values())
 
 
 def _asset_files(root: Path, errors: list[LichenError]) -> Iterator[tuple[str, Path]]:

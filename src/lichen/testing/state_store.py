@@ -166,6 +166,16 @@ class StateStoreSuite(ABC):
         store.free("r", "me")
         assert store.lease("r", "you", 60) is None
 
+    def test_who_holds_a_lease_is_told_while_it_lasts(self, store: StateStore) -> None:
+        assert store.holder("r") is None
+        store.lease("r", "me", 60)
+        store.lease("short", "me", 0.05)
+        assert store.holder("r") == "me"
+        time.sleep(0.1)
+        assert store.holder("short") is None
+        store.free("r", "me")
+        assert store.holder("r") is None
+
     def test_a_lease_lapses(self, store: StateStore) -> None:
         store.lease("r", "me", 0.05)
         time.sleep(0.1)

@@ -139,12 +139,25 @@ def _scored(
     wanted = ", ".join((f"{columns.at} AS at", f"{columns.label} AS {identifier(LABEL)}", *sliced))
     select = sql("SELECT", wanted, "FROM rows WHERE", where)
     table = Table.from_arrow(engine.query(select, {"rows": rows}))
+    _expect_finite(model, scores)
     return Scored(
         table.column("at").to_numpy(),
         _numbers(table, LABEL),
         scores,
         {name: table.column(f"slice.{name}").to_pylist() for name in model.slices},
     )
+
+
+def _expect_finite(model: Model, scores: NDArray[np.float64]) -> None:
+    wild = int((~np.isfinite(scores)).sum())
+    if wild:
+        raise FoundWrong(
+            "LCH-2931",
+            f"`{model.learner}` learned to predict what is no finite number, in {wild:,} of {len(scores):,} test rows",
+            why="nothing can be said of how good such a model is",
+            fix="look for values in the label and the features that are out of all proportion, and give them a `range` "
+            "in a contract",
+        )
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:

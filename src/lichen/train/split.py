@@ -30,11 +30,15 @@ _INTEGERS = frozenset(
 
 LEFT_OUT = {
     "no_label": "rows without a label",
+    "label_not_finite": "rows whose label is NaN or infinite",
     "no_time": "rows whose `at` or `known` is null",
     "train_known_late": "rows before those held out whose label was not known by the start of these",
     "early_stop_known_late": "rows of early stopping whose label was not known by the start of the test",
 }
 """Why a row is in no part, in words."""
+
+LARGEST_LABEL = 1e100
+"""A label further from zero has squared errors whose sums no double holds: no metric could be told of it."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Labelled:
-    """SQL over the label rows: the label as DOUBLE (null: none), and its two instants in microseconds."""
+    """SQL over the label rows: the label as DOUBLE (null: none), and its two instants in microseconds.
 
+    `given` is the label as it stands in the table, where it may be NaN or infinite.
+    """
+
+    given: str
     label: str
     at: str
     known: str
@@ -74,7 +82,8 @@ class Labelled:
         """SQL that names a row's part, or why it is left out."""
         first, second = literal(early_stop), literal(test)
         cases = (
-            f"WHEN {self.label} IS NULL THEN 'no_label'",
+            f"WHEN {self.given} IS NULL THEN 'no_label'",
+            f"WHEN {self.label} IS NULL THEN 'label_not_finite'",
             f"WHEN {self.at} IS NULL OR {self.known} IS NULL THEN 'no_time'",
             f"WHEN {self.at} >= {second} THEN 'test'",
             f"WHEN {self.at} >= {first} AND {self.known} < {second} THEN 'early_stop'",
@@ -110,12 +119,13 @@ def labelled(model: Model, rows: Relation, engine: Engine) -> Labelled:
     value = identifier(model.label.value)
     kind = types[model.label.value]
     check_label(model, kind)
-    label = f"CAST({value} AS DOUBLE)"
+    given = label = f"CAST({value} AS DOUBLE)"
     if model.task == "regression":
-        label = " ".join((f"CASE WHEN isfinite({label})", f"THEN {label} END"))
+        label = " ".join((f"CASE WHEN isfinite({given})", f"THEN {given} END"))
     elif kind != "BOOLEAN":
         _expect_two_classes(model.label.value, rows, engine)
-    return Labelled(label, f"epoch_us({identifier(model.label.at)})", f"epoch_us({identifier(model.label.known)})")
+    at, known = (f"epoch_us({identifier(name)})" for name in (model.label.at, model.label.known))
+    return Labelled(given, label, at, known)
 
 
 def _expect_two_classes(name: str, rows: Relation, engine: Engine) -> None:
@@ -136,7 +146,8 @@ def split(model: Model, rows: Relation, columns: Labelled, engine: Engine) -> Sp
     """Find the cuts and count the rows on each side; a part without rows is refused."""
     newest = " ".join(
         (
-            f"SELECT max({columns.at}) AS newest, min({columns.at}) AS oldest",
+            f"SELECT max({columns.at}) AS newest, min({columns.at}) AS oldest,",
+            f"min({columns.label}) AS least, max({columns.label}) AS most",
             f"FROM rows WHERE ({columns.label}) IS NOT NULL AND {columns.known} IS NOT NULL",
         )
     )
@@ -146,9 +157,11 @@ def split(model: Model, rows: Relation, columns: Labelled, engine: Engine) -> Sp
         raise FoundWrong(
             "LCH-2904",
             f"no row of `{model.label.from_}` has a label and its times",
-            why=f"`{model.label.value}`, `{model.label.at}` or `{model.label.known}` is null in every row",
+            why=f"`{model.label.value}`, `{model.label.at}` or `{model.label.known}` is null in every row"
+            + (", or the label is NaN or infinite" if model.task == "regression" else ""),
             fix="look at the label table and at the sources it reads",
         )
+    _refuse_beyond_metrics(model, max(map(abs, (found.column(end).to_pylist()[0] for end in ("least", "most")))))
     early_stop, test, end = cuts(last, model.validate_)
     counts = _counts(rows, columns.part(early_stop, test), engine)
     made = Split(
@@ -160,6 +173,17 @@ def split(model: Model, rows: Relation, columns: Labelled, engine: Engine) -> Sp
     )
     _expect_rows(model, made, found.column("oldest").to_pylist()[0])
     return made
+
+
+def _refuse_beyond_metrics(model: Model, furthest: float) -> None:
+    if furthest > LARGEST_LABEL:
+        raise FoundWrong(
+            "LCH-2907",
+            f"the label `{model.label.value}` of `{model.label.from_}` goes as far from zero as {furthest:.3g}",
+            why=f"beyond {LARGEST_LABEL:.0e} the squares that rmse and r2 sum up are no finite numbers",
+            fix=f"give `{model.label.value}` a `range` in a contract, so that they are set aside, or let the model "
+            "learn its logarithm",
+        )
 
 
 def cuts(last: int, spans: Validation) -> tuple[int, int, int]:

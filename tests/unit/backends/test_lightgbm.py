@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from arro3.core import Array, Table
 
 from lichen.backends import lightgbm_library
 from lichen.backends.lightgbm import LightGBMLearner
 from lichen.backends.lightgbm_text import fault
 from lichen.errors import FoundWrong, SystemFailed
-from lichen.ports import Learner
+from lichen.ports import Learner, Matrix
 from lichen.testing.learner import LearnerSuite, as_rows, build, matrix, saved, scored
 
 
@@ -54,6 +55,35 @@ def test_what_lightgbm_itself_refuses_is_told_in_its_words() -> None:
         LightGBMLearner().fit("classification", matrix(50, 1), None, {"min_data_in_leaf": 10**12}, seed=0, seconds=None)
     assert refusal.value.code == "LCH-2713"
     assert refusal.value.fix == "change `params`, or look at the features"
+
+
+@pytest.mark.parametrize(("part", "largest"), [("train", 1e300), ("train", 1e30), ("early_stop", 1e39)])
+def test_labels_that_32_bits_do_not_hold_are_refused(part: str, largest: float) -> None:
+    parts = {"train": matrix(200, 1, task="regression"), "early_stop": matrix(50, 2, task="regression")}
+    parts[part] = with_label(parts[part], largest)
+    with pytest.raises(FoundWrong) as refusal:
+        LightGBMLearner().fit("regression", parts["train"], parts["early_stop"], {}, seed=0, seconds=None)
+    assert str(refusal.value) == (
+        f"LCH-2714: the labels are too large for `lightgbm`: they go as far from zero as {largest:.3g}\n"
+        "  why: it keeps labels, and the squares of how they differ, as 32-bit floats: 3.4e+38 is the largest\n"
+        "  fix: give the label a `range` in a contract, so that they are set aside; or divide it, or let the model "
+        "learn its logarithm"
+    )
+
+
+def test_the_largest_labels_that_are_learned_weigh_finitely() -> None:
+    given = with_label(matrix(200, 1, task="regression"), 1e19)
+    fitted = LightGBMLearner().fit("regression", given, None, {"min_data_in_leaf": 1}, seed=0, seconds=None)
+    assert sum(fitted.importances().values()) == pytest.approx(1)
+
+
+def with_label(given: Matrix, label: float) -> Matrix:
+    """The same rows with another label in the first of them."""
+    table = Table.from_arrow(given.rows)
+    labels = np.array(table.column("_label").to_numpy(), dtype=np.float64)
+    labels[0] = label
+    place = table.column_names.index("_label")
+    return Matrix(table.set_column(place, "_label", Array.from_numpy(labels)), given.names, given.categories)
 
 
 def test_the_early_stop_rows_decide_how_many_trees_are_kept(tmp_path: Path) -> None:

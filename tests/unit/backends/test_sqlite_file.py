@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from read_only import ReadOnly
 
 from lichen.backends.sqlite_file import SqliteFile
 from lichen.errors import SystemFailed
@@ -53,6 +55,40 @@ def test_a_row_for_each_of_many_parameters(file: SqliteFile) -> None:
     with file.writing("x") as connection:
         connection.execute("INSERT INTO t VALUES (1), (2)")
     assert file.rows("SELECT n FROM t WHERE n = ?", [(2,), (3,), (1,)]) == [(2,), None, (1,)]
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from lichen.backends.sqlite_file import SqliteFile
+file = SqliteFile(Path("x.db").absolute(), kind="thing", format_=1, tables="", patience=1)
+print(len(file.rows("SELECT n FROM t WHERE n = ?", [(1,)])), file.rows("SELECT count(*) FROM t WHERE n < ?", [(9,)]))
+with file.writing("x") as connection:
+    connection.execute("INSERT INTO t VALUES (3)")
+"""
+
+
+@pytest.mark.parametrize("logged", [False, True], ids=["whole", "partly in its log"])
+def test_a_database_that_nobody_can_write_is_read(
+    file: SqliteFile, tmp_path: Path, read_only: ReadOnly, logged: bool
+) -> None:
+    with file.writing("x") as connection:
+        connection.execute("INSERT INTO t VALUES (1), (2)")
+    log = tmp_path / "x.db-wal"
+    left = log.read_bytes()
+    assert left
+    if logged:
+        shutil.copyfile(tmp_path / "x.db", tmp_path / "before")
+    file.close()
+    if logged:
+        (tmp_path / "before").replace(tmp_path / "x.db")
+        log.write_bytes(left)
+    there = sorted(path.name for path in tmp_path.iterdir())
+    ended = read_only(tmp_path, "-c", COUNT)
+    assert ended.stdout == "1 [(2,)]\n", ended.stderr
+    assert "LCH-3002: cannot write the thing" in ended.stderr
+    assert "fix: give the user who runs lichen the right to read and write there" in ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == there
 
 
 def test_wrong_sql_is_not_taken_for_a_failing_system(file: SqliteFile) -> None:

@@ -81,7 +81,9 @@ def test_what_breaks_and_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_what_the_models_do() -> None:
     auc = Comparison(0.75, 0.74, -0.02, -0.005)
-    moved = Movement(1000, 0, 7, 2, 0.5, 0.25, 0.0123, 0.3, 40, {"roc_auc": auc, "brier": Comparison(0.1, 0.1)})
+    none = Comparison(float("nan"), float("nan"))
+    compared = {"roc_auc": auc, "brier": Comparison(0.1, 0.1), "log_loss": none}
+    moved = Movement(1000, 0, 7, 2, 0.5, 0.25, 0.0123, 0.3, 40, compared)
     models = (
         ModelPreview("late", moved, "", ("leg",), ("roc_auc is 0.7400, wanted at least 0.75",)),
         ModelPreview("other", None, "nothing that reaches it changes: no prediction moves"),
@@ -97,6 +99,7 @@ def test_what_the_models_do() -> None:
         "decisions that flip 40 4.00%, at 0.300: as many yes of the released model as are true",
         "roc auc -0.0100 0.7500 -> 0.7400; 95 % interval of the difference -0.0200 to -0.0050",
         "brier +0.0000 0.1000 -> 0.1000; too few days for an interval",
+        "log loss not measured the labels of these rows are all alike",
         "! late: its gate would hold it: roc_auc is 0.7400, wanted at least 0.75",
         "other: nothing that reaches it changes: no prediction moves",
         "none: 0 held-out rows of both versions, matched by leg; 1 came",

@@ -30,6 +30,16 @@ def test_before_the_first_release(fresh: Any, capsys: pytest.CaptureFixture[str]
     assert leave_pages(fresh.open(), "r") == []
 
 
+def test_what_could_not_be_measured_is_said(answered: Any) -> None:
+    facts = answered.open().status()
+    (model,) = facts["models"].values()
+    model["roc_auc"] = None
+    text = status_document(facts).as_text()
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("roc auc")]
+    assert line.rstrip().endswith("not measured  the test's labels are all alike")
+    assert "nan" not in text.split()
+
+
 def test_a_release_without_a_model(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
     facts = {**answered.open().status(), "models": {}, "services": {}, "watches": {}}
     show_status(facts)
@@ -45,6 +55,10 @@ def test_a_release_without_a_model(answered: Any, capsys: pytest.CaptureFixture[
         (
             {"status": "held", "held": [{"asset": "model.m", "why": "too low"}]},
             "was held by its gate: model.m: too low",
+        ),
+        (
+            {"status": "killed", "started": "2026-01-02T03:04:05"},
+            "began at 2026-01-02 03:04 and ended without saying how: it was killed, or the disk was full",
         ),
         ({"status": "running", "started": "2026-01-02T03:04:05"}, "began at 2026-01-02 03:04 and has not ended"),
     ],

@@ -137,6 +137,19 @@ def test_cohorts_in_which_nobody_asked_are_one_row() -> None:
 SHOUT = "MORE THAN HALF SET ASIDE: 4 of the 6 rows read"
 
 
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [
+        ({"roc_auc": 3, "drift": 1}, "nothing found"),
+        ({"roc_auc": 0, "drift": 1, "missing": 0}, "nothing found, but roc_auc and missing could not be judged"),
+        ({"roc_auc": 0, "drift": 0}, "! nothing could be judged, so this is no good news: the notes say why"),
+    ],
+)
+def test_what_was_not_judged_is_no_good_news(judged: dict[str, int], said: str) -> None:
+    assert screen.nothing_found({"findings": [], "judged": judged}) == said
+    assert screen.nothing_found({"findings": [{}], "judged": judged}) is None
+
+
 def test_a_line_tells_of_rows_set_aside_and_of_rows_that_came_too_late() -> None:
     outcome = Outcome("source.s", "collect", "built", 1.0, "v", 5, 2, 1, (SHOUT,))
     late = "1 late row left out: below the cursor less `lateness`"

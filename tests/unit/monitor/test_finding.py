@@ -23,4 +23,6 @@ def test_findings_and_what_was_not_judged_are_json():
     one = finding()
     assert json.loads(json.dumps(one.as_dict()))["evidence"] == {"effect": 0.4}
     assert Finding(**one.as_dict()) == replace(one)
-    assert Unjudged("drift", 0, 7, "few").as_dict() == {"question": "drift", "start": 0, "end": 7, "reason": "few"}
+    assert Unjudged("drift", 0, 7, "{had} rows: few", 3).as_dict() == {
+        "question": "drift", "start": 0, "end": 7, "said": "{had} rows: few", "had": 3, "reason": "3 rows: few"
+    }  # fmt: skip

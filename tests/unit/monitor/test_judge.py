@@ -11,7 +11,7 @@ from lichen.evaluate.metrics import HIGHER_IS_BETTER, METRICS
 from lichen.monitor.finding import Finding, Unjudged
 from lichen.monitor.judge import Bar, check_questions, judge
 from lichen.monitor.outcome import Cohort, Scores
-from lichen.spec.monitor import MetricQuestion, Questions
+from lichen.spec.monitor import ErrorQuestion, MetricQuestion, Questions
 
 DAY = 86_400_000_000
 
@@ -69,6 +69,11 @@ def test_labels_that_are_all_alike_are_said_and_not_judged() -> None:
     assert found == Unjudged("r2", 0, 7 * DAY, "all labels are alike")
 
 
+def test_errors_that_are_too_large_for_numbers_are_said_and_not_judged() -> None:
+    found = judge("m", cohort("rmse", None, None, positives=None), Bar("rmse", 12.0, "rise", 2.0), 9 * DAY)
+    assert found == Unjudged("rmse", 0, 7 * DAY, "labels or predictions are too large for its errors to be numbers")
+
+
 def test_numbers_have_no_rarer_class() -> None:
     bar = Bar("rmse", 12.0, "rise", 2.0)
     assert isinstance(judge("m", cohort("rmse", 20.0, (19.0, 21.0), positives=None), bar, 0), Finding)
@@ -83,9 +88,10 @@ def test_every_metric_can_be_asked_for_in_the_way_in_which_it_becomes_worse() ->
 
 
 def test_a_metric_of_another_task_is_refused() -> None:
-    check_questions("regression", {"rmse": Where("m.yaml", 4, 3)})
+    check_questions("regression", {"rmse": ErrorQuestion(rise=70)}, lambda *_: Where("m.yaml"))
+    asked = {"roc_auc": MetricQuestion(drop=0.1), "brier": ErrorQuestion(rise=0.1)}
     with pytest.raises(ProjectErrors) as caught:
-        check_questions("regression", {"roc_auc": Where("m.yaml", 4, 3), "brier": Where("m.yaml", 5, 3)})
+        check_questions("regression", asked, lambda *_: Where("m.yaml", 4, 3))
     first, second = caught.value.errors
     assert str(first) == (
         "LCH-2804: the monitor asks for `roc_auc`, which is no metric of regression\n"
@@ -94,3 +100,15 @@ def test_a_metric_of_another_task_is_refused() -> None:
         "  fix: ask for `rmse`, or for another of them"
     )
     assert second.what == "the monitor asks for `brier`, which is no metric of regression"
+
+
+def test_a_question_that_no_answer_could_be_beyond_is_refused() -> None:
+    check_questions("regression", {"r2": MetricQuestion(drop=5)}, lambda *_: Where("m.yaml"))
+    with pytest.raises(ProjectErrors) as caught:
+        check_questions("classification", {"roc_auc": MetricQuestion(drop=1)}, lambda *at: Where("/".join(at)))
+    assert str(caught.value) == (
+        "LCH-2806: the monitor allows `roc_auc` a drop of 1, which is all it can be: it finds nothing\n"
+        "  at roc_auc/drop\n"
+        "  why: `roc_auc` lies from 0 to 1\n"
+        "  fix: let it be smaller, as in `drop: 0.03`"
+    )

@@ -15,9 +15,18 @@ HOUR = 3_600_000_000
 WEEK, WAIT = timedelta(days=7), timedelta(days=2)
 
 
-def ask(engine, rows, *, now: int, wait: timedelta | None = WAIT, length: timedelta = WEEK, seed: int = 0):
+def ask(
+    engine,
+    rows,
+    *,
+    now: int,
+    wait: timedelta | None = WAIT,
+    length: timedelta = WEEK,
+    seed: int = 0,
+    task="classification",
+):
     cohorts = cohorts_of(rows, engine, now=now, length=length, since=START)
-    return outcome(rows, engine, cohorts=cohorts, now=now, wait=wait, seed=seed)
+    return outcome(rows, engine, cohorts=cohorts, now=now, wait=wait, seed=seed, task=task)
 
 
 def played(random, days: int, a_day: int) -> dict[str, np.ndarray]:
@@ -51,6 +60,21 @@ def test_each_prediction_is_labelled_closed_or_pending(engine, store):
         0.1,
         pytest.approx(0.81),
     )
+
+
+def test_numbers_that_are_not_finite_or_too_large_are_no_metric_and_no_warning(engine, store):
+    columns = played(np.random.default_rng(0), 7, 100)
+    columns["label"][:3] = [np.inf, -np.inf, np.nan]
+    columns["score"][3] = np.inf
+    rows = store(columns, instants=("at", "known"))
+    (cohort, _) = ask(engine, rows, now=START + 10 * DAY, task="regression")
+    assert (cohort.labelled, cohort.closed, cohort.unscored) == (696, 3, 1)
+    assert cohort.scores.intervals["rmse"][1] < 1
+    columns["label"][4:6] = 1e300
+    rows = store(columns, instants=("at", "known"))
+    (cohort, _) = ask(engine, rows, now=START + 10 * DAY, task="regression")
+    assert (cohort.scores.metrics["rmse"], cohort.scores.metrics["r2"], cohort.scores.intervals) == (None, None, {})
+    assert cohort.scores.mean_label == pytest.approx(2e300 / 696)
 
 
 def test_a_cohort_has_no_metric_while_early_labels_lie(engine, store):

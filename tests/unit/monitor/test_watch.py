@@ -49,6 +49,7 @@ def test_an_unchanged_world_gives_no_finding(engine, store):
         ("roc_auc", "0 labelled predictions: at least 200 are needed"),
         ("drift", "0 predictions: at least 100 are needed"),
     ]
+    assert found.judged == {"roc_auc": 3, "drift": 3}
     assert json.loads(json.dumps(found.as_dict()))["monitor"] == "m"
 
 
@@ -120,6 +121,24 @@ def test_few_of_a_class_or_few_days_are_said_and_not_judged(engine, store):
     assert ask(engine, store, training, live).unjudged[0].reason == (
         "labels on 1 days: at least 5 are needed for an interval: let `every` be longer"
     )
+
+
+def test_cohorts_that_are_too_young_to_be_judged_are_said(engine, store):
+    found = ask(engine, store, *lived(5), now=START + 14 * DAY + DAY // 2)
+    assert found.judged == {"roc_auc": 1, "drift": 2}
+    assert [(each.question, each.start, each.reason) for each in found.unjudged] == [
+        ("roc_auc", START + 7 * DAY, f"labels of {found.cohorts[1].pending} predictions are still to come"),
+        ("roc_auc", START + 14 * DAY, "they have not ended yet"),
+        ("drift", START + 14 * DAY, "they have not ended yet"),
+    ]
+
+
+def test_too_few_rows_to_tell_what_is_missing_are_said(engine, store):
+    training, live = lived(5)
+    few = {name: values[live["at"] < START + 7 * DAY][::4].copy() for name, values in live.items()}
+    found = ask(engine, store, training, few, monitor=Monitor(watch="late", every="7d", ask={"missing": {}}))
+    assert found.judged == {"missing": 0}
+    assert [each.reason for each in found.unjudged] == ["175 predictions: at least 200 are needed"]
 
 
 def test_findings_are_found_again_under_the_same_id_and_worst_first(engine, store):

@@ -29,6 +29,43 @@ def test_a_rehearsal_is_noted(answered: Any) -> None:
     assert asked.as_dict()["watch"] == asked.watch
 
 
+def test_what_could_not_be_judged_is_told_together(answered: Any) -> None:
+    answered.edit("monitors/late_payment.yaml", "every: 35d", "every: 1d")
+    (asked,) = answered.open().monitor(at=AT)
+    with_answers = sum(1 for cohort in asked.watch["cohorts"] if cohort["predictions"])
+    assert asked.watch["judged"]["roc_auc"] == 0
+    told = [note for note in asked.notes if note.startswith("roc_auc was not judged in ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"roc_auc was not judged in {with_answers} of {with_answers} cohorts: ")
+    assert told[0].endswith(" labelled predictions: at least 200 are needed")
+
+
+def test_only_cohorts_of_the_gates_test_are_a_rehearsal(answered: Any) -> None:
+    project = answered.open()
+    model = project.releases.versions(project.releases.current("prod"))["model.late_payment"]
+    start, end = model.facts["spans"]["test"]
+    (asked,) = project.monitor(at=AT)
+    cohorts = [cohort for cohort in asked.watch["cohorts"] if cohort["predictions"]]
+    inside = [cohort for cohort in cohorts if cohort["start"] < end and cohort["end"] > start]
+    assert len(inside) > 0
+    assert any(note.startswith(f"{len(inside)} of {len(cohorts)} cohorts overlap") for note in asked.notes)
+
+
+def test_a_time_before_all_predictions_has_nothing_to_judge(answered: Any) -> None:
+    (asked,) = answered.open().monitor(at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert asked.notes == ("no prediction was asked for before 2026-01-01, so there is nothing to judge",)
+    assert not any(asked.watch["judged"].values())
+
+
+def test_cohorts_of_a_second_are_refused_where_they_are_written(answered: Any) -> None:
+    answered.edit("monitors/late_payment.yaml", "every: 35d", "every: 1s")
+    with pytest.raises(FoundWrong) as refused:
+        answered.open().monitor(at=AT)
+    assert refused.value.code == "LCH-2805"
+    assert str(refused.value.where).startswith("monitors/late_payment.yaml:")
+    assert "every: 1s" in str(refused.value)
+
+
 def test_a_missing_feature_is_found_once_with_its_newest_row(shop: Any) -> None:
     shop.answer(f"{ASKED} WHERE issued_at >= '2026-01-01'", missing="customer_payments.")
     for _ in range(2):

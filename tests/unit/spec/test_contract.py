@@ -30,6 +30,11 @@ def test_ranges_that_hold_nothing(range_: tuple[object, object], text: str) -> N
         ColumnPromise(range=range_)
 
 
+def test_a_list_of_accepted_values_names_some() -> None:
+    with pytest.raises(ValidationError, match="the list is empty, so no row could keep this promise: name the values"):
+        ColumnPromise(accepted=())
+
+
 def test_accepted_values_keep_their_types() -> None:
     accepted = ColumnPromise.model_validate({"accepted": [1, 1.5, "1", True]}).accepted
     assert accepted is not None

@@ -25,6 +25,15 @@ def test_a_monitor_that_asks_nothing_is_refused(ask: dict[str, object]) -> None:
         Monitor.model_validate({"watch": "s", "every": "7d", "ask": ask})
 
 
-def test_an_error_rises_and_does_not_drop() -> None:
-    with pytest.raises(ValidationError, match=r"rmse.drop\n.*Extra inputs"):
-        Monitor.model_validate({"watch": "s", "every": "7d", "ask": {"rmse": {"drop": 1}}})
+@pytest.mark.parametrize("asked", [{"drop": 1}, {"max": 1}, {}, 0.2, [1]])
+def test_an_error_rises_and_does_not_drop(asked: object) -> None:
+    wanted = r"of this metric less is better: write `\{rise: 0.03\}`, how far it may rise before that is a finding"
+    with pytest.raises(ValidationError, match=wanted):
+        Monitor.model_validate({"watch": "s", "every": "7d", "ask": {"rmse": asked}})
+    with pytest.raises(ValidationError, match=r"of this metric more is better: write `\{drop: 0.03\}`"):
+        Monitor.model_validate({"watch": "s", "every": "7d", "ask": {"r2": {"rise": 1}}})
+
+
+def test_a_mistyped_way_is_an_unknown_key() -> None:
+    with pytest.raises(ValidationError, match=r"rmse.rises\n.*Extra inputs"):
+        Monitor.model_validate({"watch": "s", "every": "7d", "ask": {"rmse": {"rises": 1}}})

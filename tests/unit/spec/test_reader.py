@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lichen.errors import ProjectErrors, WrongUsage
+from lichen.errors import FoundWrong, ProjectErrors, WrongUsage
 from lichen.spec import ProjectFile, read_project
-from lichen.spec.reader import KINDS, find_root
+from lichen.spec.reader import KINDS, find_root, read_settings
 
 FLIGHTS = Path(__file__).parents[3] / "examples" / "flights"
 VIEW = "entity: {}\nfrom: x\nlatest: [a]\n"
@@ -33,6 +33,36 @@ def test_the_folder_gives_the_kind_and_the_file_the_name(read) -> None:
     assert project.tables["t"].sql == "SELECT 1"
     assert str(project.where("source.a", "path")) == "sources/a.yaml:1:7"
     assert str(project.where("project", "name", key=True)) == "lichen.yaml:1:1"
+
+
+def test_settings_are_read_whatever_else_is_wrong(tmp_path: Path) -> None:
+    root = tmp_path / "1st"
+    root.mkdir()
+    (root / "lichen.yaml").write_text(
+        "name: No name\nonline: ${NOWHERE}/o\nstate: ${HERE}/s.db\nmemory: lots\nengine: spark\ncolour: red\n"
+    )
+    settings, secrets = read_settings(root, {"HERE": "/mnt"})
+    assert (settings.name, settings.state, settings.memory) == ("project", "/mnt/s.db", None)
+    assert [str(one) for one in secrets] == ["${HERE}/s.db"]
+    assert settings.online == "${NOWHERE}/o"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "name: a\nstate: ${NOWHERE}/s",
+            "LCH-1008: the environment variable `NOWHERE` is not set\n  at lichen.yaml:2:8",
+        ),
+        ("name: a\nlake: s3://b", "LCH-1013: `lake`: it is a path on this machine; other stores come with a later"),
+        ("name: [", "LCH-1002: this is not YAML"),
+    ],
+)
+def test_settings_that_reading_needs_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "lichen.yaml").write_text(text)
+    with pytest.raises(FoundWrong) as refused:
+        read_settings(tmp_path, {})
+    assert str(refused.value).startswith(said)
 
 
 @pytest.mark.parametrize(

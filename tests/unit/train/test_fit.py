@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from arro3.core import Table
 
+from lichen.backends.learning import scores
 from lichen.backends.lightgbm import LightGBMLearner
 from lichen.backends.sklearn import ForestLearner, LogisticLearner
 from lichen.errors import FoundWrong
-from lichen.ports import Engine, Relation
+from lichen.ports import Arrow, Engine, Matrix, Relation
 from lichen.train.artifact import load
 from lichen.train.fit import Trained, compiled, score, train
 
@@ -66,6 +68,31 @@ def test_regression_learns_numbers(engine: Engine, tmp_path: Path) -> None:
     label = {"from": "labels", "value": "delay", "at": "at", "known": "known"}
     trained = learn(engine, tmp_path / "artifacts", task="regression", label=label)
     assert np.corrcoef(trained.test.label, trained.test.score)[0, 1] > 0.7
+
+
+class Wild(LightGBMLearner):
+    """Learns to predict what is no number."""
+
+    def fit(self, *given: Any, **more: Any) -> Any:
+        super().fit(*given, **more)
+        return self
+
+    def predict(self, matrix: Matrix) -> Arrow:
+        found = np.zeros(Table.from_arrow(matrix.rows).num_rows)
+        found[:3] = [np.nan, np.inf, -np.inf]
+        return scores(found)
+
+
+def test_a_model_that_predicts_what_is_no_number_is_refused(engine: Engine, tmp_path: Path) -> None:
+    given = Relation(arrow=rows(2400, "FROM rows"))
+    with pytest.raises(FoundWrong) as refusal:
+        train(model(), feature_set(), given, Wild(), engine, tmp_path / "artifacts", clock=CLOCK)
+    assert str(refusal.value) == (
+        "LCH-2931: `lightgbm` learned to predict what is no finite number, in 3 of 468 test rows\n"
+        "  why: nothing can be said of how good such a model is\n"
+        "  fix: look for values in the label and the features that are out of all proportion, and give them a `range` "
+        "in a contract"
+    )
 
 
 def test_a_column_that_the_rows_lack_is_named(engine: Engine, tmp_path: Path) -> None:

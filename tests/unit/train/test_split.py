@@ -32,7 +32,13 @@ def test_a_late_label_neither_trains_nor_stops(engine: Engine, held: Held) -> No
     rows = held()
     made = split(model(), rows, labelled(model(), rows, engine), engine)
     # Labels are known three hours after `at`, strictly before the cut: of each part's last day three rows are too late.
-    assert made.left_out == {"no_label": 60, "no_time": 0, "train_known_late": 3, "early_stop_known_late": 3}
+    assert made.left_out == {
+        "no_label": 60,
+        "label_not_finite": 0,
+        "no_time": 0,
+        "train_known_late": 3,
+        "early_stop_known_late": 3,
+    }
     assert made.rows["test"] == 20 * 24 - 12
 
 
@@ -71,10 +77,32 @@ def test_labels_of_zero_and_one_are_two_classes(engine: Engine, held: Held) -> N
     assert split(model(), rows, labelled(model(), rows, engine), engine).rows["test"] == 468
 
 
-def test_labels_that_are_not_finite_are_no_labels(engine: Engine, held: Held) -> None:
+def test_labels_that_are_not_finite_are_left_out_and_counted_apart(engine: Engine, held: Held) -> None:
     numbers = model(task="regression", label={"from": "labels", "value": "delay", "at": "at", "known": "known"})
     rows = held(2400, "SELECT * REPLACE (CASE WHEN i % 100 = 0 THEN 'nan'::DOUBLE ELSE delay END AS delay) FROM rows")
-    assert split(numbers, rows, labelled(numbers, rows, engine), engine).left_out["no_label"] == 24
+    left_out = split(numbers, rows, labelled(numbers, rows, engine), engine).left_out
+    assert (left_out["no_label"], left_out["label_not_finite"]) == (0, 24)
+
+
+def test_a_label_that_no_metric_can_be_told_of_is_refused(engine: Engine, held: Held) -> None:
+    numbers = model(task="regression", label={"from": "labels", "value": "delay", "at": "at", "known": "known"})
+    rows = held(2400, "SELECT * REPLACE (CASE WHEN i = 50 THEN -1e300 ELSE delay END AS delay) FROM rows")
+    with pytest.raises(FoundWrong) as refused:
+        split(numbers, rows, labelled(numbers, rows, engine), engine)
+    assert str(refused.value) == (
+        "LCH-2907: the label `delay` of `labels` goes as far from zero as 1e+300\n"
+        "  why: beyond 1e+100 the squares that rmse and r2 sum up are no finite numbers\n"
+        "  fix: give `delay` a `range` in a contract, so that they are set aside, or let the model learn its "
+        "logarithm"
+    )
+
+
+def test_a_label_that_is_nowhere_finite_is_refused(engine: Engine, held: Held) -> None:
+    numbers = model(task="regression", label={"from": "labels", "value": "delay", "at": "at", "known": "known"})
+    rows = held(2400, "SELECT * REPLACE ('inf'::DOUBLE AS delay) FROM rows")
+    with pytest.raises(FoundWrong, match="LCH-2904") as refused:
+        split(numbers, rows, labelled(numbers, rows, engine), engine)
+    assert str(refused.value.why) == "`delay`, `at` or `known` is null in every row, or the label is NaN or infinite"
 
 
 @pytest.mark.parametrize(
