@@ -14,6 +14,7 @@ from lichen.contract.adopt import adopt
 from lichen.contract.check import Breach, Promise, judge, promises
 from lichen.contract.quarantine import SET_ASIDE, commonest, keep, row_promises, set_aside
 from lichen.errors import FoundWrong, SystemFailed, Where
+from lichen.ground.counted import count
 from lichen.ground.failpoint import fp
 from lichen.ports import Arrow, Column, DataFile, Engine, Relation, TableStore
 from lichen.spec import Contract
@@ -97,7 +98,7 @@ class Admission:
             raise FoundWrong(
                 "LCH-2222",
                 f"`{self.table}` breaks its contract: {worst.column}: {worst.reason}, "
-                f"in {worst.rows:,} of {worst.of:,} rows",
+                f"in {worst.rows:,} of {count(worst.of, 'row')}",
                 where=self.where,
                 why=f"on_breach is stop, and {len(breaches)} of {len(promised)} promises are broken",
                 fix="mend the rows at their source, or set them aside with `on_breach: quarantine`",
@@ -131,7 +132,7 @@ class Admission:
         unique = self._unique(promised, [] if broken else breaches)
         admitted = Admitted(files, quarantine, tuple(breaches), read, unique=unique)
         if 2 * admitted.quarantined > read:
-            note = f"MORE THAN HALF SET ASIDE: {admitted.quarantined:,} of the {read:,} rows read"
+            note = f"MORE THAN HALF SET ASIDE: {admitted.quarantined:,} of the {count(read, 'row')} read"
             admitted = replace(admitted, notes=(note,))
         return admitted
 
@@ -161,7 +162,7 @@ class Admission:
         file, row, reason = (table.column(name).to_pylist()[0] for name in (FILE, ROW, "reason"))
         return FoundWrong(
             "LCH-2228",
-            f"`{self.table}` breaks its contract: {rejected:,} of {of:,} records cannot be read",
+            f"`{self.table}` breaks its contract: {rejected:,} of {count(of, 'record')} cannot be read",
             where=self.where,
             why=f"on_breach is stop; record {row} of {file}: {reason}",
             fix="mend the records at their source, or set them aside with `on_breach: quarantine`",

@@ -87,6 +87,7 @@ def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, lineage: Lin
     `lineage` gives the project's lineage for its relations' columns, from what is remembered of it, say.
     """
     found = Inspection()
+    found.errors += _lake_faults(project, workshop)
     faulty: set[str] = set()
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
@@ -106,6 +107,15 @@ def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, lineage: Lin
         made = lineage(columns) if lineage is not None else project_lineage(graph, project, columns)
         _look_for_leaks(graph, project, made, workshop, found)
     return found
+
+
+def _lake_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
+    """What is wrong with the place of the lake."""
+    try:
+        _ = workshop.tables
+    except LichenError as error:
+        return [_at(error, project.where("project", "lake"))]
+    return []
 
 
 def _look_for_leaks(

@@ -21,6 +21,7 @@ from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.key import keeps_key
 from lichen.graph.version import Version, version_name
+from lichen.ground.counted import count
 from lichen.ground.digest import digest
 from lichen.ground.secret import Secret, mask
 from lichen.ports import Column, Connector, DataFile, Relation, Since
@@ -122,7 +123,7 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
         cursor = newest(source, landed, now, workshop.engine)
     admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
     if previous is not None and previous.rows and not admitted.kept:
-        admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {previous.rows:,} rows"))
+        admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {count(previous.rows, 'row')}"))
     own = fingerprint(asset)
     return Version(
         asset=asset.id,
