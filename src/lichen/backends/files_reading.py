@@ -6,7 +6,7 @@ import io
 import shutil
 import tempfile
 import weakref
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -262,6 +262,24 @@ class Reading:
         return Casts(columns, cells, types, self._options.notation)
 
     def _good(self, source: Source) -> Iterator[Any]:
+        (before,) = self._run("SELECT count(*) FROM rejects")
+        yield from self._told_apart_from_rejects(source)
+        if source.texts is not None and self._run("SELECT count(*) FROM rejects") != [before]:
+            self._as_they_stand(source.name, source.texts)
+
+    def _as_they_stand(self, name: str, texts: Callable[[Container[int]], Iterator[tuple[int, str]]]) -> None:
+        """Give the rejects of a file, which were made of their cells, the text that stands there."""
+        from arro3.core import Array, DataType, Table
+
+        found = self._run(sql("SELECT _row FROM rejects WHERE _file =", literal(name)))
+        rows, shown = map(list, zip(*texts({row for (row,) in found}), strict=True))
+        arrays = [Array(rows, DataType.int64()), Array(shown, DataType.utf8())]
+        cursor = self._duckdb.cursor()
+        cursor.register("texts", Table.from_arrays(arrays, names=["number", "text"]))
+        theirs = sql("FROM texts WHERE _row = number AND _file =", literal(name))
+        cursor.execute(sql("UPDATE rejects SET raw = text", theirs))
+
+    def _told_apart_from_rejects(self, source: Source) -> Iterator[Any]:
         last = 0
         try:
             for batch in self._stream(self._judged(source, 0)):

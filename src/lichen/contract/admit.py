@@ -12,7 +12,7 @@ from lichen.collect.extract import FILE, ROW
 from lichen.collect.staged import Staged, staging
 from lichen.contract.adopt import adopt
 from lichen.contract.check import Breach, Promise, judge, promises
-from lichen.contract.quarantine import SET_ASIDE, commonest, keep, row_promises, set_aside
+from lichen.contract.quarantine import SET_ASIDE, commonest, keep, row_promises, set_aside, unreadable
 from lichen.errors import FoundWrong, SystemFailed, Where
 from lichen.ground.counted import count
 from lichen.ground.failpoint import fp
@@ -127,8 +127,9 @@ class Admission:
             else:
                 files = adopt(self.table, self.columns, staged.folder, staged.files, engine, tables)
         read = staged.rows + rejected
-        if rejected:
-            breaches.append(Breach("record", "it cannot be read", rejected, read, by_row=True))
+        if rejects is not None and rejected:
+            why = unreadable(rejects, engine)
+            breaches.append(Breach("record", f"it cannot be read: {why}", rejected, read, by_row=True))
         unique = self._unique(promised, [] if broken else breaches)
         admitted = Admitted(files, quarantine, tuple(breaches), read, unique=unique)
         if 2 * admitted.quarantined > read:

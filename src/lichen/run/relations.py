@@ -201,6 +201,13 @@ def _land(
     quarantine, repeated = _gather(asset, admitted, same, workshop)
     there = same.rows + sum(file.rows for file in same.quarantine) if same else 0
     again = landed.deduplicated + repeated
+    if landed.alike:
+        told = count(landed.alike, "row")
+        note = (
+            f"{told} gave way to another of the same reading with the same {', '.join(key)} and `{source.cursor}` and "
+            f"other values, such as {landed.example}: the one read last is kept"
+        )
+        admitted = replace(admitted, notes=(*admitted.notes, note))
     return merged(admitted, files, quarantine, deduplicated=again, late=late, already_there=there)
 
 

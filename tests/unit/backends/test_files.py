@@ -116,6 +116,19 @@ def test_half_malformed_balances_to_the_record(tmp_path: Path, kind: str, rows: 
     assert good["_row"] == list(range(1, rows + 1, 2)) == good["n"]
     assert sorted(bad["_row"]) == list(range(2, rows + 1, 2))
     assert None not in bad["reason"]
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines()[1 if kind == "csv" else 0 :]
+    assert dict(zip(bad["_row"], bad["raw"], strict=True)) == {row: lines[row - 1] for row in bad["_row"]}
+
+
+@pytest.mark.parametrize("torn", [b"", b'10,"x"y,z\r\n'], ids=["", "with a malformed record"])
+def test_a_rejects_text_is_the_files(tmp_path: Path, torn: bytes) -> None:
+    bad = ['x,"a, ""b""",NA', '"y","two\nlines",  ', "z,'é',,,", ' 9x ,"",']
+    path = tmp_path / "s.csv"
+    text = "n,t,u\r\n1,2,3\r\n\r\n" + "".join(f"{one}\r\n" for one in bad)
+    path.write_bytes(text.encode("latin-1") + torn)
+    _, rejects = _read(path, {"n": "BIGINT"}, encoding="latin-1", null="NA")
+    assert rejects["raw"][:4] == bad
+    assert len(rejects["raw"]) == 4 + bool(torn)
 
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(200_000, marks=pytest.mark.soak)])

@@ -454,3 +454,16 @@ def test_a_source_that_gives_no_row_any_more_says_so(world):
     assert world.collect().facts["notes"] == []
     world.write("s.csv", "id\n")
     assert world.collect().facts["notes"] == ["EMPTY NOW: it had 2 rows"]
+
+
+def test_rows_of_which_nothing_tells_the_newer_are_told(world):
+    world.write("sources/s.yaml", EVENTS)
+    _events(world, (1, "01 10:00", 1), (1, "01 10:00", 2), (2, "01 10:00", 3), (2, "01 10:00", 3))
+    version = world.collect()
+    assert _ids(world, version) == [(1, 2), (2, 3)]
+    assert version.facts["balance"]["deduplicated"] == 2
+    (note,) = version.facts["notes"]
+    assert note == (
+        "1 row gave way to another of the same reading with the same id and `seen_at` and other values, such as 1: "
+        "the one read last is kept"
+    )
