@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lichen.ground.secret import Secret
     from lichen.ports import Arrow
     from lichen.run.execute import Run, Watcher
+    from lichen.run.held import Held
     from lichen.run.history import Entry
     from lichen.run.inspect import Inspection
     from lichen.run.moved import Moved
@@ -129,7 +130,12 @@ class Project:
         """Look at everything that can be known before a run; nothing runs."""
         from lichen.run.inspect import inspect
 
-        return inspect(self.graph, self.spec, self.workshop, self.lineage)
+        return inspect(self.graph, self.spec, self.workshop, self.lineage, self._held_sources())
+
+    def _held_sources(self) -> Held:
+        from lichen.run.held import held
+
+        return held(self.environment, self.graph, self.spec, self.workshop)
 
     def lineage(self, columns: Mapping[str, Sequence[str]] | None = None) -> Lineage:
         """What every column is made of and influenced by, from source column to prediction.
@@ -188,7 +194,7 @@ class Project:
         from lichen.run.planning import accept, make_plan
 
         leaks = [name for name in names if name.startswith("leak:")]
-        accept_leaks(leaks, why, self.graph, self.spec, self.workshop, self.lineage)
+        accept_leaks(leaks, why, self.graph, self.spec, self.workshop, self.lineage, self._held_sources())
         names = [name for name in names if name not in leaks]
         environment, releases = self.environment, self.releases
         made = make_plan(self.graph, self.spec, releases, environment, self.workshop, self._known, backfill)
@@ -198,7 +204,7 @@ class Project:
         """What can be found out about the project as it is now, without running it."""
         found = self.check()
         columns = {name: [column.name for column in given] for name, given in found.columns.items()}
-        return Known(self.lineage(columns), found.columns, found.errors)
+        return Known(self.lineage(columns), found.columns, found.errors, found.arriving)
 
     def preview(
         self,

@@ -59,6 +59,8 @@ def plan_document(plan: Plan, preview: Preview | None = None) -> Document:
     if shared and plan.trunk:
         section.parts.append(f"{count(shared, 'asset')} shared with `{plan.trunk.environment}`: no build, no copy")
     section.parts += _totals(plan)
+    if plan.notes:
+        made.section("What comes otherwise than before", *plan.notes)
     if plan.columns:
         _add_columns(made, plan.columns)
     if plan.breaks:

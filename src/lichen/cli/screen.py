@@ -60,7 +60,7 @@ def check_facts(project: Project, found: Inspection) -> dict[str, Any]:
         "assets": [asset.id for asset in project.graph],
         "columns": {name: {c.name: c.type for c in given} for name, given in found.columns.items()},
         "features": {name: {c.name: c.type for c in made.features} for name, made in found.features.items()},
-        "notes": found.notes,
+        "notes": [*found.notes, *found.arriving],
         "errors": [error.as_dict() for error in found.errors],
     }
 
@@ -80,7 +80,7 @@ def show_check(project: Project, found: Inspection) -> None:
         f"{count(sum(len(made.features) for made in found.features.values()), 'feature')} resolved; nothing is wrong"
     )
     _facts_without_time(project)
-    for note in found.notes:
+    for note in (*found.notes, *found.arriving):
         tell(f"note: {note}")
     talk("next: lichen plan")
 

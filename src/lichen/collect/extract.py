@@ -56,13 +56,10 @@ def _located(path: str | Secret, root: Path) -> Secret:
     return Secret(real, str(path), path.held if isinstance(path, Secret) else None)
 
 
-def declared_types(
-    source: Source, engine: Engine, where: Mapping[str, Where], earlier: tuple[Column, ...] = ()
-) -> dict[str, str]:
-    """The type each column must have: as the contract says, else as it was in the version before."""
+def declared_types(source: Source, engine: Engine, where: Mapping[str, Where]) -> dict[str, str]:
+    """The type that the contract says for each column it says one for."""
     written = {name: promise.type for name, promise in source.contract.columns.items() if promise.type}
-    types = {column.name: column.type for column in earlier}
-    return {**types, **engine_types(written, engine, where)}
+    return engine_types(written, engine, where)
 
 
 def stored_columns(

@@ -39,10 +39,10 @@ def land(
     names = [column.name for column in columns]
     age, place = unused("_age", names), unused("_place", names)
     rows = sql(
-        f"SELECT {identifiers(names)}, 1 AS {age}, row_number() OVER () AS {place} FROM",
+        f"SELECT {_of_all(columns, new)}, 1 AS {age}, row_number() OVER () AS {place} FROM",
         NEW,
         "UNION ALL",
-        f"SELECT {_in_new_types(columns, old)}, 0 AS {age}, row_number() OVER () AS {place} FROM",
+        f"SELECT {_of_all(columns, old)}, 0 AS {age}, row_number() OVER () AS {place} FROM",
         OLD,
         "UNION ALL SELECT",
         _nulls(columns),
@@ -60,7 +60,7 @@ def land(
     files = engine.sql(merged, inputs, into)
     groups = sql("SELECT count(*) - 1 AS more FROM", f"({rows})", f"GROUP BY {same}")
     counted = engine.query(sql("SELECT CAST(coalesce(sum(more), 0) AS BIGINT) AS more FROM", f"({groups})"), inputs)
-    alike, example = _alike(names, key, cursor, new, engine)
+    alike, example = _alike([column.name for column in new.columns], key, cursor, new, engine)
     return Landed(files, int(ArrowTable.from_arrow(counted).column("more").to_pylist()[0]), alike, example)
 
 
@@ -86,9 +86,9 @@ def _alike(
     return found.column("alike").to_pylist()[0], found.column("example").to_pylist()[0]
 
 
-def _in_new_types(columns: Sequence[Column], old: Relation) -> str:
-    """The columns of old rows as the new ones are: a column they do not have is null."""
-    there = {column.name for column in old.columns}
+def _of_all(columns: Sequence[Column], rows: Relation) -> str:
+    """The columns of old or new rows, in their types: a column that these do not have is null."""
+    there = {column.name for column in rows.columns}
     values = {column: identifier(column.name) if column.name in there else "NULL" for column in columns}
     return ", ".join(f"CAST({value} AS {column.type}) AS {identifier(column.name)}" for column, value in values.items())
 

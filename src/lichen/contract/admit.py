@@ -149,7 +149,7 @@ class Admission:
             f"{rows:,} of them because {reason}",
             where=self.where,
             why=f"{example}; an empty table would have taken the place of what is there, so nothing was released",
-            fix="mend the rows where they come from, or the promise in the contract",
+            fix="mend the rows where they come from, or the contract: a promise, or a column's type, written there",
         )
 
     def _unique(self, promised: Sequence[Promise], breaches: Sequence[Breach]) -> tuple[tuple[str, ...], ...]:

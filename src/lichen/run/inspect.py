@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from lichen.collect.extract import declared_types, located, stored_columns
 from lichen.deploy.fields import Fields
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate
@@ -22,8 +21,9 @@ from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
 from lichen.run.acceptance import Acceptances, reason, refuse_unknown
 from lichen.run.audit import who
+from lichen.run.held import NOTHING, Held, source_columns
 from lichen.run.hindsight import hindsights
-from lichen.run.relations import check_relation, column_places, in_source
+from lichen.run.relations import check_relation
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
 from lichen.train.prepare import check_features
@@ -46,7 +46,10 @@ class Inspection:
     """What a model would learn and cannot know, accepted or not; each that is not is among the errors."""
     notes: list[str] = field(default_factory=list)
     """What is not wrong, and may not be meant."""
+    arriving: list[str] = field(default_factory=list)
+    """What a run will meet in its sources that is not as in the rows of before."""
     errors: list[LichenError] = field(default_factory=list)
+    held: Held = NOTHING
 
     def refuse(self) -> None:
         """Raise what was found wrong, all of it, if there is anything."""
@@ -68,11 +71,12 @@ def accept_leaks(
     project: ProjectSpec,
     workshop: Workshop,
     lineage: LineageOf | None = None,
+    held: Held = NOTHING,
 ) -> None:
     """Record that these leaks are accepted, each for the way it takes now."""
     if not names:
         return
-    said, found = reason(why), inspect(graph, project, workshop, lineage)
+    said, found = reason(why), inspect(graph, project, workshop, lineage, held)
     meanings = {**hindsights(graph, project), **{leak.name: leak.meaning for leak in found.leaks}}
     refuse_unknown(names, [*(leak.name for leak in found.leaks), *(name for name in names if name in meanings)])
     kept = Acceptances(workshop.state)
@@ -81,12 +85,19 @@ def accept_leaks(
             kept.record(name, said, meanings[name], who(), workshop.clock.now().isoformat())
 
 
-def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, lineage: LineageOf | None = None) -> Inspection:
+def inspect(
+    graph: Graph,
+    project: ProjectSpec,
+    workshop: Workshop,
+    lineage: LineageOf | None = None,
+    held: Held = NOTHING,
+) -> Inspection:
     """Look at every asset without running it; what reads a faulty source or table is not looked at.
 
-    `lineage` gives the project's lineage for its relations' columns, from what is remembered of it, say.
+    `lineage` gives the project's lineage for its relations' columns, from what is remembered of it, say; `held` is what
+    an environment holds of its sources, which a run goes on from.
     """
-    found = Inspection()
+    found = Inspection(held=held)
     found.errors += _lake_faults(project, workshop)
     faulty: set[str] = set()
     for asset in graph:
@@ -140,7 +151,8 @@ def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
 
 def _look(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, found: Inspection) -> None:
     if asset.kind == "source":
-        found.columns[asset.name] = _source_columns(asset, project, workshop)
+        found.columns[asset.name], told = source_columns(asset, found.held, project, workshop)
+        found.arriving += [f"`{asset.name}`: {one}" for one in told]
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "table":
         inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.inputs}
@@ -190,16 +202,6 @@ def _check_questions(asset: Asset, project: ProjectSpec) -> None:
     assert isinstance(monitor, Monitor)
     task = project.models[project.services[monitor.watch].model].task
     check_questions(task, {name: project.where(asset.id, "ask", name, key=True) for name in monitor.ask.metrics})
-
-
-def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> tuple[Column, ...]:
-    source = asset.spec
-    assert isinstance(source, Source)
-    try:
-        types = declared_types(source, workshop.engine, column_places(asset, project))
-        return stored_columns(located(source, project.root), workshop.connector(source.connector), types)[0]
-    except LichenError as error:
-        raise in_source(error, asset, project) from error
 
 
 def model_features(
