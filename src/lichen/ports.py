@@ -91,11 +91,14 @@ class Extract:
     it stands where it was read, as far as the connector can give it. `earlier` is called then too, and gives the
     rows that `since` left out, of the columns of its key and its own alone; it is None where the connector does not see
     such rows, for its place leaves them out. Every record that the connector sees is in exactly one of the three.
+    `cut` is called then as well, and gives for each column of instants how many of the values in `rows` were finer than
+    a microsecond, which is all that is kept of them.
     """
 
     rows: Arrow
     rejects: Callable[[], Arrow]
     earlier: Callable[[], Arrow] | None = None
+    cut: Callable[[], Mapping[str, int]] | None = None
 
 
 class Connector(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lichen.errors import FoundWrong
+from lichen.ground.types import lake_type
 from lichen.ports import Column, Connector
 
 _WIDER = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
@@ -46,7 +47,7 @@ def other_types(
     """What is said of columns whose type rows of before settled, where what is there now looks otherwise."""
     for column in connector.columns(options, declared):
         was, now = settled.get(column.name, column.type), column.type
-        if column.name in declared or _fits(now, was):
+        if column.name in declared or _fits(_stored(now), was):
             continue
         looks = f"{now}, or holds no value" if now == "VARCHAR" else now
         written = f"contract: {{columns: {{{column.name}: {{type: {now.lower()}}}}}}}"
@@ -54,6 +55,21 @@ def other_types(
             f"`{column.name}` is read as {was}, which the first rows settled, and now looks {looks}: what does not fit "
             f"is set aside; to read it otherwise write its type, as in `{written}`"
         )
+
+
+def finer(options: Mapping[str, Any], connector: Connector, declared: Mapping[str, str]) -> Iterator[str]:
+    """What is said of columns of instants in nanoseconds, of which the microseconds are kept."""
+    fine = [column.name for column in connector.columns(options, declared) if column.type == "TIMESTAMP_NS"]
+    for name in fine:
+        yield f"`{name}` comes in nanoseconds and is kept to the microsecond; as `{{type: varchar}}` it is kept whole"
+
+
+def _stored(kind: str) -> str:
+    """The type that a table holds in the place of one, or that very one where no table does."""
+    try:
+        return lake_type(kind)
+    except ValueError:
+        return kind
 
 
 def _fits(now: str, was: str) -> bool:

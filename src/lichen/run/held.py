@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lichen.collect.extract import declared_types, located, stored_columns
-from lichen.collect.settled import came_and_went, demanded, other_types
+from lichen.collect.settled import came_and_went, demanded, finer, other_types
 from lichen.errors import LichenError
 from lichen.graph.build import Asset, Graph
 from lichen.graph.fingerprint import fingerprint
@@ -60,11 +60,11 @@ def source_columns(
         declared = declared_types(source, workshop.engine, column_places(asset, project))
         types = demanded(options, connector, declared, settled(same) if same else ())
         found, _ = stored_columns(options, connector, types)
-        if same is None:
-            return found, []
-        if asset.id in held.shared:
+        if same is not None and asset.id in held.shared:
             return same.columns, []
-        told: list[str] = []
+        told = [*finer(options, connector, declared)]
+        if same is None:
+            return found, told
         if source_token(asset, same, project, workshop) != same.facts.get("token"):
             told += came_and_went(same.columns, found, stays=source.cursor is not None)
             told += other_types(options, connector, declared, {c.name: c.type for c in settled(same)})

@@ -126,9 +126,10 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
     admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
     if previous is not None and previous.rows and not admitted.kept:
         admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {count(previous.rows, 'row')}"))
+    told = [f"`{name}`: {count(cells, 'value')} cut to the microsecond" for name, cells in read.cut.items()]
     if same is not None:
-        told = came_and_went(same.columns, read.columns, stays=source.cursor is not None)
-        admitted = replace(admitted, notes=(*admitted.notes, *told))
+        told += came_and_went(same.columns, read.columns, stays=source.cursor is not None)
+    admitted = replace(admitted, notes=(*admitted.notes, *told))
     own = fingerprint(asset)
     return Version(
         asset=asset.id,

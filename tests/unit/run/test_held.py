@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import pytest
 
 from lichen.project import Project
@@ -80,3 +81,31 @@ def test_an_environment_that_shares_a_source_has_its_columns_as_they_are(project
     other = project("id,w\n1,2\n", environment="dev")
     assert types(other) == {"id": "BIGINT", "v": "BIGINT"}
     assert other.check().arriving == []
+
+
+def test_nanoseconds_are_told_by_check_and_counted_by_run(project: Any, tmp_path: Any) -> None:
+    with duckdb.connect() as session:
+        session.execute(f"COPY (SELECT TIMESTAMP_NS '2020-01-01 00:00:00.123456789' AS t) TO '{tmp_path}/s.parquet'")
+    opened = project("", "path: s.parquet\n")
+    said = "`s`: `t` comes in nanoseconds and is kept to the microsecond; as `{type: varchar}` it is kept whole"
+    assert opened.check().arriving == [said]
+    (outcome,) = opened.run().outcomes
+    assert (outcome.rows, outcome.notes) == (1, ("`t`: 1 value cut to the microsecond",))
+    assert opened.check().arriving == [said]
+    whole = project("", "path: s.parquet\ncontract: {columns: {t: {type: varchar}}}\n")
+    (outcome,) = whole.run().outcomes
+    assert (outcome.notes, whole.check().arriving) == ((), [])
+
+
+def test_a_type_that_no_table_holds_is_no_failure_where_texts_were_settled(project: Any, tmp_path: Any) -> None:
+    with duckdb.connect() as session:
+        session.execute(f"COPY (SELECT 'a' AS t, 1 AS n) TO '{tmp_path}/s.parquet'")
+        project("", "path: s.parquet\n").run()
+        session.execute(f"COPY (SELECT TIME '10:00' AS t, TIME '10:00' AS n) TO '{tmp_path}/s.parquet'")
+    found = project("", "path: s.parquet\n").check()
+    assert found.arriving == [
+        (
+            "`s`: `n` is read as INTEGER, which the first rows settled, and now looks TIME: what does not fit is set "
+            "aside; to read it otherwise write its type, as in `contract: {columns: {n: {type: time}}}`"
+        )
+    ]
