@@ -87,15 +87,18 @@ class Extract:
 
     `rows` is a stream of the source's columns followed by `_row` (BIGINT: the record's number in its file, from
     1, a header not counted) and `_file` (VARCHAR). `rejects` is called once `rows` has been read to its end and
-    gives the records that could not be read: `_file`, `_row`, `column` (or null), `reason`, `raw`. `earlier` is
-    called then too, and gives the rows that `since` left out, of the columns of its key and its own alone; it is
-    None where the connector does not see such rows, for its place leaves them out. Every record that the connector
-    sees is in exactly one of the three.
+    gives the records that could not be read: `_file`, `_row`, `column` (or null), `reason`, and `raw`, the record as
+    it stands where it was read, as far as the connector can give it. `earlier` is called then too, and gives the
+    rows that `since` left out, of the columns of its key and its own alone; it is None where the connector does not see
+    such rows, for its place leaves them out. Every record that the connector sees is in exactly one of the three.
+    `cut` is called then as well, and gives for each column of instants how many of the values in `rows` were finer than
+    a microsecond, which is all that is kept of them.
     """
 
     rows: Arrow
     rejects: Callable[[], Arrow]
     earlier: Callable[[], Arrow] | None = None
+    cut: Callable[[], Mapping[str, int]] | None = None
 
 
 class Connector(Protocol):

@@ -134,11 +134,13 @@ class Project:
 
     def check(self) -> Inspection:
         """Look at everything that can be known before a run; nothing runs."""
+        from lichen.run.held import held
         from lichen.run.inspect import inspect
 
         graph = self.graph
         with all_stays():
-            found = inspect(graph, self.spec, self.workshop, self._remembered)
+            before = held(self.environment, graph, self.spec, self.workshop)
+            found = inspect(graph, self.spec, self.workshop, self._remembered, before)
             self._remembered.keep()
         return found
 
@@ -196,7 +198,7 @@ class Project:
             accept_leaks(leaks, why, look(), self.graph, self.spec, self.workshop)
 
         def known() -> Known:
-            return Known(look().lineage, look().columns, look().errors)
+            return Known(look().lineage, look().columns, look().errors, look().arriving)
 
         made = make_plan(self.graph, self.spec, self.releases, self.environment, self.workshop, known, backfill)
         return accept(made, others, why, self.workshop) if others else made

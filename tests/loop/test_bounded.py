@@ -1,4 +1,4 @@
-"""More runs of a small project than are kept: what the state and the lake hold stops growing, and the audit is whole."""
+"""More runs of a small project than are kept: what state and lake hold stops growing, and the audit is whole."""
 
 from __future__ import annotations
 

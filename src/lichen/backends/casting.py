@@ -15,6 +15,8 @@ from lichen.ports import Column
 _INTEGERS = frozenset(
     ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"]
 )
+_NANOSECONDS = "TIMESTAMP_NS"
+_MICROSECONDS = frozenset(["TIMESTAMP", "TIMESTAMP WITH TIME ZONE"])
 _DIGITS = {"UBIGINT": 20, "HUGEINT": 38}
 _NEVER_EXACT = frozenset(["VARCHAR", "FLOAT", "DOUBLE"])
 _NUMBER = r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -44,18 +46,42 @@ def cast(expression: str, source: str, target: str, notation: Notation) -> str:
             return f"TRY_CAST(try_strptime({expression}, {literal(pattern)}) AS {target})"
         if target in _INTEGERS | {"DOUBLE", "FLOAT"} or target.startswith("DECIMAL"):
             expression = _point(expression, notation)
+    if source == _NANOSECONDS and target in _MICROSECONDS:
+        return _cut(expression, target)
     return f"TRY_CAST({expression} AS {target})"
+
+
+def _cut(expression: str, target: str) -> str:
+    """An instant in nanoseconds at the microsecond it lies in, as a text is read; DuckDB's own cast rounds."""
+    whole = f"epoch_ns({expression}) - ((epoch_ns({expression}) % 1000) + 1000) % 1000"
+    finite = f"CASE WHEN isfinite({expression}) THEN make_timestamp(({whole}) // 1000)"
+    return f"TRY_CAST({finite} ELSE TRY_CAST({expression} AS TIMESTAMP) END AS {target})"
 
 
 def fault(expression: str, value: str, source: str, target: str, notation: Notation) -> str | None:
     """The SQL that is true where a value is there and does not fit the type exactly; None where all do."""
     if source == target or target == "VARCHAR":
         return None
+    if source == _NANOSECONDS and target in _MICROSECONDS:
+        return f"({expression} IS NOT NULL AND {value} IS NULL)"
     inexact = _inexact_text(_point(expression, notation), expression, value, target, notation)
     if source != "VARCHAR":
         inexact = None if target in _NEVER_EXACT else f"TRY_CAST({value} AS {source}) IS DISTINCT FROM {expression}"
     lost = f"{value} IS NULL" + (f" OR ({inexact})" if inexact else "")
     return f"({expression} IS NOT NULL AND ({lost}))"
+
+
+def finer(expression: str, source: str, target: str, notation: Notation) -> str | None:
+    """The SQL that is true of an instant finer than a microsecond, which is cut; None where there can be none."""
+    if target not in _MICROSECONDS:
+        return None
+    if source == _NANOSECONDS:
+        return f"coalesce(epoch_ns({expression}) % 1000 <> 0, false)"
+    if source != "VARCHAR" or notation.timestamp_format is not None:
+        return None
+    # The shortest such text, with no seconds' fraction beyond six digits, is a character longer than this.
+    close = f"regexp_matches({expression}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+    return f"coalesce(CASE WHEN length({expression}) > 26 THEN {close} END, false)"
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,12 @@ class Casts:
             if wrong is not None:
                 found[at] = wrong
         return found
+
+    def cut(self) -> dict[str, str]:
+        """For each column that can hold an instant finer than a microsecond, the SQL that is true of such a cell."""
+        each = zip(self.columns, self.cells, self.sources, strict=True)
+        found = {column.name: finer(cell, source, column.type, self.notation) for column, cell, source in each}
+        return {name: test for name, test in found.items() if test is not None}
 
     def faulty(self) -> str:
         """The SQL that is true of a record with a faulty cell.

@@ -47,6 +47,24 @@ class DeltaTableStore:
         self._root = root.absolute()
         self._staging = self._root / ".staging"
         self._clock = clock
+        self._refuse_anothers_folder()
+
+    def _refuse_anothers_folder(self) -> None:
+        """Refuse a folder that holds what no lake does: it would be mixed with the tables, and `sweep` removes files.
+
+        Where rows were ever staged it is a lake. A lake that came here without its empty folders is told by its files.
+        """
+        with system_failures("look into the lake", self._root):
+            if self._staging.is_dir() or not self._root.is_dir():
+                return
+            other = next((path for path in sorted(self._root.iterdir()) if not _is_a_tables(path)), None)
+        if other is not None:
+            raise FoundWrong(
+                "LCH-3015",
+                f"the folder `{self._root.name}` cannot be the lake: it holds other things, such as `{other.name}`",
+                why="the lake's files are written, moved and removed by Lichen alone",
+                fix="name a folder in `lake:` that is empty or not there yet, as in `lake: .lichen/lake`",
+            )
 
     def staging(self, table: str) -> Path:
         """A fresh folder, on the store's own file system, for an engine to write in."""
@@ -262,6 +280,13 @@ def _second_name(path: Path, nth: int) -> Path:
     if not other.exists():
         os.link(path, other)
     return other
+
+
+def _is_a_tables(path: Path) -> bool:
+    """Whether what is in a lake's folder may be a table's: a folder of files named by their content and of a log."""
+    if not path.is_dir() or not _TABLE.fullmatch(path.name):
+        return False
+    return all(inside.name == _LOG or _FILE.fullmatch(inside.name) for inside in path.iterdir())
 
 
 def _whole(table: str, folder: Path, file: DataFile) -> Path:

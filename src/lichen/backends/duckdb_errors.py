@@ -10,11 +10,20 @@ from pathlib import Path
 from lichen.backends.duckdb_inputs import Broken
 from lichen.errors import FoundWrong, LichenError, SystemFailed, Where, did_you_mean
 from lichen.ground.files import disk_full
+from lichen.ground.quoting import identifier
 
 _CARRIED = re.compile(r"^(?:C Data interface error: |External error: )+")
 _FULL = re.compile(r"no space left|disk full|max_temp_directory_size", re.IGNORECASE)
 # What is not there DuckDB takes for a folder, and looking into one is forbidden.
 _NOT_THERE = re.compile(r'Cannot access file "(.*?)/\*\*/\*\.parquet"')
+_NOUNS = frozenset(
+    [
+        *("all", "any", "array", "asc", "both", "case", "check", "column", "default", "desc", "end", "group", "limit"),
+        *("offset", "order", "primary", "references", "some", "table", "to", "unique", "user", "when", "window"),
+    ]
+)
+"""Words of SQL that columns are called, too, and that stand for one only in quotes."""
+
 _UNFIT = frozenset(["Conversion", "Out of Range", "Invalid Input"])
 
 
@@ -97,7 +106,12 @@ def _suggestion(message: str, names: Sequence[str]) -> str:
     if table is not None:
         return did_you_mean(table[1].strip('"'), names)
     found = re.search(r"(?:Did you mean|Candidate \w+): *(.*)", message) or re.search(r"Did you mean (.*)", message)
-    return f"did you mean {found[1].rstrip('?')}?" if found else "correct the statement"
+    if found:
+        return f"did you mean {found[1].rstrip('?')}?"
+    word = re.search(r'syntax error at or near "(\w+)"', message)
+    if word is None or word[1].lower() not in _NOUNS:
+        return "correct the statement"
+    return f"correct the statement; if `{word[1]}` is a name here, write {identifier(word[1])}"
 
 
 def _words_and_place(message: str, select: str) -> tuple[str, Where | None]:

@@ -53,7 +53,7 @@ class FilesConnector:
         """The records of all files, file by file; every record that cannot be read is among the rejects."""
         reading = self._reading(options, types, since)
         rows = Stream(reading.schema, reading.batches)
-        return Extract(rows, reading.rejects, reading.earlier if since is not None else None)
+        return Extract(rows, reading.rejects, reading.earlier if since is not None else None, reading.cut)
 
     def _reading(self, options: Mapping[str, Any], types: Mapping[str, str], since: Since | None = None) -> Reading:
         """A reading that knows its columns, from the last look if that was at the very same files and options."""

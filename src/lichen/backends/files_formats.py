@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ class Source:
 
     `types` are the columns' names with the type each comes in; `sample` gives the first records alone, without
     those that DuckDB cannot read. `divide` puts the latter apart: it gives a source without them and the SQL of the
-    rejects. It is there for text, where DuckDB stops at the first such record. `sniffed`: the types are still to be
+    rejects. It is there for text, where DuckDB stops at the first such record. `texts` gives the records of these
+    numbers as they stand in the file, where `raw` is only made of their cells. `sniffed`: the types are still to be
     found in the text; `same_for_all`: the columns are all the file has, and those of the first file.
     """
 
@@ -37,6 +38,7 @@ class Source:
     sniffed: bool = True
     same_for_all: bool = True
     divide: Callable[[Path], tuple[Source, str]] | None = None
+    texts: Callable[[Container[int]], Iterator[tuple[int, str]]] | None = None
 
     def __post_init__(self) -> None:
         seen = {name.casefold() for name in BESIDES}
@@ -69,8 +71,12 @@ def csv_source(name: str, path: Path, layout: Layout, options: Options, types: S
         scan = read_csv(good, ["_row", *cells], clean, options.null, ours=True)
         return replace(source, sql=sql("SELECT * FROM", scan), divide=None), _rejected(name, bad)
 
+    def texts(wanted: Container[int]) -> Iterator[tuple[int, str]]:
+        return Records(path, layout).texts(len(names), wanted)
+
     sample = _first(read_csv(path, cells, layout, options.null, lenient=True))
-    source = Source(name, _numbered(read_csv(path, cells, layout, options.null)), sample, known, raw, divide=divide)
+    whole = _numbered(read_csv(path, cells, layout, options.null))
+    source = Source(name, whole, sample, known, raw, divide=divide, texts=texts)
     return source
 
 

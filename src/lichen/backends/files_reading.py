@@ -6,7 +6,7 @@ import io
 import shutil
 import tempfile
 import weakref
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,7 @@ class Reading:
         self._clean_up = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._columns: tuple[Column, ...] | None = None
         self._finished = False
+        self._cut: dict[str, int] = {}
         self._duckdb = connect(self._scratch / "spill")
         shown = ", ".join(f"{identifier(column.name)} {column.type}" for column in _REJECT)
         self._run(f"CREATE TABLE rejects ({shown})")
@@ -96,6 +97,10 @@ class Reading:
     def rejects(self) -> Arrow:
         """The records that could not be read; asked for after the rows have been read to their end."""
         return self._kept(_REJECT, "rejects ORDER BY ALL")
+
+    def cut(self) -> Mapping[str, int]:
+        """How many instants of each column were cut to the microsecond; asked for as the rejects are."""
+        return self._cut
 
     def earlier(self) -> Arrow:
         """The rows that `since` left out, by their keys and cursors; asked for as the rejects are."""
@@ -262,11 +267,29 @@ class Reading:
         return Casts(columns, cells, types, self._options.notation)
 
     def _good(self, source: Source) -> Iterator[Any]:
-        last = 0
+        (before,) = self._run("SELECT count(*) FROM rejects")
+        yield from self._told_apart_from_rejects(source)
+        if source.texts is not None and self._run("SELECT count(*) FROM rejects") != [before]:
+            self._as_they_stand(source.name, source.texts)
+
+    def _as_they_stand(self, name: str, texts: Callable[[Container[int]], Iterator[tuple[int, str]]]) -> None:
+        """Give the rejects of a file, which were made of their cells, the text that stands there."""
+        from arro3.core import Array, DataType, Table
+
+        found = self._run(sql("SELECT _row FROM rejects WHERE _file =", literal(name)))
+        rows, shown = map(list, zip(*texts({row for (row,) in found}), strict=True))
+        arrays = [Array(rows, DataType.int64()), Array(shown, DataType.utf8())]
+        cursor = self._duckdb.cursor()
+        cursor.register("texts", Table.from_arrays(arrays, names=["number", "text"]))
+        theirs = sql("FROM texts WHERE _row = number AND _file =", literal(name))
+        cursor.execute(sql("UPDATE rejects SET raw = text", theirs))
+
+    def _told_apart_from_rejects(self, source: Source) -> Iterator[Any]:
+        last, cut = 0, self._casts(source).cut()
         try:
             for batch in self._stream(self._judged(source, 0)):
                 last = int(batch.column(len(self.columns()))[-1].as_py())
-                yield self._wanted(batch)
+                yield self._wanted(batch, cut)
         except Exception as malformed:
             if source.divide is None or kind_of(malformed) != "Invalid Input":
                 raise
@@ -276,7 +299,7 @@ class Reading:
         apart, rejected = source.divide(self._scratch)
         self._run(sql("INSERT INTO rejects FROM (", rejected, f") WHERE _row > {last}"))
         for batch in self._stream(self._judged(apart, last)):
-            yield self._wanted(batch)
+            yield self._wanted(batch, cut)
 
     def _judged(self, source: Source, after: int) -> str:
         """The records beyond `after`: values, number, file, then whether it is a reject, its column, why, its text."""
@@ -295,6 +318,7 @@ class Reading:
             f"CASE WHEN _bad THEN left(concat_ws('; ', {', '.join(told)}), {RAW}) END",
             f"CASE WHEN _bad THEN left({source.raw}, {RAW}) END",
             f"CAST({self._before_since()} AS TINYINT)",
+            *(f"CAST({test} AS TINYINT)" for test in casts.cut().values()),
         ]
         named = ", ".join(f"{cell} AS x{at}" for at, cell in enumerate(shown))
         return sql("SELECT", named, "FROM (", judged, ")")
@@ -309,8 +333,8 @@ class Reading:
     def _place(self, name: str) -> int:
         return next(at for at, column in enumerate(self.columns()) if column.name == name)
 
-    def _wanted(self, batch: Any) -> Any:
-        """The rows of a batch to hand on; the others are kept apart."""
+    def _wanted(self, batch: Any, cut: Iterable[str]) -> Any:
+        """The rows of a batch to hand on; the others are kept apart, and what is `cut` in them is counted."""
         import numpy as np
         from arro3.core import Array, RecordBatch
 
@@ -325,6 +349,9 @@ class Reading:
                 places = tuple(self._place(column.name) for column in self._told_apart())
                 self._keep("earlier", places, batch, np.flatnonzero(old))
             batch = batch.take(Array.from_numpy(np.flatnonzero(~apart)))
+        for at, name in enumerate(cut, start=width + 5):
+            if cells := int(np.count_nonzero(batch.column(at).to_numpy())):
+                self._cut[name] = self._cut.get(name, 0) + cells
         return RecordBatch.from_arrays(batch.columns[:width], schema=self.schema)
 
     def _keep(self, table: str, places: Sequence[int], batch: Any, rows: Any) -> None:

@@ -38,9 +38,15 @@ class Parameter:
             return isinstance(value, bool)
         if isinstance(self.default, str):
             return isinstance(value, str) and value in self.choices
-        if isinstance(value, bool) or not isinstance(value, int if isinstance(self.default, int) else int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or self.read(value) != value:
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def read(self, value: Any) -> Any:
+        """A value in the parameter's type: `30.0` is the whole number 30, and no value where decimals are lost."""
+        if type(self.default) is not int or not isinstance(value, float):
+            return value
+        return int(value) if value.is_integer() else None
 
     def wanted(self) -> str:
         """The values allowed, in words."""
@@ -71,7 +77,7 @@ def settle(learner: str, known: Mapping[str, Parameter], given: Mapping[str, Any
                 why=known[name].help,
                 fix=f"give it {known[name].wanted()}",
             )
-    return {name: given.get(name, parameter.default) for name, parameter in known.items()}
+    return {name: parameter.read(given.get(name, parameter.default)) for name, parameter in known.items()}
 
 
 class Budget:

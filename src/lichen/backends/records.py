@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +73,18 @@ class Records:
                 if reason is None:
                     kept.write(b"%d%b%b\n" % (number, separator, raw))
                 else:
-                    shown = raw[: RAW * 4].decode("utf-8", "replace").replace("\x00", "\ufffd")
-                    rejects.writerow([number, "", reason, shown[:RAW]])
+                    rejects.writerow([number, "", reason, self._shown(raw)])
         return counts[0], counts[1]
+
+    def texts(self, width: int, wanted: Container[int]) -> Iterator[tuple[int, str]]:
+        """The records of these numbers as they stand in the file, the longest cut; each with its number."""
+        for number, (raw, _) in enumerate(self._numbered(width), start=1):
+            if number in wanted:
+                yield number, self._shown(raw)
+
+    @staticmethod
+    def _shown(raw: bytes) -> str:
+        return raw[: RAW * 4].decode("utf-8", "replace").replace("\x00", "\ufffd")[:RAW]
 
     def _numbered(self, width: int) -> Iterator[tuple[bytes, bool]]:
         records = self._raw()

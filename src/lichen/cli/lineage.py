@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lichen.cli.command import say, talk, tell
-from lichen.cli.screen import count
 from lichen.graph.lineage import AssetColumn, Edge, Lineage, Reached
 from lichen.graph.origin import ROWS, How
+from lichen.ground.counted import count
 
 UP = "made of"
 DOWN = "makes"

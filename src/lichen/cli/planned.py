@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import count, in_environment
+from lichen.cli.screen import in_environment
+from lichen.ground.counted import count
 from lichen.plan.explain import few, file_and_line
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def plan_document(plan: Plan, preview: Preview | None = None) -> Document:
     if shared and plan.trunk:
         section.parts.append(f"{count(shared, 'asset')} shared with `{plan.trunk.environment}`: no build, no copy")
     section.parts += _totals(plan)
+    if plan.notes:
+        made.section("What comes otherwise than before", *plan.notes)
     if plan.columns:
         _add_columns(made, plan.columns)
     if plan.breaks:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import cohort_rows, count, day, late_rows, nothing_found
+from lichen.cli.screen import cohort_rows, day, late_rows, nothing_found
+from lichen.ground.counted import count
 from lichen.ground.files import write_durably
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _add_tables(made: Document, tables: dict[str, Any]) -> None:
         said = "; ".join(f"{b['column']}: {b['reason']} ({count(b['rows'], 'row')})" for b in table["breaches"])
         aside = f"{table['quarantined']:,} set aside: " if table["quarantined"] else ""
         late = [late_rows(table["late"])] if table["late"] else []
-        rows.append((name, f"{table['rows']:,} rows", "; ".join(filter(None, [aside + said, *late]))))
+        rows.append((name, count(table["rows"], "row"), "; ".join(filter(None, [aside + said, *late]))))
     made.section("What was built", Grid(("", "", ""), rows, frozenset({1})))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import emit, say, talk, tell
 from lichen.cli.document import WIDTH, aligned
+from lichen.ground.counted import count
 
 if TYPE_CHECKING:
     from lichen.plan import Step
@@ -41,11 +41,6 @@ MOST_ROWS = 50
 """How many rows of a query people are shown, if they do not say."""
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: `1 row`, `2,000 rows`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def late_rows(number: int) -> str:
     """What is said of rows that came below the cursor, and are in no table."""
     return f"{count(number, 'late row')} left out: below the cursor less `lateness`"
@@ -65,7 +60,7 @@ def check_facts(project: Project, found: Inspection) -> dict[str, Any]:
         "assets": [asset.id for asset in project.graph],
         "columns": {name: {c.name: c.type for c in given} for name, given in found.columns.items()},
         "features": {name: {c.name: c.type for c in made.features} for name, made in found.features.items()},
-        "notes": found.notes,
+        "notes": [*found.notes, *found.arriving],
         "errors": [error.as_dict() for error in found.errors],
     }
 
@@ -85,7 +80,7 @@ def show_check(project: Project, found: Inspection) -> None:
         f"{count(sum(len(made.features) for made in found.features.values()), 'feature')} resolved; nothing is wrong"
     )
     _facts_without_time(project)
-    for note in found.notes:
+    for note in (*found.notes, *found.arriving):
         tell(f"note: {note}")
     talk("next: lichen plan")
 
@@ -310,41 +305,30 @@ def show_rows(rows: Arrow, *, limit: int | None, as_json: bool) -> None:
     """
     from arro3.core import RecordBatchReader
 
+    from lichen.cli.values import shown as as_shown
+    from lichen.cli.values import spelled, values
+
     reader = RecordBatchReader.from_arrow(rows)
     names = reader.schema.names
     most = (0 if as_json else MOST_ROWS) if limit is None else limit
     shown: list[list[Any]] = []
     for batch in reader:
-        shown.extend(map(list, zip(*map(_values, batch.columns), strict=True)))
+        shown.extend(map(list, zip(*map(values, batch.columns), strict=True)))
         if most and len(shown) > most:
             break
     more = bool(most) and len(shown) > most
     if more:
         del shown[most:]
     if as_json:
-        emit("query", {"columns": names, "rows": shown, "more": more})
+        emit("query", {"columns": names, "rows": spelled(shown), "more": more})
         return
-    cells = [[_cell(value) for value in row] for row in shown]
+    cells = [[as_shown(value) for value in row] for row in shown]
     for line in aligned([names, *cells]):
         tell(line)
     if more:
         talk(f"... the first {count(most, 'row')}; --limit 0 shows all")
     elif not shown:
         talk("no rows")
-
-
-def _values(column: Any) -> list[Any]:
-    """A column's values; intervals, which Python has no type for, as texts."""
-    from arro3.core import DataType
-
-    values: list[Any] = (column.cast(DataType.utf8()) if "Interval" in str(column.type) else column).to_pylist()
-    return values
-
-
-def _cell(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
 def show_moved(moved: Moved) -> None:

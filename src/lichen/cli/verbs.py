@@ -395,7 +395,8 @@ def monitor(monitor: str | None, environment: str, at: str | None, as_json: bool
 def query(sql: str | None, environment: str, limit: int | None, as_json: bool) -> int:
     """Run a SELECT over the release's sources, tables, predictions and `quarantine`; without one, list them.
 
-    `DESCRIBE x` shows the columns of one of them, `SUMMARIZE x` what is in them.
+    `DESCRIBE x` shows the columns of one of them, `SUMMARIZE x` what is in them. An instant without an end is
+    `infinity`; with --json a number without one is the text "Infinity", and what is no number "NaN".
     """
     from lichen.cli import screen
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ EXTRACT = "extract"
 class Extracted:
     """What one reading of a source gave: staged rows, and the records that could not be read.
 
-    `earlier` holds the keys and cursors of the rows below the place from which it started, where they were seen.
+    `earlier` holds the keys and cursors of the rows below the place from which it started, where they were seen; `cut`
+    how many instants of each column were finer than a microsecond, and were cut to it.
     """
 
     staged: Staged
@@ -38,6 +39,7 @@ class Extracted:
     rejects: Arrow
     rejected: int
     earlier: Arrow | None = None
+    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 def located(source: Source, root: Path) -> dict[str, Any]:
@@ -56,13 +58,10 @@ def _located(path: str | Secret, root: Path) -> Secret:
     return Secret(real, str(path), path.held if isinstance(path, Secret) else None)
 
 
-def declared_types(
-    source: Source, engine: Engine, where: Mapping[str, Where], earlier: tuple[Column, ...] = ()
-) -> dict[str, str]:
-    """The type each column must have: as the contract says, else as it was in the version before."""
+def declared_types(source: Source, engine: Engine, where: Mapping[str, Where]) -> dict[str, str]:
+    """The type that the contract says for each column it says one for."""
     written = {name: promise.type for name, promise in source.contract.columns.items() if promise.type}
-    types = {column.name: column.type for column in earlier}
-    return {**types, **engine_types(written, engine, where)}
+    return engine_types(written, engine, where)
 
 
 def stored_columns(
@@ -101,4 +100,5 @@ def extract(
         fp("collect.extracted")
         rejects = ArrowTable.from_arrow(read.rejects())
         earlier = read.earlier() if read.earlier is not None else None
-    return Extracted(Staged(folder, files, (*columns, *PROVENANCE)), columns, rejects, rejects.num_rows, earlier)
+        cut = read.cut() if read.cut is not None else {}
+    return Extracted(Staged(folder, files, (*columns, *PROVENANCE)), columns, rejects, rejects.num_rows, earlier, cut)

@@ -16,10 +16,16 @@ NEW, OLD = "newly_read", "already_there"
 
 @dataclass(frozen=True)
 class Landed:
-    """Merged rows in staging, and how many rows only repeated another, or gave way to a newer one."""
+    """Merged rows in staging, and how many rows only repeated another, or gave way to a newer one.
+
+    `alike` are those that gave way though nothing tells which is newer: another row of the same reading has their key
+    and their cursor, and other values. `example` is the key of one.
+    """
 
     files: tuple[DataFile, ...]
     deduplicated: int
+    alike: int = 0
+    example: str | None = None
 
 
 def land(
@@ -33,10 +39,10 @@ def land(
     names = [column.name for column in columns]
     age, place = unused("_age", names), unused("_place", names)
     rows = sql(
-        f"SELECT {identifiers(names)}, 1 AS {age}, row_number() OVER () AS {place} FROM",
+        f"SELECT {_of_all(columns, new)}, 1 AS {age}, row_number() OVER () AS {place} FROM",
         NEW,
         "UNION ALL",
-        f"SELECT {_in_new_types(columns, old)}, 0 AS {age}, row_number() OVER () AS {place} FROM",
+        f"SELECT {_of_all(columns, old)}, 0 AS {age}, row_number() OVER () AS {place} FROM",
         OLD,
         "UNION ALL SELECT",
         _nulls(columns),
@@ -54,12 +60,35 @@ def land(
     files = engine.sql(merged, inputs, into)
     groups = sql("SELECT count(*) - 1 AS more FROM", f"({rows})", f"GROUP BY {same}")
     counted = engine.query(sql("SELECT CAST(coalesce(sum(more), 0) AS BIGINT) AS more FROM", f"({groups})"), inputs)
-    return Landed(files, int(ArrowTable.from_arrow(counted).column("more").to_pylist()[0]))
+    alike, example = _alike([column.name for column in new.columns], key, cursor, new, engine)
+    return Landed(files, int(ArrowTable.from_arrow(counted).column("more").to_pylist()[0]), alike, example)
 
 
-def _in_new_types(columns: Sequence[Column], old: Relation) -> str:
-    """The columns of old rows as the new ones are: a column they do not have is null."""
-    there = {column.name for column in old.columns}
+def _alike(
+    names: Sequence[str], key: Sequence[str], cursor: str, new: Relation, engine: Engine
+) -> tuple[int, str | None]:
+    """How many rows of one reading give way to another with their key and cursor and other values, and a key of one.
+
+    Rows that a later cursor replaces as well are none of them: of those it is told which is newer.
+    """
+    keys = [f"_k{place}" for place in range(len(key))]
+    named = ", ".join(f"{identifier(name)} AS {short}" for name, short in zip(key, keys, strict=True))
+    parts = ", ".join(keys)
+    last = sql(f"SELECT {named}, max({identifier(cursor)}) AS _c FROM", NEW, "GROUP BY ALL HAVING count(*) > 1")
+    same = " AND ".join(f"r.{identifier(name)} = g.{short}" for name, short in zip(key, keys, strict=True))
+    at_the_last = f"r.{identifier(cursor)} IS NOT DISTINCT FROM g._c"
+    values = ", ".join(f"r.{identifier(name)}" for name in names)
+    joined = sql("FROM", NEW, "AS r JOIN (", last, ") AS g ON", same, "AND", at_the_last)
+    others = sql(f"SELECT count(DISTINCT row({values})) - 1 AS other, concat_ws(', ', {parts}) AS one", joined)
+    grouped = sql("SELECT * FROM (", others, f"GROUP BY {parts}) WHERE other > 0")
+    counts = "SELECT CAST(coalesce(sum(other), 0) AS BIGINT) AS alike, min(one) AS example FROM ("
+    found = ArrowTable.from_arrow(engine.query(sql(counts, grouped, ")"), {NEW: new}))
+    return found.column("alike").to_pylist()[0], found.column("example").to_pylist()[0]
+
+
+def _of_all(columns: Sequence[Column], rows: Relation) -> str:
+    """The columns of old or new rows, in their types: a column that these do not have is null."""
+    there = {column.name for column in rows.columns}
     values = {column: identifier(column.name) if column.name in there else "NULL" for column in columns}
     return ", ".join(f"CAST({value} AS {column.type}) AS {identifier(column.name)}" for column, value in values.items())
 

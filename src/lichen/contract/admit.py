@@ -12,8 +12,9 @@ from lichen.collect.extract import FILE, ROW
 from lichen.collect.staged import Staged, staging
 from lichen.contract.adopt import adopt
 from lichen.contract.check import Breach, Promise, judge, promises
-from lichen.contract.quarantine import SET_ASIDE, commonest, keep, row_promises, set_aside
+from lichen.contract.quarantine import SET_ASIDE, commonest, keep, row_promises, set_aside, unreadable
 from lichen.errors import FoundWrong, SystemFailed, Where
+from lichen.ground.counted import count
 from lichen.ground.failpoint import fp
 from lichen.ports import Arrow, Column, DataFile, Engine, Relation, TableStore
 from lichen.spec import Contract
@@ -97,7 +98,7 @@ class Admission:
             raise FoundWrong(
                 "LCH-2222",
                 f"`{self.table}` breaks its contract: {worst.column}: {worst.reason}, "
-                f"in {worst.rows:,} of {worst.of:,} rows",
+                f"in {worst.rows:,} of {count(worst.of, 'row')}",
                 where=self.where,
                 why=f"on_breach is stop, and {len(breaches)} of {len(promised)} promises are broken",
                 fix="mend the rows at their source, or set them aside with `on_breach: quarantine`",
@@ -126,12 +127,13 @@ class Admission:
             else:
                 files = adopt(self.table, self.columns, staged.folder, staged.files, engine, tables)
         read = staged.rows + rejected
-        if rejected:
-            breaches.append(Breach("record", "it cannot be read", rejected, read, by_row=True))
+        if rejects is not None and rejected:
+            why = unreadable(rejects, engine)
+            breaches.append(Breach("record", f"it cannot be read: {why}", rejected, read, by_row=True))
         unique = self._unique(promised, [] if broken else breaches)
         admitted = Admitted(files, quarantine, tuple(breaches), read, unique=unique)
         if 2 * admitted.quarantined > read:
-            note = f"MORE THAN HALF SET ASIDE: {admitted.quarantined:,} of the {read:,} rows read"
+            note = f"MORE THAN HALF SET ASIDE: {admitted.quarantined:,} of the {count(read, 'row')} read"
             admitted = replace(admitted, notes=(note,))
         return admitted
 
@@ -147,7 +149,7 @@ class Admission:
             f"{rows:,} of them because {reason}",
             where=self.where,
             why=f"{example}; an empty table would have taken the place of what is there, so nothing was released",
-            fix="mend the rows where they come from, or the promise in the contract",
+            fix="mend the rows where they come from, or the contract: a promise, or a column's type, written there",
         )
 
     def _unique(self, promised: Sequence[Promise], breaches: Sequence[Breach]) -> tuple[tuple[str, ...], ...]:
@@ -161,7 +163,7 @@ class Admission:
         file, row, reason = (table.column(name).to_pylist()[0] for name in (FILE, ROW, "reason"))
         return FoundWrong(
             "LCH-2228",
-            f"`{self.table}` breaks its contract: {rejected:,} of {of:,} records cannot be read",
+            f"`{self.table}` breaks its contract: {rejected:,} of {count(of, 'record')} cannot be read",
             where=self.where,
             why=f"on_breach is stop; record {row} of {file}: {reason}",
             fix="mend the records at their source, or set them aside with `on_breach: quarantine`",

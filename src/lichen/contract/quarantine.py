@@ -11,10 +11,17 @@ from arro3.core import Table as ArrowTable
 
 from lichen.collect.extract import FILE, ROW
 from lichen.contract.check import ROWS, Breach, Promise
+from lichen.ground.counted import count
 from lichen.ground.quoting import identifier, identifiers, literal, sql, unused
-from lichen.ports import Column, DataFile, Engine, Relation
+from lichen.ports import Arrow, Column, DataFile, Engine, Relation
 
 REJECTS = "rejects"
+MOST_REASONS = 3
+"""Of records that cannot be read, so many reasons are told."""
+
+_ALIKE = "unnest(string_split(regexp_replace(reason, '`[^`]*`', 'a value', 'g'), '; '))"
+"""A row's reasons, each with `a value` in the place of its own."""
+
 EARLIER, LATER = "earlier", "later"
 SET_ASIDE = (
     Column("file", "VARCHAR"),
@@ -23,7 +30,11 @@ SET_ASIDE = (
     Column("reason", "VARCHAR"),
     Column("raw", "VARCHAR"),
 )
-"""The columns of quarantined rows: the file and the record they came from, what was wrong, and the row itself."""
+"""The columns of quarantined rows: the file and the record they came from, what was wrong, and the row itself.
+
+`raw` is the record as it stands in a text file where it could not be read (a CSV record with its quotes, at most 2,000
+characters), and the row as JSON where it broke a promise or came of a Parquet file.
+"""
 
 
 def row_promises(promised: Sequence[Promise], breaches: Sequence[Breach]) -> list[Promise]:
@@ -158,14 +169,26 @@ def set_aside_outside(
     return engine.sql(select, {ROWS: aside}, into)
 
 
+def unreadable(rejects: Arrow, engine: Engine) -> str:
+    """Why records cannot be read, in words: the most frequent reasons, each with its count where there are several."""
+    each = sql("SELECT", _ALIKE, "AS alike FROM", ROWS)
+    counted = sql("SELECT alike, count(*) AS rows FROM (", each, ") GROUP BY alike ORDER BY rows DESC, alike")
+    table = ArrowTable.from_arrow(engine.query(counted, {ROWS: Relation(arrow=rejects)}))
+    found = list(zip(table.column("alike").to_pylist(), table.column("rows").to_pylist(), strict=True))
+    if len(found) == 1:
+        return str(found[0][0])
+    told = [f"{alike} ({rows:,})" for alike, rows in found[:MOST_REASONS]]
+    more = len(found) - MOST_REASONS
+    return ", ".join(told) + (f" and {count(more, 'other reason')}" if more > 0 else "")
+
+
 def commonest(aside: Relation, engine: Engine) -> tuple[str, int, str]:
     """Of rows set aside, the most frequent reason, how many have it, and where the first of them came from.
 
     Reasons that differ only in the value they name are one; a row that has several counts for each.
     """
-    alike = "unnest(string_split(regexp_replace(reason, '`[^`]*`', 'a value', 'g'), '; '))"
     first = 'min_by(struct_pack(f := "file", r := "row", why := reason), struct_pack(f := "file", r := "row"))'
-    each = sql("SELECT *,", alike, "AS alike FROM", ROWS)
+    each = sql("SELECT *,", _ALIKE, "AS alike FROM", ROWS)
     grouped = sql("SELECT alike, count(*) AS rows,", first, "AS one FROM (", each, ") GROUP BY alike")
     cells = "alike, rows, one.f AS f, one.r AS r, one.why AS why"
     most = sql("SELECT", cells, "FROM (", grouped, ") ORDER BY rows DESC, alike LIMIT 1")

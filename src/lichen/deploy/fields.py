@@ -25,6 +25,8 @@ _ALIASES = {
 }  # fmt: skip
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _LARGEST_SINGLE = 3.4e38
+_EXACT = 2**53
+"""Below it every whole number has a float of its own."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -167,6 +169,8 @@ def _date(value: Any) -> date:
 
 def _integer(column: Column, low: int, high: int) -> Field:
     def read(value: Any) -> int:
+        if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+            value = int(value)
         if type(value) is int and low <= value <= high:
             return value
         raise ValueError

@@ -10,6 +10,7 @@ from typing import Any
 from lichen.evaluate.evaluation import Evaluation
 from lichen.evaluate.measure import Measured
 from lichen.evaluate.suspicion import Suspicion
+from lichen.ground.counted import count as counted
 from lichen.spec import Model
 from lichen.train.fit import Trained
 from lichen.train.split import LEFT_OUT, PARTS
@@ -107,11 +108,11 @@ def _limits(model: Model, trained: Trained, evaluation: Evaluation) -> list[str]
     limits.append(f"The test covers {first} to {last}: what happens in other seasons it cannot tell.")
     late = sum(trained.split.left_out[reason] for reason in ("train_known_late", "early_stop_known_late"))
     if late:
-        limits.append(f"{late:,} rows were left out because their label was not known yet at the cut.")
-    if trained.split.left_out["no_label"]:
-        limits.append(f"{trained.split.left_out['no_label']:,} rows have no label; of those the card says nothing.")
+        limits.append(f"{counted(late, 'row')} left out because the label was not known yet at the cut.")
+    if unlabelled := trained.split.left_out["no_label"]:
+        limits.append(f"{counted(unlabelled, 'row')} without a label; of those the card says nothing.")
     for column, count in trained.preparation.cut.items():
-        limits.append(f"{count:,} rare values of `{column}` are treated as never seen.")
+        limits.append(f"{counted(count, 'rare value')} of `{column}` treated as never seen.")
     if any(measured.low is None for measured in evaluation.metrics.values()):
         limits.append("Some metrics have no interval: there are too few test days to draw from.")
     limits.append("Importances are the learner's own: they tell what it used, not what causes the label.")

@@ -15,7 +15,7 @@ from lichen.feature.value import KEY_TYPES, is_storable, value_kind
 from lichen.feature.view import View, WindowAggregate
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground.duration import microseconds
-from lichen.ground.quoting import identifier
+from lichen.ground.quoting import identifier, written_as_a_name
 from lichen.ports import Column, Engine, Relation
 
 if TYPE_CHECKING:
@@ -132,9 +132,10 @@ class _Reading:
         try:
             return self.engine.describe(select([(sql, "value")], identifier("row")), {"row": relation})[0].type
         except FoundWrong as wrong:
-            raise FoundWrong(
-                wrong.code, wrong.what, where=self.where(asset, *path), why=wrong.why, fix=wrong.fix
-            ) from wrong
+            name = sql.removeprefix("(").removesuffix(")").strip()
+            is_a_column = facts is not None and any(column.name == name for column in facts.columns)
+            fix = written_as_a_name(name) if is_a_column else wrong.fix
+            raise FoundWrong(wrong.code, wrong.what, where=self.where(asset, *path), why=wrong.why, fix=fix) from wrong
 
     def _key(self, asset: str, name: str, type_: str) -> Column:
         found = self._type(asset, ("entity", name), f"CAST(NULL AS {type_})")

@@ -10,7 +10,7 @@ is false even where computing it would have failed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,12 +24,13 @@ from lichen.feature import functions as f
 from lichen.feature.code import FAILURES, Code, Row, Term, run
 from lichen.feature.functions import SUPPORTED, Signature
 from lichen.feature.grammar import call_of, unsupported
-from lichen.ground.quoting import identifier
+from lichen.ground.quoting import identifier, written_as_a_name
 
 __all__ = ["SUPPORTED", "Expression", "compile_expression"]
 
 _LONGEST = 10_000
 _DEEPEST = 40
+_LACKING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]+'>")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def compile_expression(name: str, text: str, columns: Mapping[str, str]) -> Expr
     >>> hours.sql, hours.type, hours.row({"minutes": 90})
     ('(CAST(CAST("minutes" AS BIGINT) AS DOUBLE) / CAST(\'60.0\' AS DOUBLE))', 'DOUBLE', 1.5)
     """
-    tree = _parse(name, text)
+    tree = _parse(name, text, columns)
     translator = _Translator(name, columns)
     result = translator.term(tree)
     if result.type not in f.RESULTS:
@@ -74,7 +75,7 @@ def _a(type_: str) -> str:
     return f"an {type_}" if type_[0] in "AEIO" else f"a {type_}"
 
 
-def _parse(name: str, text: str) -> exp.Expr:
+def _parse(name: str, text: str, columns: Iterable[str]) -> exp.Expr:
     if len(text) > _LONGEST:
         raise FoundWrong(
             "LCH-2401",
@@ -85,13 +86,26 @@ def _parse(name: str, text: str) -> exp.Expr:
         tree = sqlglot.parse_one(text, dialect="duckdb")
     except (sqlglot.errors.SqlglotError, RecursionError) as failure:
         why = re.sub(r"\x1b\[\d+m", "", str(failure)).splitlines()[0] if str(failure) else "it nests too deep"
+        words = (name.rpartition(".")[2] for name in columns)
+        word = next((word for word in words if _taken_for_sql(word, text)), None)
         raise FoundWrong(
             "LCH-2401",
             f"`{name}` cannot be read: {text}",
-            why=why,
-            fix="write one expression, as in `coalesce(distance, 0) / 2`",
+            why=_LACKING.sub("a name or a value is missing", why),
+            fix=written_as_a_name(word) if word else "write one expression, as in `coalesce(distance, 0) / 2`",
         ) from failure
     return tree
+
+
+def _taken_for_sql(word: str, text: str) -> bool:
+    """Whether a text has a word without quotes that cannot stand for a name."""
+    if not re.search(rf'(?<!["\w]){re.escape(word)}(?!["\w])', text):
+        return False
+    try:
+        each = (sqlglot.parse_one(one, dialect="duckdb") for one in (word, f"x.{word}"))
+        return not all(isinstance(one, exp.Column) for one in each)
+    except sqlglot.errors.SqlglotError:
+        return True
 
 
 class _Translator:

@@ -150,7 +150,7 @@ class _Search:
                 f"the label of `{found.model}` is known when it is asked: `label.known: {found.known.column}` is not "
                 f"after `label.at: {found.at.column}`",
                 where=self.project.where(f"model.{found.model}", "label", "known"),
-                why="rows whose label was not known at a cut cannot be left out then, and learn from after it",
+                why="what is known when it is asked needs no prediction; if it came later, training reads it too early",
                 fix="name the column that says when the label became known; " + _accept(f"leak:{found.model}/known"),
             )
             yield Leak(f"leak:{found.model}/known", "known", found.known, (), error)

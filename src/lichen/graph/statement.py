@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -18,6 +20,7 @@ from lichen.errors import FoundWrong, Where
 from lichen.graph.dialect import DIALECT
 from lichen.graph.volatile import volatile
 
+_LOG = logging.getLogger("sqlglot")
 _TABLE_FUNCTIONS = frozenset(["generate_series", "generate_subscripts", "json_each", "json_tree", "range", "repeat"])
 """The functions that may stand in FROM: what they give depends on their arguments alone."""
 
@@ -98,7 +101,22 @@ def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> State
 
 
 def _trees(text: str) -> list[exp.Expr]:
-    return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+    with _silent():
+        return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Let the library not warn on stderr of a statement that it takes whole: that is refused in our words."""
+    _LOG.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        _LOG.removeFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
 
 
 def _bare(text: str) -> str:
@@ -108,7 +126,9 @@ def _bare(text: str) -> str:
 def _what_instead(trees: Sequence[exp.Expr]) -> str:
     if not trees:
         return "there is no statement"
-    return f"there are {len(trees)} statements" if len(trees) > 1 else f"it is {trees[0].key.upper()}"
+    if len(trees) > 1:
+        return f"there are {len(trees)} statements"
+    return f"it is {(trees[0].name if isinstance(trees[0], exp.Command) else trees[0].key).upper()}"
 
 
 def _position(text: str, node: exp.Expr) -> tuple[int, int]:

@@ -21,6 +21,15 @@ def identifiers(names: Iterable[str]) -> str:
     return ", ".join(identifier(name) for name in names)
 
 
+def written_as_a_name(text: str) -> str:
+    """What to do about a text that is a column's name and a word of SQL.
+
+    >>> print(written_as_a_name("order"))
+    `order` is a word of SQL too: write it as a name, "order"
+    """
+    return f"`{text}` is a word of SQL too: write it as a name, {identifier(text)}"
+
+
 def literal(value: str | float | bool | None) -> str:
     """A value as an SQL literal.
 

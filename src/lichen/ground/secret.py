@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 _SHORTEST = 4
@@ -37,10 +38,12 @@ class Secret:
 
     def mask(self, text: str) -> str:
         """A text with what may be shown wherever the value or what it holds stands in it."""
-        for value, shown in ((self._value, self.shown), *((part, name) for name, part in self.held.items())):
-            if len(value) >= _SHORTEST:
-                text = text.replace(value, shown)
-        return text
+        return mask(text, [self])
+
+    def parts(self) -> dict[str, str]:
+        """What is not to be shown, each with what may be in its place."""
+        found = {self._value: self.shown, **{part: name for name, part in self.held.items()}}
+        return {value: shown for value, shown in found.items() if len(value) >= _SHORTEST}
 
     def __fspath__(self) -> str:
         return self._value
@@ -78,7 +81,15 @@ def reveal(value: object) -> object:
 
 
 def mask(text: str, secrets: Iterable[Secret]) -> str:
-    """A text with what may be shown in the place of each of these secrets; the longest is taken out first."""
-    for secret in sorted(secrets, key=lambda one: len(one.reveal()), reverse=True):
-        text = secret.mask(text)
-    return text
+    """A text with what may be shown in the place of each of these secrets; the longest is taken out first.
+
+    It is read once, and what is shown already stays: a value may stand in what is shown for it.
+    """
+    hidden: dict[str, str] = {}
+    for secret in secrets:
+        hidden = {**secret.parts(), **hidden}
+    if not hidden:
+        return text
+    shown = {**{name: name for name in hidden.values()}, **hidden}
+    longest_first = sorted(shown, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: shown[found[0]], text)

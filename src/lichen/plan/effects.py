@@ -69,6 +69,8 @@ class Known:
     lineage: Lineage
     columns: Mapping[str, Sequence[Column]]
     errors: Sequence[LichenError] = ()
+    notes: Sequence[str] = ()
+    """What is not wrong, and has to be known before a run: sources that are not as they were."""
 
 
 def explained(made: Plan, graph: Graph, project: ProjectSpec, released: Mapping[str, Version], known: Known) -> Plan:
@@ -95,11 +97,15 @@ def explained(made: Plan, graph: Graph, project: ProjectSpec, released: Mapping[
             breaks += breaks_of(asset, old, old.facts[MEANING], columns, known.lineage, project)
             if asset.kind in ("service", "monitor"):
                 whole.add(asset.id)
-        elif asset.kind == "source":
-            found.append((AssetColumn(asset.id, ROWS), "rows", "what it reads changed"))
+        elif asset.kind in ("source", "table"):
+            found += table_changes(asset, old, None, known.columns.get(asset.name))
+            if asset.kind == "source":
+                found.append((AssetColumn(asset.id, ROWS), "rows", "what it reads changed"))
     changes = with_reach(found, known.lineage)
     steps = _reached(made.steps, changes, whole, graph, known.lineage)
-    return replace(made, steps=steps, columns=changes, breaks=tuple(breaks), errors=tuple(known.errors))
+    return replace(
+        made, steps=steps, columns=changes, breaks=tuple(breaks), errors=tuple(known.errors), notes=tuple(known.notes)
+    )
 
 
 def _found(asset: Asset, old: Version, graph: Graph, released: Mapping[str, Version], known: Known) -> Iterator[Found]:

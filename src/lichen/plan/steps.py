@@ -78,7 +78,7 @@ class Plan:
 
     `trunk` is what the environment branches from; where it moved, a run takes note of that, even without a step.
     `columns` are the columns that change, those that matter most to models first; `breaks` the promises that would be
-    broken; `errors` what is wrong with the project, so that no run would begin.
+    broken; `errors` what is wrong with the project, so that no run would begin; `notes` what else a run would meet.
     """
 
     environment: str
@@ -89,6 +89,7 @@ class Plan:
     columns: tuple[ColumnChange, ...] = ()
     breaks: tuple[Break, ...] = ()
     errors: tuple[LichenError, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps) or (self.trunk is not None and self.trunk.moved)
@@ -128,5 +129,6 @@ class Plan:
             "columns": [change.as_dict() for change in self.columns],
             "breaks": [one.as_dict() for one in self.breaks],
             "errors": [error.as_dict() for error in self.errors],
+            "notes": list(self.notes),
             "cost": self.cost,
         }

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from lichen.collect.extract import declared_types, located, stored_columns
 from lichen.deploy.fields import Fields
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate, check_rule
@@ -21,8 +20,9 @@ from lichen.graph.volatile import refuse_volatile_value
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
 from lichen.run.acceptance import Acceptances
+from lichen.run.held import NOTHING, Held, source_columns
 from lichen.run.hindsight import hindsights
-from lichen.run.relations import check_relation, column_places, in_source
+from lichen.run.relations import check_relation
 from lichen.run.remembered import Remembered
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
@@ -49,6 +49,8 @@ class Inspection:
     """What is wrong apart from leaks."""
     unusual: list[str] = field(default_factory=list)
     """What is not wrong, and may not be meant."""
+    arriving: list[str] = field(default_factory=list)
+    """What a run will meet in its sources that is not as in the rows of before."""
 
     @property
     def errors(self) -> list[LichenError]:
@@ -83,10 +85,15 @@ def accept_leaks(
     found.accepted = accepted_leaks(found.leaks, workshop)
 
 
-def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, remembered: Remembered) -> Inspection:
-    """Look at every asset without running it; what reads a faulty source or table is not looked at."""
-    found, faulty = Inspection(), set[str]()
-    look = partial(_look, ask=remembered.described_by(workshop.engine))
+def inspect(
+    graph: Graph, project: ProjectSpec, workshop: Workshop, remembered: Remembered, held: Held = NOTHING
+) -> Inspection:
+    """Look at every asset without running it; what reads a faulty source or table is not looked at.
+
+    `held` is what an environment holds of its sources, which a run goes on from.
+    """
+    found, faulty = Inspection(faults=_lake_faults(project, workshop)), set[str]()
+    look = partial(_look, held=held, ask=remembered.described_by(workshop.engine))
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
             faulty.add(asset.id)
@@ -108,6 +115,15 @@ def inspect(graph: Graph, project: ProjectSpec, workshop: Workshop, remembered: 
     return found
 
 
+def _lake_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
+    """What is wrong with the place of the lake."""
+    try:
+        _ = workshop.tables
+    except LichenError as error:
+        return [_at(error, project.where("project", "lake"))]
+    return []
+
+
 def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
     """Those of some leaks that a person accepted for the way they take, by name, each in words."""
     kept = {leak: Acceptances(workshop.state).of(leak.name, leak.meaning) for leak in found}
@@ -119,10 +135,17 @@ def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
 
 
 def _look(
-    asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, found: Inspection, ask: Describe
+    asset: Asset,
+    graph: Graph,
+    project: ProjectSpec,
+    workshop: Workshop,
+    found: Inspection,
+    held: Held,
+    ask: Describe,
 ) -> None:
     if asset.kind == "source":
-        found.columns[asset.name] = _source_columns(asset, project, workshop)
+        found.columns[asset.name], told = source_columns(asset, held, project, workshop)
+        found.arriving += [f"`{asset.name}`: {one}" for one in told]
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "table":
         inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.inputs}
@@ -172,16 +195,6 @@ def _check_questions(asset: Asset, project: ProjectSpec) -> None:
     assert isinstance(monitor, Monitor)
     task = project.models[project.services[monitor.watch].model].task
     check_questions(task, monitor.ask.metrics, lambda *at: project.where(asset.id, "ask", *at, key=True))
-
-
-def _source_columns(asset: Asset, project: ProjectSpec, workshop: Workshop) -> tuple[Column, ...]:
-    source = asset.spec
-    assert isinstance(source, Source)
-    try:
-        types = declared_types(source, workshop.engine, column_places(asset, project))
-        return stored_columns(located(source, project.root), workshop.connector(source.connector), types)[0]
-    except LichenError as error:
-        raise in_source(error, asset, project) from error
 
 
 def model_features(

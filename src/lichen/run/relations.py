@@ -9,6 +9,7 @@ from typing import Any
 from lichen.collect.cursor import check_cursor, newest, resume_from
 from lichen.collect.extract import Extracted, declared_types, extract, located
 from lichen.collect.land import land
+from lichen.collect.settled import came_and_went, demanded
 from lichen.collect.staged import staging
 from lichen.contract.admit import UNIQUE, Admission, Admitted, merged, quarantine_table
 from lichen.contract.adopt import adopt
@@ -21,6 +22,7 @@ from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.key import keeps_key
 from lichen.graph.version import Version, version_name
+from lichen.ground.counted import count
 from lichen.ground.digest import digest
 from lichen.ground.secret import Secret, mask
 from lichen.ports import Column, Connector, DataFile, Relation, Since
@@ -110,6 +112,7 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
         raise in_source(error, asset, project) from error
     with staging(read.staged.folder):
         check_relation(asset, read.columns, project, workshop)
+    columns = columns_of(source, read.columns, same)
     admission = admission_of(asset, read.columns, project)
     admitted = admission.admit(
         read.staged, workshop.engine, workshop.tables, rejects=read.rejects, rejected=read.rejected
@@ -117,22 +120,34 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
     cursor = None
     if source.cursor:
         late = _late(asset, read, since, same, workshop)
-        admitted = _land(asset, source, read, admitted, late, same, workshop)
-        landed = Relation(read.columns, workshop.tables.locations(asset.name, admitted.files))
+        admitted = _land(asset, source, read, columns, admitted, late, same, workshop)
+        landed = Relation(columns, workshop.tables.locations(asset.name, admitted.files))
         cursor = newest(source, landed, now, workshop.engine)
     admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
     if previous is not None and previous.rows and not admitted.kept:
-        admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {previous.rows:,} rows"))
+        admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {count(previous.rows, 'row')}"))
+    told = [f"`{name}`: {count(cells, 'value')} cut to the microsecond" for name, cells in read.cut.items()]
+    if same is not None:
+        told += came_and_went(same.columns, read.columns, stays=source.cursor is not None)
+    admitted = replace(admitted, notes=(*admitted.notes, *told))
     own = fingerprint(asset)
     return Version(
         asset=asset.id,
-        version=version_name(own, {}, content_of(read.columns, admitted.files, admitted.quarantine)),
+        version=version_name(own, {}, content_of(columns, admitted.files, admitted.quarantine)),
         fingerprint=own,
-        columns=read.columns,
+        columns=columns,
         files=admitted.files,
         quarantine=admitted.quarantine,
         facts={MEANING: meaning(asset), "token": token, "cursor": cursor, **admitted.facts(asset.id)},
     )
+
+
+def columns_of(source: Source, found: tuple[Column, ...], same: Version | None) -> tuple[Column, ...]:
+    """The columns of a source's next version: those that were found, and those that its older rows have alone."""
+    if same is None or source.cursor is None:
+        return found
+    there = {column.name for column in found}
+    return (*found, *(column for column in settled(same) if column.name not in there))
 
 
 def content_of(columns: tuple[Column, ...], files: tuple[DataFile, ...], quarantine: tuple[DataFile, ...]) -> str:
@@ -166,12 +181,12 @@ def _read(
     project: ProjectSpec,
     workshop: Workshop,
 ) -> Extracted:
-    earlier = _settled(same) if same is not None else ()
-    types = declared_types(source, workshop.engine, column_places(asset, project), earlier)
+    declared = declared_types(source, workshop.engine, column_places(asset, project))
+    types = demanded(options, connector, declared, settled(same) if same is not None else ())
     return extract(asset.name, options, connector, workshop.engine, workshop.tables, types=types, since=since)
 
 
-def _settled(version: Version) -> tuple[Column, ...]:
+def settled(version: Version) -> tuple[Column, ...]:
     """The columns whose type a version's rows have settled: a column without a value says nothing of its type."""
 
     def has_value(column: str) -> bool:
@@ -185,6 +200,7 @@ def _land(
     asset: Asset,
     source: Source,
     read: Extracted,
+    columns: tuple[Column, ...],
     admitted: Admitted,
     late: int,
     same: Version | None,
@@ -193,13 +209,20 @@ def _land(
     _, key = contract_of(asset)
     engine, tables = workshop.engine, workshop.tables
     new = Relation(read.columns, tables.locations(asset.name, admitted.files))
-    old = workshop.relation(same) if same else Relation(read.columns)
+    old = workshop.relation(same) if same else Relation(columns)
     with staging(tables.staging(asset.name)) as folder:
-        landed = land(read.columns, key, str(source.cursor), new, old, engine, folder)
-        files = adopt(asset.name, read.columns, folder, landed.files, engine, tables)
+        landed = land(columns, key, str(source.cursor), new, old, engine, folder)
+        files = adopt(asset.name, columns, folder, landed.files, engine, tables)
     quarantine, repeated = _gather(asset, admitted, same, workshop)
     there = same.rows + sum(file.rows for file in same.quarantine) if same else 0
     again = landed.deduplicated + repeated
+    if landed.alike:
+        told = count(landed.alike, "row")
+        note = (
+            f"{told} gave way to another of the same reading with the same {', '.join(key)} and `{source.cursor}` and "
+            f"other values, such as {landed.example}: the one read last is kept"
+        )
+        admitted = replace(admitted, notes=(*admitted.notes, note))
     return merged(admitted, files, quarantine, deduplicated=again, late=late, already_there=there)
 
 

@@ -16,6 +16,7 @@ from lichen.feedback.label import LABELS, PREDICTIONS, labelled
 from lichen.graph.build import Graph
 from lichen.graph.fingerprint import MEANING
 from lichen.graph.version import Version
+from lichen.ground.counted import count
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import sql
 from lichen.monitor.cohort import shown
@@ -165,7 +166,7 @@ def _left_out(counts: dict[str, int], alike: list[str]) -> tuple[str, ...]:
     others = sum(answers for one, answers in counts.items() if one not in alike)
     if not others:
         return ()
-    return (f"{others:,} predictions are left out: models gave them that read other features than the released one",)
+    return (f"{count(others, 'prediction')} left out: models gave them that read other features than the released one",)
 
 
 def _as_released(graph: Graph, trained: Version) -> Model:

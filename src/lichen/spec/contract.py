@@ -48,5 +48,5 @@ class Contract(Spec):
     on_breach: Literal["warn", "quarantine", "stop"] = Field(
         "quarantine",
         description="What happens to rows that break a promise: `warn` keeps them and counts them, `quarantine` sets "
-        "them aside with the reason, `stop` fails the run.",
+        "them aside with the reason and the row as JSON, `stop` fails the run.",
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 
 from lichen.ground.duration import parse_duration
 from lichen.spec.words import Name, Span, Spec
@@ -85,6 +85,19 @@ def _closes_at_the_end(rest: str) -> bool:
     return False
 
 
+def _a_window(text: str) -> str:
+    """Refuse a window that is neither a span nor `all`."""
+    if text != "all":
+        parse_duration(text)
+        if not text.isalnum():
+            raise ValueError(f"the window `{text}` becomes part of a name: write it without spaces")
+    return text
+
+
+Window = Annotated[str, AfterValidator(_a_window)]
+"""How far back a window reaches: `1h`, `7d`, or `all`."""
+
+
 class FeatureView(Spec):
     """Features of one entity.
 
@@ -101,7 +114,7 @@ class FeatureView(Spec):
     time: str | None = Field(None, description="When a row's event happened; the table's own if absent.")
     known: str | None = Field(None, description="When a row became known; the table's own if absent.")
     aggregates: dict[Name, Aggregate] = Field(default_factory=dict, description="Values over windows of rows.")
-    windows: tuple[str, ...] = Field((), description="How far back each window reaches: `1h`, `7d`, or `all`.")
+    windows: tuple[Window, ...] = Field((), description="How far back each window reaches: `1h`, `7d`, or `all`.")
     latest: tuple[Name, ...] = Field((), description="Columns of the last known row.")
     ttl: Span | None = Field(None, description="How old, by event time, the last known row may be.")
     static: bool = Field(False, description="The table has no time: its rows are taken as known always.")
@@ -139,11 +152,8 @@ class FeatureView(Spec):
             raise ValueError("a feature view needs `aggregates`, `latest` or both")
         if bool(self.aggregates) != bool(self.windows):
             raise ValueError("`aggregates` and `windows` go together")
-        for window in self.windows:
-            if window != "all":
-                parse_duration(window)
-                if not window.isalnum():
-                    raise ValueError(f"the window `{window}` becomes part of a name: write it without spaces")
+        if twice := [window for window, times in Counter(self.windows).items() if times > 1]:
+            raise ValueError(f"`windows` has `{twice[0]}` twice")
         if self.static and (self.aggregates or self.ttl or self.time or self.known):
             raise ValueError("a static view has `latest` only: without a time there is no window and no age")
         if self.ttl and not self.latest:

@@ -321,6 +321,14 @@ class _Reading:
                     where=self._where(self.values[at]),
                     fix=f"set it before the command: {name}=...",
                 )
+            if not self.environment[name]:
+                raise FoundWrong(
+                    "LCH-1071",
+                    f"the environment variable `{name}` is empty",
+                    where=self._where(self.values[at]),
+                    why="a path or a name with nothing in its place is another one: `${DATA}/x.csv` would be `/x.csv`",
+                    fix=f"set it before the command: {name}=...; or take `{match[0]}` away here",
+                )
             held[match[0]] = self.environment[name]
             return held[match[0]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from lichen.errors import FoundWrong, LichenError, did_you_mean, nearest
 from lichen.spec.files import Place, SpecFile
 from lichen.spec.words import Spec
+
+_QUOTED = re.compile(r"`(\w+)")
 
 _RIGHT = {
     "string_type": "it must be a text",
@@ -71,6 +74,7 @@ def _explain(spec: type[Spec], file: SpecFile, at: Place, same: Sequence[Any]) -
         )
     what, fix = _words(problem, same)
     on_key = "[key]" in problem["loc"]
+    spoken_of = _spoken_of(file, at, what) if kind == "value_error" and not on_key else None
     given = problem.get("input")
     why = None
     if kind != "value_error" and not on_key and (given is None or isinstance(given, str | int | float | bool)):
@@ -78,10 +82,15 @@ def _explain(spec: type[Spec], file: SpecFile, at: Place, same: Sequence[Any]) -
     return FoundWrong(
         "LCH-1013",
         file.masked(at, f"`{name}`: {what}" if name else what),
-        where=file.where(at, key=on_key),
+        where=file.where(spoken_of, key=True) if spoken_of else file.where(at, key=on_key),
         why=why,
         fix=fix,
     )
+
+
+def _spoken_of(file: SpecFile, at: Place, what: str) -> Place | None:
+    """The key inside a mapping that words about the whole of it speak of: the first that is written there."""
+    return next((key for name in _QUOTED.findall(what) if (key := (*at, name)) in file.keys), None)
 
 
 def _words(problem: Any, same: Sequence[Any]) -> tuple[str, str | None]:

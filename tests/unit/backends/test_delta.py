@@ -344,3 +344,24 @@ def test_other_readers_read_a_map(store: DeltaTableStore, root: Path) -> None:
     face = QueryBuilder().register("face", DeltaTable(str(root / "t")))
     found = face.execute("SELECT i, m['a'] AS a, m['b'] AS b FROM face ORDER BY i").read_all()
     assert [[None if v == [None] else v for v in row] for row in rows_of(found)] == [[0, 0, None], [1, 1, None]]
+
+
+def test_a_folder_that_holds_other_things_is_no_lake(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id")
+    with pytest.raises(FoundWrong) as caught:
+        DeltaTableStore(tmp_path)
+    assert str(caught.value) == (
+        f"LCH-3015: the folder `{tmp_path.name}` cannot be the lake: it holds other things, such as `x.csv`\n"
+        "  why: the lake's files are written, moved and removed by Lichen alone\n"
+        "  fix: name a folder in `lake:` that is empty or not there yet, as in `lake: .lichen/lake`"
+    )
+
+
+def test_a_lake_that_was_copied_without_its_empty_folders_is_one(tmp_path: Path) -> None:
+    store = DeltaTableStore(tmp_path / "lake")
+    add(store, "t", ONE)
+    (tmp_path / "lake/.staging").rmdir()
+    DeltaTableStore(tmp_path / "lake")
+    (tmp_path / "lake/.staging").mkdir()
+    (tmp_path / "lake/left.txt").touch()
+    DeltaTableStore(tmp_path / "lake")

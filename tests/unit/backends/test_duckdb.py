@@ -35,6 +35,13 @@ def engine(tmp_path: Path) -> DuckDBEngine:
     ("select", "code", "what", "place", "fix"),
     [
         ("selct 1", "LCH-2301", "the SQL is wrong", (1, 1), "correct the statement"),
+        (
+            "SELECT n + order FROM t",
+            "LCH-2301",
+            "the SQL is wrong",
+            (1, 12),
+            'correct the statement; if `order` is a name here, write "order"',
+        ),
         ("SELECT 1\nFROM tt", "LCH-2301", "the SQL is wrong", (2, 6), "did you mean `t`?"),
         ("SELECT nn\nFROM t", "LCH-2301", "the SQL is wrong", (1, 8), 'did you mean "n"?'),
         ("FROM t; FROM t", "LCH-2302", "one SELECT statement is wanted, not SELECT, SELECT", None, None),

@@ -116,6 +116,19 @@ def test_half_malformed_balances_to_the_record(tmp_path: Path, kind: str, rows: 
     assert good["_row"] == list(range(1, rows + 1, 2)) == good["n"]
     assert sorted(bad["_row"]) == list(range(2, rows + 1, 2))
     assert None not in bad["reason"]
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines()[1 if kind == "csv" else 0 :]
+    assert dict(zip(bad["_row"], bad["raw"], strict=True)) == {row: lines[row - 1] for row in bad["_row"]}
+
+
+@pytest.mark.parametrize("torn", [b"", b'10,"x"y,z\r\n'], ids=["", "with a malformed record"])
+def test_a_rejects_text_is_the_files(tmp_path: Path, torn: bytes) -> None:
+    bad = ['x,"a, ""b""",NA', '"y","two\nlines",  ', "z,'é',,,", ' 9x ,"",']
+    path = tmp_path / "s.csv"
+    text = "n,t,u\r\n1,2,3\r\n\r\n" + "".join(f"{one}\r\n" for one in bad)
+    path.write_bytes(text.encode("latin-1") + torn)
+    _, rejects = _read(path, {"n": "BIGINT"}, encoding="latin-1", null="NA")
+    assert rejects["raw"][:4] == bad
+    assert len(rejects["raw"]) == 4 + bool(torn)
 
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(200_000, marks=pytest.mark.soak)])
@@ -484,3 +497,30 @@ def test_a_token_follows_what_a_file_holds(tmp_path: Path) -> None:
     assert FilesConnector().token(options, token) != token
     for other in ("", "of another connector", "[1]", "{}"):
         assert json.loads(FilesConnector().token(options, other))[0][0] == "a.csv"
+
+
+FINE = ["2020-01-01 00:00:00.123456789", "1960-01-01 00:00:00.123456999", "2020-01-01 00:00:00.123456000", "2020-01-01"]
+
+
+def _cut(path: Path, types: Mapping[str, str]) -> tuple[list[str], Mapping[str, int]]:
+    extract = FILES.read({"path": str(path)}, types)
+    kept = [str(value) for value in _lists(extract.rows)["t"]]
+    assert _lists(extract.rejects())["_row"] == []
+    assert extract.cut is not None
+    return kept, extract.cut()
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE"])
+def test_an_instant_finer_than_a_microsecond_is_cut_and_counted(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "s.csv").write_text("t\n" + "".join(f"{one}\n" for one in FINE))
+    with duckdb.connect() as session:
+        each = ", ".join(f"TIMESTAMP_NS '{one}'" for one in FINE)
+        session.execute(f"COPY (SELECT unnest([{each}]) AS t) TO '{tmp_path}/s.parquet'")
+    of_text, of_parquet = (_cut(tmp_path / name, {"t": kind}) for name in ("s.csv", "s.parquet"))
+    assert of_text == of_parquet
+    assert [one[:26] for one in of_text[0][:2]] == ["2020-01-01 00:00:00.123456", "1960-01-01 00:00:00.123456"]
+    assert of_text[1] == {"t": 2}
+    assert _cut(tmp_path / "s.parquet", {"t": "VARCHAR"}) == (
+        [FINE[0], FINE[1], FINE[2][:26], f"{FINE[3]} 00:00:00"],
+        {},
+    )

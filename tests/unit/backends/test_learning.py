@@ -70,6 +70,10 @@ def test_a_fit_begins_with_checked_parameters_and_rows() -> None:
     settings, found = asked("forest", known, TASKS, "classification", given, {})
     assert settings == {"depth": 3}
     assert found.values.shape == (10, len(given.names))
+    settings, _ = asked("forest", known, TASKS, "classification", given, {"depth": 30.0})
+    assert (settings, type(settings["depth"])) == ({"depth": 30}, int)
+    with pytest.raises(FoundWrong, match="LCH-2702"):
+        asked("forest", known, TASKS, "classification", given, {"depth": 30.5})
     with pytest.raises(FoundWrong, match="LCH-2701"):
         asked("forest", known, TASKS, "classification", given, {"width": 3})
     with pytest.raises(FoundWrong, match="LCH-2705"):

@@ -50,10 +50,10 @@ def test_no_rows(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(shown(shop, "SELECT 1 AS one WHERE false", capsys, as_json=True).out)["rows"] == []
 
 
-def test_machines_get_null_for_what_is_no_number(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_json_has_no_number_for_is_a_text(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     sql = "SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE] AS b, sum(1) AS c, 1.50::DECIMAL(9, 2) AS d, '\\xFF'::BLOB AS e"
     facts = json.loads(shown(shop, sql, capsys, as_json=True).out)
-    assert facts["rows"] == [[None, [None], 1, "1.50", "ff"]]
+    assert facts["rows"] == [["NaN", ["Infinity"], 1, "1.50", "ff"]]
 
 
 def test_counts_have_their_nouns() -> None:

@@ -23,7 +23,7 @@ def read(engine, tables, tmp_path):
     def run(text, source, **given):
         (tmp_path / "s.csv").write_text(text)
         options = located(source, tmp_path)
-        types = declared_types(source, engine, {}, given.pop("earlier", ()))
+        types = declared_types(source, engine, {})
         return extract("s", options, FilesConnector(), engine, tables, types=types, **given)
 
     return run
@@ -57,12 +57,6 @@ def test_only_rows_from_since_on_are_read_and_those_without_a_cursor(read, fetch
     text = "k,at\n1,2020-01-01 00:00:00Z\n2,2020-01-02 00:00:00Z\n3,\n4,2020-01-03 00:00:00Z\n"
     got = read(text, source, since=Since("at", "2020-01-02 00:00:00+00", ("k",)))
     assert fetch(got.staged.relation, "SELECT k FROM r") == [(2,), (3,), (4,)]
-
-
-def test_types_are_as_the_contract_says_else_as_before(engine):
-    source = _source(path="x", contract={"columns": {"a": {"type": "int"}}})
-    earlier = (Column("a", "VARCHAR"), Column("b", "DATE"))
-    assert declared_types(source, engine, {}, earlier) == {"a": "INTEGER", "b": "DATE"}
 
 
 @pytest.mark.parametrize("path", ["s.csv", "/there/s.csv", "package://p/s.csv", "s3://b/s.csv"])

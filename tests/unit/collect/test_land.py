@@ -47,6 +47,22 @@ def test_in_one_reading_the_last_of_equal_cursors_wins(landed):
     assert landed([], [(1, 5, "first"), (1, 5, "last")]) == [(1, 5, "last")]
 
 
+@pytest.mark.parametrize(
+    ("rows", "alike", "example"),
+    [
+        ([(1, 5, "a"), (1, 5, "b"), (2, 5, "a"), (2, 5, "a")], 1, "1"),
+        ([(1, 5, "a"), (1, 5, "b"), (1, 5, "c"), (2, None, "a"), (2, None, "b")], 3, "1"),
+        ([(1, 5, "a"), (1, 5, "b"), (1, 6, "c")], 0, None),
+        ([(None, 5, "a"), (None, 5, "b"), (3, 4, None)], 0, None),
+        ([(1, 5, None), (1, 5, "b")], 1, "1"),
+    ],
+)
+def test_rows_of_one_reading_of_which_nothing_tells_the_newer_are_counted(stage, engine, tables, rows, alike, example):
+    there, come = stage(_values([(1, 5, "old")])), stage(_values(rows))
+    got = land(come.columns, ("k",), "c", come.relation, there.relation, engine, tables.staging("t"))
+    assert (got.alike, got.example) == (alike, example)
+
+
 def test_rows_without_a_whole_key_are_one_only_where_all_is_equal(landed):
     rows = [(None, 5, "a"), (None, 5, "b")]
     assert landed(rows, rows) == rows

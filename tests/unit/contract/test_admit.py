@@ -133,7 +133,7 @@ def test_where_nothing_is_kept_the_commonest_reason_is_told(admit, engine, table
         "  at tables/t.sql:5:3\n"
         "  why: row 1: n: it is outside [0, 10]; an empty table would have taken the place of what is there, so "
         "nothing was released\n"
-        "  fix: mend the rows where they come from, or the promise in the contract"
+        "  fix: mend the rows where they come from, or the contract: a promise, or a column's type, written there"
     )
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from arro3.core import Table
+from arro3.core import Array, DataType, Table
 
 from lichen.contract.check import judge, promises
-from lichen.contract.quarantine import SET_ASIDE, commonest, gather, keep, row_promises, set_aside
+from lichen.contract.quarantine import SET_ASIDE, commonest, gather, keep, row_promises, set_aside, unreadable
 from lichen.ports import Relation
 from lichen.spec import Contract
 
@@ -148,3 +148,16 @@ def test_the_commonest_reason_passes_by_the_values_it_names(stage, engine):
     assert commonest(aside, engine) == ("n: a value is not BIGINT", 2, "record 3 of a.csv: n: `y` is not BIGINT")
     aside = stage(f"SELECT * FROM (VALUES (NULL::VARCHAR, 2, 'n', 'it is null', '{{}}')) {names}").relation
     assert commonest(aside, engine) == ("it is null", 1, "row 2: it is null")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [
+        (["n: `x` is not BIGINT", "n: `y` is not BIGINT"], "n: a value is not BIGINT"),
+        (["n: `x` is not BIGINT; m: `z` is not DATE"], "m: a value is not DATE (1), n: a value is not BIGINT (1)"),
+        (["a", "b", "b", "c", "d", "e"], "b (2), a (1), c (1) and 2 other reasons"),
+        (["a", "b", "c", "d"], "a (1), b (1), c (1) and 1 other reason"),
+    ],
+)
+def test_why_records_cannot_be_read(engine, reasons, text):
+    assert unreadable(Table.from_pydict({"reason": Array(reasons, type=DataType.utf8())}), engine) == text

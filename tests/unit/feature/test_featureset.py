@@ -256,3 +256,18 @@ def test_an_expression_is_not_called_as_the_prediction_time(engine):
         "  why: it is what expressions call the instant at which the prediction is asked for\n"
         "  fix: give it another name; expressions read `prediction_time` without declaring it"
     )
+
+
+@pytest.mark.parametrize("name", ["at", "order"])
+def test_a_column_that_is_a_word_of_sql_is_to_be_written_as_a_name(engine, name):
+    facts = RelationFacts((*LEGS.columns, Column(name, "INTEGER")), time="arrived", known="arrived")
+
+    def view(value):
+        spec = {**CARRIER, "aggregates": {"n": {"sum": value}}, "latest": [name]}
+        specs = {"carrier": FeatureView.model_validate(spec)}
+        return feature_set(["carrier"], specs, {"legs": facts}, where=where, engine=engine)
+
+    with pytest.raises(FoundWrong) as caught:
+        view(name)
+    assert str(caught.value).endswith(f'\n  fix: `{name}` is a word of SQL too: write it as a name, "{name}"')
+    assert [feature.type for feature in view(f'"{name}"').features] == ["BIGINT", "INTEGER"]

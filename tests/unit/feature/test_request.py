@@ -103,6 +103,7 @@ ONE_ROW = "an expression sees one row and gives one value\n  fix: "
     [
         ("distance +", "LCH-2401: `trip.x` cannot be read: distance +\n  why: "),
         ("", "LCH-2401: `trip.x` cannot be read: "),
+        ("1 +", "LCH-2401: `trip.x` cannot be read: 1 +\n  why: a name or a value is missing. Line 1, Col: 3."),
         (
             "1" * 10_001,
             "LCH-2401: `trip.x` is 10001 characters long\n  fix: keep it under 10000: split it into several",
@@ -254,3 +255,11 @@ def test_what_cannot_be_an_expression_is_refused(text: str, said: str) -> None:
 
 def test_every_supported_name_has_help() -> None:
     assert {"coalesce", "date_part", "timezone", "+", "case", "round"} <= set(SUPPORTED)
+
+
+def test_a_name_that_is_a_word_of_sql_is_told() -> None:
+    with pytest.raises(FoundWrong) as caught:
+        compile_expression("trip.x", "hub.select + 1", {"hub.select": "BIGINT"})
+    assert str(caught.value).endswith('\n  fix: `select` is a word of SQL too: write it as a name, "select"')
+    assert compile_expression("trip.x", 'hub."select" + 1', {"hub.select": "BIGINT"}).type == "BIGINT"
+    assert compile_expression("trip.x", "order + group", {"order": "BIGINT", "group": "BIGINT"}).type == "BIGINT"

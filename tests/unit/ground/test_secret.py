@@ -65,5 +65,14 @@ def test_a_text_is_masked_by_value_longest_first() -> None:
     assert mask("a short word stays", [Secret("a", "${A}")]) == "a short word stays"
 
 
+def test_what_is_shown_is_not_masked_again() -> None:
+    path, located = Secret("data/x.csv", "${IN}data/x.csv"), Secret("/p/data/x.csv", "${IN}data/x.csv")
+    once = mask("/p/data/x.csv and data/x.csv", [path, located])
+    assert once == "${IN}data/x.csv and ${IN}data/x.csv"
+    assert mask(once, [located, path]) == once
+    assert mask("${DATA} and DATA", [Secret("DATA", "${DATA}")]) == "${DATA} and ${DATA}"
+    assert mask("nothing", [Secret("", "${IN}")]) == "nothing"
+
+
 def test_what_is_in_a_list_is_revealed_too() -> None:
     assert reveal({"a": [Secret("b"), 1], "c": Secret("d")}) == {"a": ["b", 1], "c": "d"}

@@ -17,7 +17,17 @@ def test_a_plan_for_a_machine() -> None:
     step = Step("table.a", "transform", "build", "x changed", "tables/a.sql:3", edits=(Edit("x", where),))
     change = ColumnChange(AssetColumn("table.a", "x"), "changed", "", where, Reach(("v.f",), ("m",)))
     lost = Break("contract:table.a", AssetColumn("table.a", "y"), "`y` is gone", ("model.m",), where)
-    plan = Plan("dev", None, (step,), ("source.b",), None, (change,), (lost,), (FoundWrong("LCH-1", "wrong"),))
+    plan = Plan(
+        "dev",
+        None,
+        (step,),
+        ("source.b",),
+        None,
+        (change,),
+        (lost,),
+        (FoundWrong("LCH-1", "wrong"),),
+        ("`s`: NEW: `w`",),
+    )
     place = {"file": "tables/a.sql", "line": 3, "column": 5}
     assert json.loads(json.dumps(plan.as_dict())) == {
         "environment": "dev",
@@ -62,6 +72,7 @@ def test_a_plan_for_a_machine() -> None:
             }
         ],
         "errors": [{"code": "LCH-1", "what": "wrong", "where": None, "why": None, "fix": None}],
+        "notes": ["`s`: NEW: `w`"],
         "cost": {"seconds": 0, "rows": 0, "without_history": 1},
     }
 

@@ -218,3 +218,12 @@ def test_rows_are_held_out_where_the_learner_stops_early_and_nowhere_else(fresh:
     fresh.edit(MODEL, "params: {}", "params: {early_stopping_round: 0}")
     found = fresh.open().check()
     assert found.errors == found.notes == []
+
+
+def test_a_lake_in_the_folder_of_the_data_is_refused_where_it_is_named(fresh: Any) -> None:
+    fresh.write("lichen.yaml", "name: shop\nlake: data\n")
+    assert told(fresh) == {
+        "lichen.yaml:2:7": (
+            "LCH-3015: the folder `data` cannot be the lake: it holds other things, such as `customers.csv`"
+        )
+    }

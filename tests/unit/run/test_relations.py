@@ -410,7 +410,7 @@ def test_a_source_of_which_no_row_is_kept_is_refused(world):
         "              ^\n"
         "  why: record 2 of s.csv: n: `x` is not BIGINT; an empty table would have taken the place of "
         "what is there, so nothing was released\n"
-        "  fix: mend the rows where they come from, or the promise in the contract"
+        "  fix: mend the rows where they come from, or the contract: a promise, or a column's type, written there"
     )
 
 
@@ -454,3 +454,42 @@ def test_a_source_that_gives_no_row_any_more_says_so(world):
     assert world.collect().facts["notes"] == []
     world.write("s.csv", "id\n")
     assert world.collect().facts["notes"] == ["EMPTY NOW: it had 2 rows"]
+
+
+def test_rows_of_which_nothing_tells_the_newer_are_told(world):
+    world.write("sources/s.yaml", EVENTS)
+    _events(world, (1, "01 10:00", 1), (1, "01 10:00", 2), (2, "01 10:00", 3), (2, "01 10:00", 3))
+    version = world.collect()
+    assert _ids(world, version) == [(1, 2), (2, 3)]
+    assert version.facts["balance"]["deduplicated"] == 2
+    (note,) = version.facts["notes"]
+    assert note == (
+        "1 row gave way to another of the same reading with the same id and `seen_at` and other values, such as 1: "
+        "the one read last is kept"
+    )
+
+
+def test_a_column_that_nobody_promised_may_come_and_go(world):
+    world.write("sources/s.yaml", "path: s.csv\n")
+    world.write("s.csv", "id,v\n1,2\n")
+    world.collect()
+    world.write("s.csv", "id,w\n1,x\n")
+    version = world.collect()
+    assert world.rows(version) == [(1, "x")]
+    assert version.facts["notes"] == ["NEW: `w`", "GONE: `v`"]
+
+
+def test_a_column_that_is_gone_stays_in_the_rows_that_are_there(world):
+    world.write("sources/s.yaml", "path: s.csv\ncursor: n\ncontract: {key: [id]}\n")
+    world.write("s.csv", "id,v,n\n1,2,1\n")
+    world.collect()
+    world.write("s.csv", "id,n,w\n2,2,x\n")
+    version = world.collect()
+    assert world.rows(version, "SELECT id, v, n, w FROM r") == [(1, 2, 1, None), (2, None, 2, "x")]
+    assert version.facts["notes"] == ["NEW: `w`", "GONE: `v`, null in the rows that come now"]
+    world.write("s.csv", "id,n,w\n3,3,y\n")
+    version = world.collect()
+    assert world.rows(version, "SELECT id, v, w FROM r")[2] == (3, None, "y")
+    assert version.facts["notes"] == ["GONE: `v`, null in the rows that come now"]
+    world.write("s.csv", "id,v,n,w\n4,5,4,z\n")
+    assert world.rows(world.collect(), "SELECT id, v, w FROM r")[3] == (4, 5, "z")

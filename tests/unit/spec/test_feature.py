@@ -94,7 +94,7 @@ WINDOWED = {**TABLE, "aggregates": {"delay": "avg(x)"}, "windows": ["1h", "all"]
         ({**TABLE, "latest": ["a"], "windows": ["1h"]}, "`aggregates` and `windows` go together"),
         ({**WINDOWED, "windows": ["1x"]}, "`1x` is not a duration"),
         ({**WINDOWED, "windows": ["1d 2h"]}, "the window `1d 2h` becomes part of a name: write it without spaces"),
-        ({**WINDOWED, "windows": ["1h", "1h"]}, "two features would be called `delay_1h`: rename one of them"),
+        ({**WINDOWED, "windows": ["1h", "1h"]}, "`windows` has `1h` twice"),
         ({**WINDOWED, "latest": ["delay_1h"]}, "two features would be called `delay_1h`: rename one of them"),
         ({**WINDOWED, "static": True}, "a static view has `latest` only: without a time there is no window and no age"),
         ({**WINDOWED, "ttl": "1h"}, "`ttl` is the greatest age of the `latest` row: name its columns"),

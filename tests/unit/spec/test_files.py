@@ -176,6 +176,16 @@ def test_an_unset_variable_is_named_where_it_stands(yaml) -> None:
     )
 
 
+def test_an_empty_variable_is_refused_where_it_stands(yaml) -> None:
+    with pytest.raises(FoundWrong) as caught:
+        yaml("a: ${DATA}/f.csv", DATA="")
+    assert str(caught.value) == (
+        "LCH-1071: the environment variable `DATA` is empty\n  at a.yaml:1:4\n    a: ${DATA}/f.csv\n       ^\n"
+        "  why: a path or a name with nothing in its place is another one: `${DATA}/x.csv` would be `/x.csv`\n"
+        "  fix: set it before the command: DATA=...; or take `${DATA}` away here"
+    )
+
+
 def test_what_a_variable_holds_is_never_shown(yaml) -> None:
     file = yaml("a: {b: 'x-${KEY}'}\nc: KEY", KEY="hunter2")
     assert file.as_written(("a", "b"), "x-hunter2") == "'x-${KEY}'"

@@ -126,3 +126,22 @@ def test_known_keys(spec, at, some: set[str]) -> None:
     assert some <= known
     assert bool(some) == bool(known)
     assert "sql" not in known_keys(Table, ())
+
+
+def test_what_is_wrong_with_two_keys_together_is_told_at_one_of_them(wrong) -> None:
+    view = f"{VIEW}latest: [x]\n{WINDOWS}"
+    assert wrong({"features/f.yaml": view}) == (
+        "LCH-1013: `aggregates` and `windows` go together\n  at features/f.yaml:4:1\n    windows: [1h]\n    ^"
+    )
+    view = f"{VIEW}aggregates: {{n: count(*)}}\nwindows: [1h, 1h]\n"
+    assert wrong({"features/f.yaml": view}) == (
+        "LCH-1013: `windows` has `1h` twice\n  at features/f.yaml:4:1\n    windows: [1h, 1h]\n    ^"
+    )
+
+
+def test_a_window_is_told_where_it_stands_in_the_list(wrong) -> None:
+    view = f"{VIEW}aggregates: {{n: count(*)}}\nwindows: [1h, 1x]\n"
+    assert wrong({"features/f.yaml": view}).startswith(
+        "LCH-1013: `windows.1`: `1x` is not a duration; write a whole number and a unit: 90s, 5m, 3h, 28d, 2w\n"
+        "  at features/f.yaml:4:15\n    windows: [1h, 1x]\n                  ^"
+    )
