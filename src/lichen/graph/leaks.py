@@ -96,7 +96,7 @@ class _Search:
         if found is None:
             return
         yield from self._asked_late(found)
-        yield from self._multiplied(name, model)
+        yield from self._multiplied(name, model, found)
         brought: dict[AssetColumn, tuple[AssetColumn, tuple[Edge, ...]]] = {}
         of_views: dict[tuple[str, str], dict[AssetColumn, tuple[Edge, ...]]] = {}
         for reached in self.lineage.up(AssetColumn(f"model.{name}", SCORE)):
@@ -164,22 +164,23 @@ class _Search:
             for one in found.known_arrivals
         )
 
-    def _multiplied(self, name: str, model: Model) -> Iterator[Leak]:
+    def _multiplied(self, name: str, model: Model, asked: Late) -> Iterator[Leak]:
         asset = self.graph.relation(model.label.from_)
         if asset is None or not isinstance(asset.spec, Table) or asset.spec.grain or asset.spec.contract.key:
             return
-        joined = multiplied(asset, self.graph)
-        if joined is None:
+        through = set[int].intersection(*(set(one.rows) for one in asked.at_arrivals)) if asked.at_arrivals else ()
+        found = multiplied(asset, self.graph, through)
+        if found is None:
             return
-        relation, (line, column) = joined
-        file = self.project.files[asset.id]
+        line, column = found.place
+        file = self.project.files[found.asset]
+        other = f", or the `key` of `{found.relation}` by which it is joined" if found.relation else ""
         error = FoundWrong(
             "LCH-2522",
-            f"a join can give label rows of `{name}` twice: nothing says that `{relation}` has one row for each",
+            f"label rows of `{name}` may be there twice: {found.what}",
             where=file.line(file.sql_line + line - 1, column),
             why=f"`{asset.name}` declares no `grain`, so a doubled row would be learned and tested twice",
-            fix=f"declare the `grain` of `{asset.name}`, or the `key` of `{relation}` by which it is joined; "
-            + _accept(f"leak:{name}/rows"),
+            fix=f"declare the `grain` of `{asset.name}`, which each run checks{other}; " + _accept(f"leak:{name}/rows"),
         )
         yield Leak(f"leak:{name}/rows", "rows", AssetColumn(asset.id, ROWS), (), error)
 
