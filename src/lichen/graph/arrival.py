@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from hashlib import sha256
 
 import sqlglot
 from sqlglot import exp
@@ -19,62 +19,15 @@ from sqlglot.errors import SqlglotError
 
 from lichen.graph.build import Graph
 from lichen.graph.dialect import DIALECT
+from lichen.graph.expression import is_aggregate
 from lichen.graph.lineage import AssetColumn
 from lichen.graph.origin import ROWS
 from lichen.graph.scope import Unread
-from lichen.graph.shift import STAYS, Span, shift
+from lichen.graph.shift import NO_EARLIER, branches, misread_interval, shift
+from lichen.graph.way import Arrival, Site
 
 MOST = 400
 """The most ways into one column that are told apart."""
-
-Role = Literal["key", "last", "value", "window", "relation", "filter"]
-
-
-class Site(NamedTuple):
-    """A place of a statement where a value meets rows other than its own, or passes by them.
-
-    `key`, `last` and `value` stand for a SELECT that groups: the value is its key, the greatest of the group's, or
-    another aggregate. `window` is a window, `filter` the condition of one aggregate, `relation` a relation of a FROM.
-    `node` finds it in its `Arrivals`.
-    """
-
-    asset: str
-    node: int
-    role: Role
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One way from a source's column into another.
-
-    `least` and `most` say by how many microseconds an instant is later than the one it comes from; None where it is no
-    instant that was only moved. `sites` are the places it came through.
-    """
-
-    column: AssetColumn
-    least: int | None = 0
-    most: int | None = 0
-    sites: frozenset[Site] = frozenset()
-
-    @property
-    def mixed(self) -> bool:
-        """Whether it came through a sum over a group or a window, where values of several rows meet."""
-        return any(site.role in ("value", "last", "window") for site in self.sites)
-
-    @property
-    def summed(self) -> bool:
-        """Whether it is an aggregate of a group that need not be the group's last."""
-        return any(site.role == "value" for site in self.sites)
-
-    def moved(self, by: Span | None) -> Arrival:
-        """The same, so many microseconds later."""
-        if by is None or self.least is None or self.most is None:
-            return Arrival(self.column, None, None, self.sites)
-        return Arrival(self.column, self.least + by[0], self.most + by[1], self.sites)
-
-    def through(self, *sites: Site) -> Arrival:
-        """The same, through more places."""
-        return Arrival(self.column, self.least, self.most, self.sites | set(sites))
 
 
 @dataclass(frozen=True)
@@ -96,17 +49,46 @@ class Frame:
     def groups(self) -> bool:
         """Whether the SELECT makes one row of many."""
         return bool(self.select.args.get("group")) or any(
-            is_aggregate(node) for item in self.select.expressions for node in own_nodes(item)
+            is_aggregate(node, over_group=True) for item in self.select.expressions for node in own_nodes(item)
         )
 
-    def conditions(self) -> Iterator[exp.Expr]:
-        """What the SELECT's rows have to be: WHERE, HAVING, QUALIFY, and the ON of its joins."""
+    @cached_property
+    def missing(self) -> frozenset[int]:
+        """The relations of which an outer join also gives no row."""
+        found: set[int] = set()
+        before: list[int] = []
+        for relation, join in joined(self.select):
+            own = id(relation.this if isinstance(relation, exp.Lateral) else relation)
+            side = str(join.side).upper() if join is not None else ""
+            found |= {"LEFT": {own}, "RIGHT": set(before), "FULL": {own, *before}}.get(side, set())
+            before.append(own)
+        return frozenset(found)
+
+    def conditions(self, alias: str | None, *, every: bool = False) -> Iterator[exp.Expr]:
+        """What the rows of one relation have to be to come through: WHERE, HAVING, QUALIFY, and ON.
+
+        The ON of an outer join lets in all rows of the side that it keeps; `every` gives it all the same.
+        """
         for key in ("where", "having", "qualify"):
             if self.select.args.get(key) is not None:
                 yield self.select.args[key].this
-        for join in self.select.args.get("joins") or ():
-            if join.args.get("on") is not None:
+        before: set[str] = set()
+        for relation, join in joined(self.select):
+            own = relation.alias_or_name.lower()
+            side = str(join.side).upper() if join is not None else ""
+            chosen = {"LEFT": alias == own, "RIGHT": alias in before, "FULL": False}.get(side, True) or every
+            if join is not None and chosen and join.args.get("on") is not None:
                 yield join.args["on"]
+            if join is not None and chosen:
+                yield from _shared(join, own, before)
+            before.add(own)
+
+
+def _shared(join: exp.Join, own: str, before: Iterable[str]) -> Iterator[exp.Expr]:
+    """The columns of USING as the conditions that they stand for."""
+    for name in join.args.get("using") or ():
+        for other in before:
+            yield exp.EQ(this=exp.column(name.name, table=own), expression=exp.column(name.name, table=other))
 
 
 def own_nodes(node: exp.Expr) -> Iterator[exp.Expr]:
@@ -115,16 +97,6 @@ def own_nodes(node: exp.Expr) -> Iterator[exp.Expr]:
     for child in node.iter_expressions():
         if not isinstance(child, exp.Query):
             yield from own_nodes(child)
-
-
-def is_aggregate(node: exp.Expr) -> bool:
-    """Whether a node is an aggregate over a group, not over a window."""
-    if not isinstance(node, exp.AggFunc):
-        return False
-    above = node.parent
-    while isinstance(above, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
-        above = above.parent
-    return not isinstance(above, exp.Window)
 
 
 @dataclass
@@ -137,6 +109,7 @@ class Arrivals:
     """For the `node` of each site met so far: the SELECT it stands in, and the node."""
 
     _known: dict[AssetColumn, tuple[Arrival, ...] | None] = field(default_factory=dict)
+    _met: dict[tuple[int, str, str], tuple[Arrival, ...]] = field(default_factory=dict)
 
     def of(self, column: AssetColumn) -> tuple[Arrival, ...]:
         """All ways into a table's or a source's column."""
@@ -150,13 +123,15 @@ class Arrivals:
 
     def of_text(self, asset: str, text: str) -> tuple[Arrival, ...]:
         """All ways into an SQL expression over an asset's row."""
+        _refuse_misread(text)
         try:
             tree = sqlglot.parse_one(text, dialect=DIALECT)
         except (SqlglotError, RecursionError) as error:
             raise Unread(str(error)) from error
         table = exp.to_table(self.graph[asset].name)
         frame = Frame(asset, exp.select(), {table.name.lower(): table}, {})
-        return _few(self._value(tree, frame))
+        own = Site(asset, id(table), "relation")
+        return _few(replace(one, sites=tuple(s for s in one.sites if s != own)) for one in self._value(tree, frame))
 
     def of_part(self, node: exp.Expr, frame: Frame) -> tuple[Arrival, ...]:
         """All ways into an expression of a SELECT."""
@@ -165,6 +140,10 @@ class Arrivals:
     def owner(self, frame: Frame, name: str) -> str | None:
         """The alias of the relation of a FROM to which a column without a table belongs."""
         return next((alias for alias in frame.relations if name in self._columns_of(frame, alias)), None)
+
+    def may_miss(self, one: Arrival) -> bool:
+        """Whether a way comes through a relation of which an outer join also gives no row."""
+        return any(node in self.places[node][0].missing for node in one.rows)
 
     def is_declared(self, column: AssetColumn) -> bool:
         """Whether a source or table says that this column is when its rows happened or became known."""
@@ -176,6 +155,7 @@ class Arrivals:
         statement = self.graph[column.asset].statement
         if statement is None or column.column == ROWS:
             return (Arrival(column),)
+        _refuse_misread(statement.text)
         return _few(self._query(statement.tree, column.column.lower(), None, column.asset, {}, None))
 
     # ------------------------------------------------------------------------------------------- queries
@@ -204,17 +184,35 @@ class Arrivals:
         if isinstance(query, exp.Subquery):
             yield from self._query(query.this, name, place, asset, queries, outer)
         elif isinstance(query, exp.SetOperation):
-            if place is None:
-                names = self._names(query.left, queries)
-                if name not in names:
-                    raise Unread(f"no column {name}")
-                place = names.index(name)
-            yield from self._query(query.left, None, place, asset, queries, outer)
-            yield from self._query(query.right, None, place, asset, queries, outer)
+            yield from self._sides(query, name, place, asset, queries, outer)
         elif isinstance(query, exp.Select):
             yield from self._select(query, name, place, asset, queries, outer)
         else:
             raise Unread(query.key)
+
+    def _sides(
+        self,
+        union: exp.SetOperation,
+        name: str | None,
+        place: int | None,
+        asset: str,
+        queries: Mapping[str, object],
+        outer: Frame | None,
+    ) -> Iterator[Arrival]:
+        """The ways into a column of two queries under each other: each row is of one of them."""
+        names = self._names(union.left, queries)
+        by_name = union.args.get("by_name")
+        if place is None and name in names and not by_name:
+            place = names.index(str(name))
+        elif place is not None and by_name:
+            name = names[place]
+        elif place is None and not by_name:
+            raise Unread(f"no column {name}")
+        for at, side in enumerate((union.left, union.right)):
+            if by_name and name not in self._names(side, queries):
+                continue
+            for one in self._query(side, name if by_name else None, None if by_name else place, asset, queries, outer):
+                yield one.choosing(id(union), at, 2, f"{id(union)}", rows=True)
 
     def _select(
         self,
@@ -235,32 +233,47 @@ class Arrivals:
         for item in select.expressions:
             star = item.this if isinstance(item, exp.Column) else item
             if isinstance(star, exp.Star):
-                if any(star.args.get(key) for key in ("replace", "rename")):
-                    raise Unread("a * that changes columns")
-                within = [item.table.lower()] if isinstance(item, exp.Column) and item.table else list(frame.relations)
-                left_out = {one.name.lower() for one in star.args.get("except_") or ()}
-                for alias in within:
-                    if name not in left_out and name in self._columns_of(frame, alias):
-                        yield from self._grouped(self._from(frame, alias, str(name)), frame)
-                        return
+                found = self._starred(item, star, str(name), frame)
+                if found is not None:
+                    yield from self._grouped(found, frame)
+                    return
             elif item.alias_or_name.lower() == name:
                 yield from self._grouped(self._value(item.unalias(), frame), frame)
                 return
         raise Unread(f"no column {name}")
+
+    def _starred(self, item: exp.Expr, star: exp.Star, name: str, frame: Frame) -> Iterable[Arrival] | None:
+        """The ways into a column that a `*` shows; None where it shows none of that name."""
+        if name not in self._shown(item, star, frame):
+            return None
+        replaced = {one.alias.lower(): one.this for one in star.args.get("replace") or ()}
+        if name in replaced:
+            return self._value(replaced[name], frame)
+        before = {one.alias.lower(): one.this.name.lower() for one in star.args.get("rename") or ()}.get(name, name)
+        return next(
+            self._from(frame, one, before) for one in _within(item, frame) if before in self._columns_of(frame, one)
+        )
+
+    def _shown(self, item: exp.Expr, star: exp.Star, frame: Frame) -> list[str]:
+        """The names of the columns that a `*` shows."""
+        left_out = {one.name.lower() for one in star.args.get("except_") or ()}
+        renamed = {one.this.name.lower(): one.alias.lower() for one in star.args.get("rename") or ()}
+        every = [one for alias in _within(item, frame) for one in self._columns_of(frame, alias)]
+        return [renamed.get(one, one) for one in every if one not in left_out]
 
     def _names(self, query: exp.Expr, queries: Mapping[str, object]) -> list[str]:
         if isinstance(query, exp.Subquery):
             return self._names(query.this, queries)
         if isinstance(query, exp.SetOperation):
             return self._names(query.left, queries)
+        if isinstance(query, exp.Values):
+            return [f"col{place}" for place, _ in enumerate(query.expressions[0].expressions)]
         frame = Frame("", query, _relations(query), queries)  # type: ignore[arg-type]
         names: list[str] = []
         for item in query.expressions:
             star = item.this if isinstance(item, exp.Column) else item
             if isinstance(star, exp.Star):
-                within = [item.table.lower()] if isinstance(item, exp.Column) and item.table else list(frame.relations)
-                left_out = {one.name.lower() for one in star.args.get("except_") or ()}
-                names += [one for alias in within for one in self._columns_of(frame, alias) if one not in left_out]
+                names += self._shown(item, star, frame)
             else:
                 names.append(item.alias_or_name.lower())
         return names
@@ -281,7 +294,9 @@ class Arrivals:
     # ----------------------------------------------------------------------------------------- relations
 
     def _columns_of(self, frame: Frame, alias: str) -> list[str]:
-        relation = frame.relations[alias]
+        relation = frame.relations.get(alias)
+        if relation is None:
+            raise Unread(f"`{alias}.*` names nothing that is read here")
         if isinstance(relation, exp.Table):
             known = frame.queries.get(relation.name.lower())
             if known is not None:
@@ -289,13 +304,21 @@ class Arrivals:
                 return renamed or self._names(tree, queries)
             asset = self.graph.relation(relation.name.lower())
             return [one.lower() for one in self.columns.get(asset.id, ())] if asset is not None else []
-        if isinstance(relation, exp.Subquery):
+        if isinstance(relation, exp.Subquery | exp.Values):
+            inner = relation if isinstance(relation, exp.Values) else relation.this
+            names = self._names(inner, frame.queries)
             renamed = [one.name.lower() for one in getattr(relation.args.get("alias"), "columns", ())]
-            return renamed or self._names(relation.this, frame.queries)
+            return [*renamed, *names[len(renamed) :]]
         return []
 
-    def _from(self, frame: Frame, alias: str, name: str) -> Iterator[Arrival]:
-        """The ways into a column of a relation in FROM."""
+    def _from(self, frame: Frame, alias: str, name: str) -> tuple[Arrival, ...]:
+        """The ways into a column of a relation in FROM; read once, for many expressions name it."""
+        key = (id(frame.select), alias, name)
+        if key not in self._met:
+            self._met[key] = _few(self._of_relation(frame, alias, name))
+        return self._met[key]
+
+    def _of_relation(self, frame: Frame, alias: str, name: str) -> Iterator[Arrival]:
         relation = frame.relations[alias]
         self.places[id(relation)] = (frame, relation)
         site = Site(frame.asset, id(relation), "relation")
@@ -311,6 +334,10 @@ class Arrivals:
                     raise Unread(relation.name)
                 spelled = {one.lower(): one for one in self.columns.get(asset.id, ())}
                 found = iter(self.of(AssetColumn(asset.id, spelled.get(name, name))))
+        elif isinstance(relation, exp.Values):
+            place = self._columns_of(frame, alias).index(name)
+            written = [row.expressions[place] for row in relation.expressions]
+            found = (one.moved(None) for value in written for one in self._value(value, frame))
         elif isinstance(relation, exp.Subquery):
             renamed = [one.name.lower() for one in getattr(relation.args.get("alias"), "columns", ())]
             at = renamed.index(name) if name in renamed else None
@@ -356,13 +383,51 @@ class Arrivals:
             return
         if isinstance(node, exp.Filter):
             node = node.this  # what lets rows in is no value
-        if is_aggregate(node):
+        if is_aggregate(node, over_group=True):
             yield from self._aggregated(node, frame)
             return
+        chosen = branches(node)
+        if chosen is not None:
+            yield from self._chosen(node, chosen, frame)
+            return
         by = shift(node)
+        made = "" if by is not None and all(s is not None and s[0] == s[1] for _, s in by) else self._made(node, frame)
         for child, moved in by if by is not None else ((child, None) for child in node.iter_expressions()):
             for one in self._value(child, frame):
-                yield one.moved(moved)
+                yield one.moved(moved, made)
+
+    def _chosen(self, node: exp.Expr, chosen: Sequence[exp.Expr], frame: Frame) -> Iterator[Arrival]:
+        """The ways into what is one of several, and into the conditions that choose it."""
+        made = self._made(node, frame)
+        first = _few(self._value(chosen[0], frame)) if isinstance(node, exp.Coalesce) else ()
+        if first and all(choice.rows for one in first for choice in one.choices):
+            # Where an instant is null, it says nothing of when anything became known.
+            yield from (one.moved(NO_EARLIER, made) for one in first)
+            yield from (one.moved(None, made) for rest in chosen[1:] for one in self._value(rest, frame))
+            return
+        for branch, child in enumerate(chosen):
+            for one in self._value(child, frame):
+                yield one.choosing(id(node), branch, len(chosen), made)
+        for condition in _choosing(node):
+            yield from (one.moved(None, made) for one in self._value(condition, frame))
+
+    def _made(self, node: exp.Expr, frame: Frame) -> str:
+        """A word for what an expression makes: the same for the same expression over the same columns of a row.
+
+        Over several relations, groups or windows it is that of this place alone.
+        """
+        self.places[id(node)] = (frame, node)
+        if node.find(exp.Query, exp.Window) is not None or any(is_aggregate(one) for one in node.walk()):
+            return f"{id(node)}"
+        found = {id(column): _few(self._column(column, frame)) for column in node.find_all(exp.Column)}
+        ways = [one for several in found.values() for one in several]
+        if len({one.sites for one in ways}) != 1 or any(one.choices or one.rows != _nodes(one) for one in ways):
+            return f"{id(node)}"
+        copy = node.copy()
+        for old, new in zip(node.find_all(exp.Column), list(copy.find_all(exp.Column)), strict=True):
+            new.set("table", None)
+            new.set("this", exp.to_identifier(" ".join(sorted(f"{w.column} {w.same}" for w in found[id(old)]))))
+        return sha256(copy.sql(dialect=DIALECT).encode()).hexdigest()
 
     def _over(self, node: exp.Window, frame: Frame) -> Iterator[Arrival]:
         self.places[id(node)] = (frame, node)
@@ -370,7 +435,7 @@ class Arrivals:
         if isinstance(node.this, exp.Filter):
             sites += self._filtered(node.this.this, frame)
         for one in self._inside(node.this, frame):
-            yield one.moved(None).through(*sites)
+            yield one.moved(None, f"{id(node)}").through(*sites)
 
     def _inside(self, node: exp.Expr, frame: Frame) -> Iterator[Arrival]:
         """The values of an aggregate's arguments, and the rows that a count counts."""
@@ -391,11 +456,11 @@ class Arrivals:
     def _aggregated(self, node: exp.Expr, frame: Frame) -> Iterator[Arrival]:
         own = id(frame.select)
         self.places[own] = (frame, frame.select)
-        greatest = isinstance(node, exp.Max)
+        greatest = isinstance(node, exp.Max) and not node.expressions
         sites = [Site(frame.asset, own, "last" if greatest else "value"), *self._filtered(node, frame)]
         for one in self._inside(node, frame):
             # What another SELECT grouped before keeps the role that it had there.
-            yield one.moved(STAYS if greatest else None).through(*sites)
+            yield one.moved(NO_EARLIER if greatest else None, f"{id(node)}").through(*sites)
 
     def _filtered(self, node: exp.Expr, frame: Frame) -> Iterator[Site]:
         """The condition of an aggregate, where it has one of its own."""
@@ -414,15 +479,57 @@ def _few(found: Iterable[Arrival]) -> tuple[Arrival, ...]:
     return tuple(kept)
 
 
+def _within(item: exp.Expr, frame: Frame) -> list[str]:
+    """The relations whose columns a `*` shows."""
+    return [item.table.lower()] if isinstance(item, exp.Column) and item.table else list(frame.relations)
+
+
+def _nodes(one: Arrival) -> tuple[int, ...]:
+    return tuple(site.node for site in one.sites)
+
+
+def _choosing(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The conditions by which one of several is chosen."""
+    if isinstance(node, exp.Case):
+        yield from (one for one in (node.this, *(each.this for each in node.args["ifs"])) if one is not None)
+    elif isinstance(node, exp.If):
+        yield node.this
+
+
+def _refuse_misread(text: str) -> None:
+    found = misread_interval(text)
+    if found is not None:
+        raise Unread(f"INTERVAL '{found}'")
+
+
+def joined(select: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Join | None]]:
+    """A SELECT's relations in order, each with the join that brings it; those of a join in parentheses one by one."""
+    origin = select.args.get("from_")
+    if origin is not None:
+        yield from _parts(origin.this, None)
+    for join in select.args.get("joins") or ():
+        yield from _parts(join.this, join)
+
+
+def _parts(relation: exp.Expr, join: exp.Join | None) -> Iterator[tuple[exp.Expr, exp.Join | None]]:
+    if (
+        isinstance(relation, exp.Subquery)
+        and isinstance(relation.this, exp.Table | exp.Subquery)
+        and not relation.alias
+    ):
+        yield from _parts(relation.this, join)
+    else:
+        yield relation, join
+    for inner in relation.args.get("joins") or ():
+        yield from _parts(inner.this, inner)
+
+
 def _relations(select: exp.Select) -> dict[str, exp.Expr]:
     """A SELECT's relations by their aliases, in order."""
-    origin = select.args.get("from_")
-    first = [origin.this] if origin is not None else []
-    joined = [join.this for join in select.args.get("joins") or ()]
     found: dict[str, exp.Expr] = {}
-    for relation in [*first, *joined]:
+    for relation, _ in joined(select):
         inner = relation.this if isinstance(relation, exp.Lateral) else relation
-        if any(inner.args.get(part) for part in ("pivots", "joins")):
+        if inner.args.get("pivots") or (isinstance(inner, exp.Subquery) and isinstance(inner.this, exp.Table)):
             raise Unread("a relation of several")
         found[relation.alias_or_name.lower()] = inner
     return found

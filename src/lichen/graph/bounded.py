@@ -2,65 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlglot import exp
 
-from lichen.graph.arrival import Arrival, Arrivals, Frame
+from lichen.graph.arrival import Arrivals, Frame
 from lichen.graph.late import Late
+from lichen.graph.samerow import seen_from, tied
 from lichen.graph.scope import Unread
+from lichen.graph.way import Arrival, covered
 
 _LESS = (exp.LT, exp.LTE)
 _MORE = (exp.GT, exp.GTE)
 
 
-def windows_bounded(one: Arrival, late: Late, arrivals: Arrivals, *, asked: bool = False) -> bool:
+def windows_bounded(
+    one: Arrival, late: Late, arrivals: Arrivals, *, asked: bool = False, guards: Iterable[Arrival] = ()
+) -> bool:
     """Whether each window that a value came through ends at its own row, in the order in which rows became known.
 
-    With `asked` the order in which rows were asked about does as well: for what is known from then on.
+    The order is that of what is known with the label, or of `guards`. With `asked` the order in which rows were asked
+    about does as well: for what is known from then on.
     """
     sites = [site for site in one.sites if site.role == "window"]
-    return all(_ends_here(*arrivals.places[site.node], late, arrivals, asked=asked) for site in sites)
+    return all(_ends_here(*arrivals.places[site.node], late, arrivals, asked=asked, guards=guards) for site in sites)
 
 
-def _ends_here(frame: Frame, window: exp.Expr, late: Late, arrivals: Arrivals, *, asked: bool) -> bool:
-    order, spec = window.args.get("order"), window.args.get("spec")
-    if order is None or any(isinstance(node, exp.Lead) for node in window.this.walk()):
+def _ends_here(
+    frame: Frame, window: exp.Expr, late: Late, arrivals: Arrivals, *, asked: bool, guards: Iterable[Arrival]
+) -> bool:
+    order, spec = _said(window, frame, "order"), _said(window, frame, "spec")
+    if order is None or any(_looks_ahead(node) for node in window.this.walk()):
         return False
     first = order.expressions[0]
     if first.args.get("desc") or (spec is not None and "FOLLOWING" in str(spec.args.get("end_side"))):
         return False
     try:
         ways = arrivals.of_part(first.this, frame)
-        return bool(late.guard(ways)) or (asked and any(way.column in late.asked for way in ways))
     except Unread:
         return False
+    return late.ordered(ways, guards) or (asked and _by_question(ways, late))
+
+
+def _said(window: exp.Expr, frame: Frame, part: str) -> exp.Expr | None:
+    """A part of a window, its own or that of the named one that it stands on."""
+    named = {one.name.lower(): one for one in frame.select.args.get("windows") or ()}
+    seen: set[str] = set()
+    at: exp.Expr | None = window
+    while at is not None:
+        found = at.args.get(part)
+        if isinstance(found, exp.Expr):
+            return found
+        alias = at.args.get("alias")
+        name = alias.name.lower() if alias is not None else ""
+        at = named.get(name) if name not in seen else None
+        seen.add(name)
+    return None
+
+
+def _looks_ahead(node: exp.Expr) -> bool:
+    """Whether a window's function reads rows behind its own: LEAD, and LAG by what is no written number."""
+    if isinstance(node, exp.Lead):
+        return True
+    offset = node.args.get("offset") if isinstance(node, exp.Lag) else None
+    return offset is not None and not (isinstance(offset, exp.Literal) and offset.name.isdigit())
+
+
+def _by_question(ways: Sequence[Arrival], late: Late) -> bool:
+    """Whether rows go in the order in which they were asked about."""
+    made = {at.same.made for at in late.at_arrivals}
+    own = [one for one in ways if one.of_own_rows and one.column in late.asked]
+    return covered(one for one in own if one.same.made in made or one.is_bare)
 
 
 def grouped_apart(one: Arrival, guards: Iterable[Arrival]) -> bool:
     """Whether a value was summed up over rows of which the guarding instants tell nothing."""
     summed = {site.node for site in one.sites if site.role in ("value", "last")}
-    covered = {site.node for guard in guards for site in guard.sites if site.role in ("key", "last")}
-    return not summed <= covered
+    covering = {site.node for guard in guards for site in guard.sites if site.role in ("key", "last")}
+    return not summed <= covering
 
 
-def rows_bounded(one: Arrival, late: Late, arrivals: Arrivals, *, by_guard: bool = False, asked: bool = False) -> bool:
-    """Whether a condition lets a value's rows in only where they were known at `at`, or, `by_guard`, at a guard.
+def rows_bounded(
+    one: Arrival, late: Late, arrivals: Arrivals, *, guards: Sequence[Arrival] = (), asked: bool = False
+) -> bool:
+    """Whether a condition lets a value's rows in only where they were known at `at`, or at what `guards` a view's rows.
 
-    With `asked` it is enough that the rows were asked about before.
+    The instant that bounds them is one of the row that asks, or that is guarded. With `asked` it is enough that the
+    rows were asked about before.
     """
+    bound = _Bound(one, late, arrivals, guards, asked)
     filters = [arrivals.places[site.node] for site in one.sites if site.role == "filter"]
     for site in (site for site in one.sites if site.role == "relation"):
         frame, relation = arrivals.places[site.node]
         alias = next((name for name, other in frame.relations.items() if other is relation), None)
-        conditions = [(frame, condition) for condition in frame.conditions()]
+        conditions = [(frame, condition) for condition in frame.conditions(alias)]
         conditions += [(frame, node.expression.this) for at, node in filters if at.select is frame.select]
-        if frame.outer is not None:
-            conditions += [(frame.outer, condition) for condition in frame.outer.conditions()]
         for around, condition in conditions:
             for less, more in _comparisons(condition):
                 own = _of(less, alias, frame, arrivals) and not _of(more, alias, frame, arrivals)
-                if own and _bounds(less, more, around, late, arrivals, by_guard=by_guard, asked=asked):
+                if own and bound.holds(less, more, around):
                     return True
     return False
 
@@ -93,24 +133,80 @@ def _reads(column: exp.Column, alias: str | None, frame: Frame, arrivals: Arriva
     return alias is not None and arrivals.owner(frame, column.name.lower()) == alias
 
 
-def _bounds(
-    less: exp.Expr, more: exp.Expr, frame: Frame, late: Late, arrivals: Arrivals, *, by_guard: bool, asked: bool
-) -> bool:
-    try:
-        low, high = arrivals.of_part(less, frame), arrivals.of_part(more, frame)
-    except Unread:
+class _Bound:
+    """What bounds the rows of one value."""
+
+    def __init__(self, one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arrival], asked: bool) -> None:
+        self.one, self.late, self.arrivals, self.guards, self.asked = one, late, arrivals, guards, asked
+
+    def holds(self, less: exp.Expr, more: exp.Expr, frame: Frame) -> bool:
+        """Whether `less < more` leaves no row that became known later."""
+        try:
+            low, high = self.arrivals.of_part(less, frame), self.arrivals.of_part(more, frame)
+        except Unread:
+            return False
+        ahead = self._ahead(low)
+        if ahead is None:
+            return False
+        if not high and not self.late.asked and not self.guards:
+            return self._is_at(more, frame)  # the questions are asked at instants of no source
+        needed = [one.moved((-ahead, -ahead)) for one in high]
+        return bool(needed) and all(self._not_after(one) for one in needed) and _whole(needed)
+
+    def _ahead(self, low: Sequence[Arrival]) -> int | None:
+        """By how much a row's instant is later than the row became known, at least; None where that is not shown."""
+        late, kinds = self.late, [self.late.guards, self.late.rows]
+        for kind in kinds:
+            found = {one: one.least for one in low if one.column in kind and one.of_own_rows and one.least is not None}
+            if covered(found):
+                return min(found.values())
+        of_label = {
+            one: after for one in low if one.of_own_rows and (after := _behind(one, late.known_arrivals)) is not None
+        }
+        if covered(of_label):
+            return min(of_label.values())
+        # A row of another relation is bounded by an instant of its own, whichever its relation declares.
+        declared = [one for one in low if self.arrivals.is_declared(one.column) and one.of_own_rows]
+        if self.asked:
+            declared += [one for one in low if one.column in late.asked or one.column.asset in late.tables]
+            of_question = {one: after for one in low if (after := _behind(one, late.at_arrivals)) is not None}
+            if covered(of_question):
+                return min(of_question.values())
+        own = {one: one.least for one in declared if one.least is not None}
+        return min(own.values()) if covered(own) else None
+
+    def _not_after(self, one: Arrival) -> bool:
+        """Whether an instant is no later than the question, or than what guards, and of the same row."""
+        full = seen_from(one, self.one, self.arrivals)
+        among = [self.one, full]
+        if self.guards and any(
+            one.no_later(guard) and tied(full, guard, among, self.arrivals) for guard in self.guards
+        ):
+            return True
+        ats = self.late.not_after(one)
+        rows = self.guards or ats
+        return bool(ats) and any(tied(full, row, among, self.arrivals) for row in rows)
+
+    def _is_at(self, more: exp.Expr, frame: Frame) -> bool:
+        """Whether an expression is the very column `label.at` in the list of the label's statement."""
+        at = self.late.at
+        tree = self.arrivals.graph[at.asset].statement
+        around: Frame | None = frame
+        while around is not None and isinstance(more, exp.Column) and tree is not None:
+            if around.select is tree.tree:
+                shown = {item.alias_or_name.lower(): item.unalias() for item in around.select.expressions}
+                own = shown.get(at.column.lower())
+                return own == more or (not more.table and more.name.lower() == at.column.lower() and own is not None)
+            around = around.outer
         return False
-    # A row of another relation is bounded by an instant of its own, whichever its relation declares.
-    of_guards = [one for one in low if one.column in late.guards and not one.summed]
-    guarding = of_guards or late.guard(low) or ([one for one in low if one.column in late.rows] if late.rows else [])
-    guarding = guarding or [one for one in low if arrivals.is_declared(one.column)]
-    if asked and not guarding:
-        guarding = [one for one in low if one.column in late.asked or one.column.asset in late.tables]
-    if not guarding:
-        return False
-    if by_guard:
-        return bool(late.guard(high)) or all(late.not_after(one) for one in high)
-    ahead = min((one.least for one in guarding if one.least is not None), default=0)
-    if not high and not late.asked and isinstance(more, exp.Column):
-        return True  # the questions are asked at instants of no source, and so is this
-    return bool(high) and all(late.not_after(one.moved((-ahead, -ahead))) for one in high)
+
+
+def _behind(one: Arrival, others: Iterable[Arrival]) -> int | None:
+    """By how much an instant is later than others at least, where it is made of the very same."""
+    found = [after for other in others if (after := one.after(other.same)) is not None]
+    return min(found, default=None)
+
+
+def _whole(ways: Sequence[Arrival]) -> bool:
+    """Whether something is known of each branch: a constant in one of them could be any instant."""
+    return covered(ways)

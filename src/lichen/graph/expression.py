@@ -36,11 +36,15 @@ def origins_of(expression: exp.Expr, scope: Scope, *, aliases_too: bool = False)
     return found if isinstance(bare, exp.Column | exp.Query) else marked(found, How.COMPUTED)
 
 
-def is_aggregate(node: exp.Expr) -> bool:
-    """Whether a node sums up rows."""
-    if isinstance(node, exp.AggFunc):
-        return True
-    return isinstance(node, exp.Anonymous) and str(node.this).lower() in AGGREGATES
+def is_aggregate(node: exp.Expr, *, over_group: bool = False) -> bool:
+    """Whether a node sums up rows; with `over_group` those of a group, and not of a window."""
+    named = isinstance(node, exp.Anonymous) and str(node.this).lower() in AGGREGATES
+    if not named and not isinstance(node, exp.AggFunc):
+        return False
+    above = node.parent
+    while isinstance(above, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
+        above = above.parent
+    return not (over_group and isinstance(above, exp.Window))
 
 
 def parts_of(column: exp.Column) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from lichen.graph.arrival import Arrival, Arrivals
+from lichen.graph.arrival import Arrivals
 from lichen.graph.build import Graph
 from lichen.graph.lineage import AssetColumn, Lineage
 from lichen.graph.origin import ROWS
 from lichen.graph.scope import Unread
+from lichen.graph.way import Arrival, covered
 from lichen.spec import Model
 
 Columns = frozenset[AssetColumn]
@@ -90,26 +91,36 @@ class Late:
         return [one for one in arrivals if self._guards(one)]
 
     def _guards(self, one: Arrival) -> bool:
-        if one.summed:
+        if not one.of_own_rows:
             return False
         if one.column in self.guards:
-            return one.least is None or one.least >= 0
-        wanted = [known.least for known in self.known_arrivals if known.column == one.column]
-        return (
-            self.horizon and one.least is not None and any(least is not None and one.least >= least for least in wanted)
-        )
+            return (one.least is not None and one.least >= 0) or self._of_label(one)
+        return self.horizon and any(known.no_later(one) for known in self.known_arrivals if known.column == one.column)
+
+    def _of_label(self, one: Arrival) -> bool:
+        """Whether it is no earlier than what `label.known` itself is, however that is made."""
+        return any(known.no_later(one) for known in self.known_arrivals)
+
+    def ordered(self, arrivals: Iterable[Arrival], guards: Iterable[Arrival]) -> bool:
+        """Whether rows in the order of an instant are in that in which they became known.
+
+        An instant of the guards goes in their order, a day or a month of it does not.
+        """
+        exact = {one.same.made for one in (*self.known_arrivals, *guards)} - {"", "?"}
+        ways = [one for one in arrivals if one.of_own_rows]
+        plain = [one for one in ways if one.column in self.guards and one.same.made == "" and one.least is not None]
+        return covered([*plain, *(one for one in ways if one.same.made in exact)])
 
     @property
     def horizon(self) -> bool:
         """Whether the label is known a while after `at`, whatever happened."""
         return {one.column for one in self.known_arrivals} <= self.asked
 
-    def not_after(self, one: Arrival) -> bool:
-        """Whether an instant is no later than `at`, as far as can be told."""
+    def not_after(self, one: Arrival) -> list[Arrival]:
+        """The ways of `at` than which an instant is no later, if both are of the same row."""
         if one.column in self.guards or one.column not in self.asked:
-            return False
-        mine = [at.least for at in self.at_arrivals if at.column == one.column and at.least is not None]
-        return one.most is None or not mine or one.most <= max(mine)
+            return []
+        return [at for at in self.at_arrivals if at.column == one.column and one.no_later(at)]
 
 
 def late(name: str, model: Model, graph: Graph, roots: Roots, arrivals: Arrivals) -> Late | None:
@@ -138,7 +149,7 @@ def _ways(arrivals: Arrivals, column: AssetColumn, roots: Roots) -> tuple[Arriva
     try:
         return arrivals.of(column)
     except Unread:
-        return tuple(Arrival(one, None, None) for one in roots.of(column))
+        return tuple(Arrival.unread(one) for one in roots.of(column))
 
 
 def _told(of: Columns, graph: Graph) -> Columns:

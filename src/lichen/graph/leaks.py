@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lichen.errors import FoundWrong, Where
-from lichen.graph.arrival import Arrival, Arrivals
+from lichen.graph.arrival import Arrivals
 from lichen.graph.bounded import grouped_apart, rows_bounded, windows_bounded
 from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import SCORE
@@ -18,7 +18,9 @@ from lichen.graph.late import Columns, Late, Roots, late
 from lichen.graph.lineage import AssetColumn, Edge, Lineage
 from lichen.graph.multiplied import multiplied
 from lichen.graph.origin import ROWS, How
+from lichen.graph.samerow import tied
 from lichen.graph.scope import Unread
+from lichen.graph.way import Arrival, covered, together
 from lichen.spec import FeatureView, Model, ProjectSpec, Source, Table
 
 DECIDES = How.FILTER | How.JOIN | How.GROUP | How.WINDOW | How.DISTINCT | How.LIMIT
@@ -94,7 +96,7 @@ class _Search:
         if found is None:
             return
         yield from self._asked_late(found)
-        yield from self._multiplied(name, model)
+        yield from self._multiplied(name, model, found)
         brought: dict[AssetColumn, tuple[AssetColumn, tuple[Edge, ...]]] = {}
         of_views: dict[tuple[str, str], dict[AssetColumn, tuple[Edge, ...]]] = {}
         for reached in self.lineage.up(AssetColumn(f"model.{name}", SCORE)):
@@ -157,28 +159,28 @@ class _Search:
 
     @staticmethod
     def _no_later(found: Late) -> bool:
-        ats = {one.column: one.least for one in found.at_arrivals}
         return bool(found.known_arrivals) and all(
-            one.column in ats and None not in (one.least, ats[one.column]) and one.least <= ats[one.column]  # type: ignore[operator]
+            any(one.column == at.column and one.no_later(at) for at in found.at_arrivals)
             for one in found.known_arrivals
         )
 
-    def _multiplied(self, name: str, model: Model) -> Iterator[Leak]:
+    def _multiplied(self, name: str, model: Model, asked: Late) -> Iterator[Leak]:
         asset = self.graph.relation(model.label.from_)
         if asset is None or not isinstance(asset.spec, Table) or asset.spec.grain or asset.spec.contract.key:
             return
-        joined = multiplied(asset, self.graph)
-        if joined is None:
+        through = set[int].intersection(*(set(one.rows) for one in asked.at_arrivals)) if asked.at_arrivals else ()
+        found = multiplied(asset, self.graph, through)
+        if found is None:
             return
-        relation, (line, column) = joined
-        file = self.project.files[asset.id]
+        line, column = found.place
+        file = self.project.files[found.asset]
+        other = f", or the `key` of `{found.relation}` by which it is joined" if found.relation else ""
         error = FoundWrong(
             "LCH-2522",
-            f"a join can give label rows of `{name}` twice: nothing says that `{relation}` has one row for each",
+            f"label rows of `{name}` may be there twice: {found.what}",
             where=file.line(file.sql_line + line - 1, column),
             why=f"`{asset.name}` declares no `grain`, so a doubled row would be learned and tested twice",
-            fix=f"declare the `grain` of `{asset.name}`, or the `key` of `{relation}` by which it is joined; "
-            + _accept(f"leak:{name}/rows"),
+            fix=f"declare the `grain` of `{asset.name}`, which each run checks{other}; " + _accept(f"leak:{name}/rows"),
         )
         yield Leak(f"leak:{name}/rows", "rows", AssetColumn(asset.id, ROWS), (), error)
 
@@ -282,25 +284,44 @@ class _Search:
             ways = self.arrivals.of(column)
         except Unread:
             if told:
-                yield from (Arrival(one) for one in sorted(telling & self.roots.of(column)))
+                yield from (Arrival.unread(one) for one in sorted(telling & self.roots.of(column)))
             return
         for one in ways:
             if one.column in telling and (told or one.mixed) and not rows_bounded(one, found, self.arrivals):
                 yield one
 
-    def _deciding(self, found: Late, column: AssetColumn) -> Columns:
-        """The telling columns that decide on a value without being in it: what a count counts, a rank's order."""
-        direct = [edge.source for edge in self.lineage.into(column) if edge.how & DECIDES and edge.kind == "influence"]
-        telling = frozenset(one for source in direct for one in self.roots.of(source) if one in found.told)
+    def _deciding(self, found: Late, column: AssetColumn, guards: Sequence[Arrival] = ()) -> Columns:
+        """The telling columns that decide on a value without being in it: what a count counts, a rank's order.
+
+        So does what meets in an outer join: whether there is a row shows.
+        """
+        telling = self._choosing(column) & found.told
         if not telling:
             return frozenset()
         try:
-            ways = [one for one in self.arrivals.of(column) if any(site.role != "relation" for site in one.sites)]
+            ways = self.arrivals.of(column)
         except Unread:
             return telling
-        if ways and all(rows_bounded(one, found, self.arrivals) for one in ways):
+        chosen = [one for one in ways if len(one.rows) < len(one.sites) or self.arrivals.may_miss(one)]
+        if chosen and all(rows_bounded(one, found, self.arrivals, guards=guards) for one in chosen):
             return frozenset()
         return telling
+
+    def _choosing(self, column: AssetColumn) -> Columns:
+        """The source columns that decide, on the way of a value, which rows it is made of."""
+        found: Columns = frozenset()
+        waiting = [column]
+        for at in waiting:
+            for edge in self.lineage.into(at):
+                if edge.within is not None:
+                    continue
+                if edge.kind == "value":
+                    waiting += [edge.source] if edge.source not in waiting else []
+                elif edge.source.column == ROWS:
+                    found |= self._row_filters(edge.source, How.FILTER | How.JOIN) if edge.how & How.JOIN else found
+                elif edge.how & DECIDES:
+                    found |= self.roots.of(edge.source)
+        return found
 
     def _of_view(self, found: Late, view: FeatureView, edge: Edge) -> tuple[str, tuple[Edge, ...]] | None:
         """In which way a feature of a table's rows leaks: only a `known` may guard what tells the label."""
@@ -310,33 +331,65 @@ class _Search:
             return ("static", (*self._path(edge.source, sources), edge)) if sources else None
         if not found.tells(roots):
             return None
-        guards = self._guards(found, view)
         path = (*self._path(edge.source, roots & found.telling), edge)
-        if not guards:
-            return "known", path
-        return ("mixed", path) if self._mixes(found, edge.source, guards) else None
+        kind = self._unguarded(found, edge.source, self._guards(found, view))
+        return (kind, path) if kind else None
+
+    def _unguarded(self, found: Late, column: AssetColumn, guards: Sequence[Arrival]) -> str | None:
+        """In which way a column that tells the label is seen too early; None where the guards keep it back."""
+        try:
+            ways = [one for one in self.arrivals.of(column) if one.column in found.telling]
+        except Unread:
+            ways = []
+        if not ways:
+            return None if covered(guards) else "known"
+        kinds = [self._seen_early(found, one, together(guards, one)) for one in ways]
+        return next((kind for kind in ("known", "mixed", "row") if kind in kinds), None)
+
+    def _seen_early(self, found: Late, one: Arrival, guards: Sequence[Arrival]) -> str | None:
+        if not covered(guards):
+            return "known"
+        if not windows_bounded(one, found, self.arrivals, guards=guards):
+            return "mixed"
+        if covered(guard for guard in guards if tied(one, guard, (), self.arrivals)) and not grouped_apart(one, guards):
+            return None
+        if rows_bounded(one, found, self.arrivals, guards=guards):
+            return None
+        return "mixed" if grouped_apart(one, guards) else "row"
 
     def _decided(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
         """A way by which what tells the label decides which rows a feature is made of, and no `known` guards."""
         relation = self.graph.relation(view.from_ or "")
         assert relation is not None
         rows = AssetColumn(relation.id, ROWS)
-        sources = self._row_filters(rows) & found.told
-        if not sources or (self._guards(found, view) if not view.static else not self._is_count(feature)):
+        if not view.static and covered(self._guards(found, view)):
             return ()
+        sources = self._row_filters(rows) & found.told
+        if not sources or (view.static and not self._is_count(feature)):
+            return () if view.static else self._chosen_early(found, feature, view)
         seen = AssetColumn(feature.asset, ROWS)
         ends = [edge for edge in self.lineage.into(seen) if edge.source == rows]
         ends += [edge for edge in self.lineage.into(feature) if edge.source == seen]
         return (*self._path(rows, sources), *ends)
 
-    def _row_filters(self, rows: AssetColumn) -> Columns:
+    def _chosen_early(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
+        """A way by which what tells the label decides on a feature's value, and no `known` guards."""
+        known = self._known_ways(view)
+        for edge in self.lineage.into(feature):
+            if edge.kind == "value" and edge.within is None:
+                sources = self._deciding(found, edge.source, known)
+                if sources:
+                    return (*self._path(edge.source, sources), edge)
+        return ()
+
+    def _row_filters(self, rows: AssetColumn, by: How = How.FILTER) -> Columns:
         """The source columns by which an asset's rows are let in."""
         found: Columns = frozenset()
         for edge in self.lineage.into(rows):
-            if edge.how & How.FILTER and edge.source.column != ROWS:
+            if edge.how & by and edge.source.column != ROWS:
                 found |= self.roots.of(edge.source)
             elif edge.source.column == ROWS:
-                found |= self._row_filters(edge.source)
+                found |= self._row_filters(edge.source, by)
         return found
 
     def _is_count(self, feature: AssetColumn) -> bool:
@@ -362,14 +415,15 @@ class _Search:
                 why=f"a static view sees all rows at once, those after the question too:\n       {way}",
                 fix=f"give `{view.from_}` a `time` and a `known`, and take `static: true` away; " + _accept(name),
             )
-        elif kind == "known":
-            known = view.known or getattr(self.graph[path[-1].source.asset].spec, "known", None)
+        elif kind in ("known", "row"):
+            known = self._known(view)
+            why, fix = self._no_guard(found, view, kind)
             error = FoundWrong(
                 "LCH-2525",
                 f"`{feature}`{more} is {tells}, and `known: {known}` is not when that became known",
                 where=self._known_place(feature, view),
-                why=f"only an instant made of {_names(found.guards)}, and no earlier, guards it:\n       {way}",
-                fix="let `known` be the instant at which the value became known; " + _accept(name),
+                why=f"{why}:\n       {way}",
+                fix=f"{fix}; " + _accept(name),
             )
         else:
             error = FoundWrong(
@@ -382,16 +436,36 @@ class _Search:
             )
         return Leak(name, kind, feature, tuple(edge for one in paths.values() for edge in one), error)
 
-    def _guards(self, found: Late, view: FeatureView) -> list[Arrival]:
+    def _known(self, view: FeatureView) -> str | None:
+        """The SQL that says when a view's rows became known."""
         relation = self.graph.relation(view.from_ or "")
-        assert relation is not None
-        known = view.known or getattr(relation.spec, "known", None)
-        if known is None:
-            return []
-        ways = self._ways_of_text(relation, known)
+        return view.known or getattr(relation.spec if relation else None, "known", None)
+
+    def _known_ways(self, view: FeatureView) -> Sequence[Arrival]:
+        relation, known = self.graph.relation(view.from_ or ""), self._known(view)
+        return self._ways_of_text(relation, known) if relation is not None and known is not None else ()
+
+    def _guards(self, found: Late, view: FeatureView) -> list[Arrival]:
+        ways = self._known_ways(view)
         guards = found.guard(ways)
         # Where the label is known a while after `at`, come what may, an instant of another kind is believed.
-        return guards or ([one for one in ways if one.column not in found.asked] if found.horizon else [])
+        others = [one for one in ways if one.column not in found.asked and one.of_own_rows] if found.horizon else []
+        return guards or others
+
+    def _no_guard(self, found: Late, view: FeatureView, kind: str) -> tuple[str, str]:
+        """Why a view's `known` guards nothing, and how to mend it."""
+        fix = "let `known` be the instant at which the value became known"
+        ways = [one for one in self._known_ways(view) if one.column in found.guards]
+        if kind == "row":
+            return "it is the instant of another row, and no key says that the two are one", f"{fix}, from the same row"
+        if any(not one.of_own_rows for one in ways):
+            return "an instant that a window or an aggregate takes of other rows can be an earlier one", fix
+        if any(one.least is None for one in ways):
+            return f"how much later it is than {_names(found.guards)} cannot be read, and it may be earlier", (
+                "write it as that column, or the table's as `label.known` is written, plus an INTERVAL written out, "
+                "or the `greatest` of such"
+            )
+        return f"only an instant made of {_names(found.guards)}, and no earlier, guards it", fix
 
     def _ways_of_text(self, relation: Asset, text: str) -> Sequence[Arrival]:
         try:
@@ -399,24 +473,11 @@ class _Search:
         except Unread:
             columns = [one for one in self.lineage.columns[relation.id] if one.lower() in text.lower()]
             read = self.roots.all(AssetColumn(relation.id, one) for one in columns)
-            return [Arrival(one, None, None) for one in read]
-
-    def _mixes(self, found: Late, column: AssetColumn, guards: Sequence[Arrival]) -> bool:
-        try:
-            ways = [one for one in self.arrivals.of(column) if one.column in found.telling]
-        except Unread:
-            return False
-        return any(
-            not windows_bounded(one, found, self.arrivals)
-            or (grouped_apart(one, guards) and not rows_bounded(one, found, self.arrivals, by_guard=True))
-            for one in ways
-        )
+            return [Arrival.unread(one) for one in read]
 
     def _counted(self, found: Late, column: AssetColumn) -> Columns:
         """The telling columns that decide which rows a column counts, or which group they fall in."""
-        edges = self.lineage.into(column)
-        direct = {edge.source for edge in edges if edge.how & DECIDES and edge.kind == "influence"}
-        telling = frozenset(one for source in direct for one in self.roots.of(source) if one in found.told)
+        telling = self._choosing(column) & found.told
         if telling or not found.tables:
             return telling
         try:
@@ -443,9 +504,8 @@ class _Search:
         if said is None:
             return
         for needed in self._ways_of_text(given, said):
-            mine = [one.least for one in ways if one.column == needed.column]
-            least = [one for one in mine if one is not None]
-            if needed.least is None or len(least) < len(mine) or not least or max(least) >= needed.least:
+            mine = [one for one in ways if one.column == needed.column]
+            if not mine or covered(one for one in mine if needed.no_later(one)) or not _read(needed, *mine):
                 continue
             column, name = AssetColumn(asset.id, ROWS), f"leak:{asset.id}/known"
             edge = Edge(AssetColumn(given.id, ROWS), column, How.COUNT)
@@ -490,6 +550,11 @@ class _Search:
 
 def _accept(name: str) -> str:
     return f"or, where it is none, `--accept {name} --why TEXT`"
+
+
+def _read(*ways: Arrival) -> bool:
+    """Whether of each of these instants it is known how much later it is than its column."""
+    return all(one.least is not None for one in ways)
 
 
 def _keys(asset: Asset) -> set[str]:

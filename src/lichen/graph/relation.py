@@ -88,7 +88,16 @@ class Relations:
             item.hidden |= frozenset(shared)
         if join.kind in ("SEMI", "ANTI"):
             del scope.items[before:]
+        self._mark_missing(join, scope.items[:before], scope.items[before:], merged(rows))
         return merged(rows)
+
+    @staticmethod
+    def _mark_missing(join: exp.Join, before: Sequence[Item], new: Sequence[Item], rows: Origins) -> None:
+        """What meets in an outer join, and which rows there are to meet, decides where a column is null."""
+        outer = {"LEFT": new, "RIGHT": before, "FULL": [*before, *new]}.get(str(join.side).upper(), ())
+        for item in outer:
+            met = influence(merged([rows, item.shape.rows]), How.JOIN)
+            item.shape = item.shape.reached_by({origin: how & ~How.COUNT for origin, how in met.items()})
 
     def _add(self, node: exp.Expr, scope: Scope) -> Origins:
         """Put one relation, with those joined to it, into the scope."""

@@ -68,6 +68,14 @@ class Shape:
             return self.any_column("*") if self.any_column else NOTHING
         return merged(cell.origins for cell in self.cells)
 
+    def reached_by(self, more: Origins) -> Shape:
+        """The same where these reach each of its columns, too."""
+        if self.cells is not None:
+            cells = tuple(replace(cell, origins=merged([cell.origins, more])) for cell in self.cells)
+            return replace(self, cells=cells)
+        any_column = self.any_column
+        return replace(self, any_column=lambda name: merged([any_column(name) if any_column else NOTHING, more]))
+
     def renamed(self, names: Sequence[str]) -> Shape:
         """The same with other names for the first columns, as in `AS t(a, b)`."""
         if not names:

@@ -25,7 +25,7 @@ from lichen.graph.relation import Relations
 from lichen.graph.scope import Cell, Item, Scope, Shape, Unread
 from lichen.graph.statement import Statement
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same statement starts to give another lineage, so that what was remembered is forgotten."""
 
 

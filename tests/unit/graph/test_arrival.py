@@ -29,12 +29,57 @@ def test_each_way_has_its_source_its_shift_and_where_rows_meet(look: Callable[..
     made = look({"tables/past.sql": SQL})
     assert made.ways("past", "known") == {"shipments.delivered_at": (0, DAY, "key")}
     assert made.ways("past", "mean") == {"shipments.delay": (None, None, "filter value")}
-    assert made.ways("past", "last_delay") == {"shipments.delay": (0, 0, "last")}
+    assert made.ways("past", "last_delay") == {"shipments.delay": (0, None, "last")}
     assert made.ways("past", "weight") == {"shipments.weight": (0, 0, "")}
     assert made.ways("past", "so_far") == {"shipments.weight": (None, None, "window")}
     assert made.ways("past", "carriers") == {"carriers.*": (None, None, "value")}
-    assert made.ways("past", "later") == {"shipments.delivered_at": (0, 0, ""), "shipments.booked_at": (HOUR, HOUR, "")}
+    assert made.ways("past", "later") == {
+        "shipments.delivered_at": (0, None, ""),
+        "shipments.booked_at": (HOUR, None, ""),
+    }
     assert made.ways("past", "loud") == made.ways("past", "name") == {"shipments.hub": (None, None, "")}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * REPLACE (weight AS delay) FROM shipments",
+        "SELECT * EXCLUDE (delay) RENAME (weight AS delay) FROM shipments",
+        "SELECT s.weight AS delay FROM (shipments AS s JOIN wind AS w ON w.hub = s.hub)",
+        (
+            "SELECT w.* EXCLUDE (speed), s.* FROM (wind AS w JOIN (SELECT weight AS delay, hub FROM shipments) AS s "
+            "USING (hub))"
+        ),
+        (
+            "SELECT delay FROM (VALUES ('red', 1)) AS v(name, x) JOIN (SELECT weight AS delay, carrier FROM shipments) "
+            "ON carrier = name"
+        ),
+        "SELECT weight AS delay FROM shipments UNION ALL BY NAME SELECT hub FROM wind",
+    ],
+)
+def test_stars_joins_in_parentheses_and_lists_of_values_are_read(look: Callable[..., Any], sql: str) -> None:
+    assert set(look({"tables/past.sql": sql}).ways("past", "delay")) == {"shipments.weight"}
+
+
+def test_of_one_of_several_each_branch_is_told_apart(look: Callable[..., Any]) -> None:
+    made = look(
+        {"tables/past.sql": "SELECT CASE WHEN weight > 3 THEN booked_at ELSE promised_at END AS at FROM shipments"}
+    )
+    ways = made.arrivals.of(AssetColumn("table.past", "at"))
+    assert {(one.column.column, one.least, *(c.branch for c in one.choices)) for one in ways} == {
+        ("booked_at", 0, 0),
+        ("promised_at", 0, 1),
+        ("weight", None),
+    }
+    assert len({one.same for one in ways}) == 1
+
+
+def test_what_is_made_alike_of_one_row_is_the_same_instant(look: Callable[..., Any]) -> None:
+    sql = "SELECT {0}.booked_at + to_minutes({0}.delay::INT) + INTERVAL 1 HOUR AS at FROM shipments AS {0}"
+    made = look({"tables/one.sql": sql.format("a"), "tables/other.sql": sql.format("b").replace("1 HOUR", "2 HOUR")})
+    one, other = (made.arrivals.of(AssetColumn(f"table.{name}", "at"))[0] for name in ("one", "other"))
+    assert one.least is None
+    assert (one.no_later(other), other.no_later(one)) == (True, False)
 
 
 def test_both_sides_of_a_union_count_and_columns_are_found_by_place(look: Callable[..., Any]) -> None:
@@ -49,7 +94,8 @@ def test_both_sides_of_a_union_count_and_columns_are_found_by_place(look: Callab
     "sql",
     [
         "WITH RECURSIVE r AS (SELECT delay FROM shipments UNION SELECT delay FROM r) SELECT delay FROM r",
-        "SELECT * REPLACE (weight AS delay) FROM shipments",
+        "SELECT s.*, delay FROM (SELECT weight FROM shipments)",
+        "SELECT delay + to_days(1) - INTERVAL '1 day ago' AS delay FROM shipments",
         "SELECT delay FROM (SELECT hub, delay FROM shipments) PIVOT (avg(delay) FOR hub IN ('north' AS delay))",
     ],
 )

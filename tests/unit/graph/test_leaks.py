@@ -49,7 +49,7 @@ WHAT = {
     "`shipments.delay`",
     "label_known_at_once": "LCH-2521: the label of `late` is known when it is asked: `label.known: booked_at` is not "
     "after `label.at: booked_at`",
-    "rows_multiplied": "LCH-2522: a join can give label rows of `late` twice: nothing says that `wind` has one row for "
+    "rows_multiplied": "LCH-2522: label rows of `late` may be there twice: nothing says that `wind` has one row for "
     "each",
     "rank_of_arrival": "LCH-2523: `late` would read its answer: `parcel.place` is decided by `shipments.delivered_at`, "
     "which tells the label `late`",

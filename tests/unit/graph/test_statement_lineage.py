@@ -7,6 +7,7 @@ import contextlib
 import duckdb
 import pytest
 import sqlglot
+from sqlglot import exp
 
 from lichen.errors import Where
 from lichen.graph.expression import is_aggregate
@@ -45,7 +46,10 @@ HOWS = [
     ("SELECT a FROM (SELECT a FROM t ORDER BY b) LIMIT 2", {"a": {"t.a": "value"}, "*": {"t.b": "order limit"}}),
     ("SELECT DISTINCT a FROM t", {"a": {"t.a": "value"}, "*": {"t.a": "distinct"}}),
     ("SELECT a, x FROM t JOIN u ON t.b = u.k", {"a": {"t.a": "value"}, "x": {"u.x": "value"}, "*": {"t.b": "join", "u.k": "join"}}),
-    ("SELECT g FROM t FULL JOIN u USING (g)", {"g": {"t.g": "value", "u.g": "value"}, "*": {"t.g": "join", "u.g": "join"}}),
+    ("SELECT g FROM t FULL JOIN u USING (g)", {"g": {"t.g": "value join", "u.g": "value join"}, "*": {"t.g": "join", "u.g": "join"}}),
+    ("SELECT a, x FROM t LEFT JOIN u ON t.b = u.k AND t.c > 0", {"a": {"t.a": "value"}, "x": {"t.b": "join", "t.c": "join", "u.k": "join", "u.x": "value"}, "*": {"t.b": "join", "t.c": "join", "u.k": "join"}}),
+    ("SELECT a, x FROM t RIGHT JOIN u ON t.b = u.k", {"a": {"t.a": "value", "t.b": "join", "u.k": "join"}, "x": {"u.x": "value"}, "*": {"t.b": "join", "u.k": "join"}}),
+    ("SELECT a, d.k FROM t LEFT JOIN (SELECT k FROM u WHERE x > 0) AS d ON true", {"a": {"t.a": "value"}, "k": {"u.k": "value", "u.x": "filter join"}, "*": {"u.x": "filter"}}),
     ("SELECT CASE WHEN a > 0 THEN b END AS e FROM t", {"e": {"t.a": "value computed", "t.b": "value computed"}, "*": {}}),
     ("SELECT a, (SELECT max(x) FROM u WHERE u.k = t.b) AS m FROM t", {"a": {"t.a": "value"}, "m": {"t.b": "filter", "u.k": "filter", "u.x": "value computed aggregated"}, "*": {}}),
     ("SELECT EXISTS (SELECT x FROM u WHERE k = a) AS e FROM t", {"e": {"t.a": "filter", "u.k": "filter"}, "*": {}}),
@@ -128,6 +132,10 @@ def test_a_lineage_is_read_from_what_was_written_of_it() -> None:
     assert StatementLineage.from_dict(made.as_dict()) == made
 
 
+def over_group(node: exp.Expr) -> bool:
+    return is_aggregate(node, over_group=True)
+
+
 def test_every_aggregate_of_duckdb_is_known_to_sum_up_rows() -> None:
     with duckdb.connect() as connection:
         names = connection.sql(
@@ -140,4 +148,7 @@ def test_every_aggregate_of_duckdb_is_known_to_sum_up_rows() -> None:
             with contextlib.suppress(sqlglot.errors.ParseError):
                 call = sqlglot.parse_one(f"SELECT {name}({arguments}) FROM t", dialect="duckdb").expressions[0]
                 unknown += [] if any(map(is_aggregate, call.walk())) else [name]
+                over = sqlglot.parse_one(f"SELECT {name}({arguments}) OVER () FROM t", dialect="duckdb").expressions[0]
+                unknown += [] if any(map(over_group, call.walk())) else [f"{name} over a group"]
+                unknown += [f"{name} over a window"] if any(map(over_group, over.walk())) else []
     assert set(unknown) == set()

@@ -4,6 +4,38 @@ from __future__ import annotations
 
 from lichen.testing.leaks.shipping import LABELS, MODEL, PARCEL, REPORTS, Pair, labels, model, parcel, table
 
+GRAIN = "/* ---\ngrain: [shipment]\n--- */\n"
+LISTED = ("n.shipment IS NOT NULL AS listed", "LEFT JOIN listed AS n ON n.shipment = s.shipment")
+
+
+def carriers(condition: str) -> str:
+    """An outer join of the carriers by one more condition."""
+    return f"LEFT JOIN carriers AS c ON c.carrier = s.carrier AND {condition}"
+
+
+def listed(condition: str) -> str:
+    """A table of some of the shipments."""
+    return table(f"SELECT shipment FROM shipments WHERE {condition}", "grain: [shipment]")
+
+
+def before(instant: str) -> str:
+    """The carrier's mean delay of what was delivered before an instant."""
+    return (
+        "(SELECT avg(o.delay) FROM shipments AS o WHERE o.carrier = s.carrier\n"
+        f"    AND o.delivered_at < {instant}) AS mean"
+    )
+
+
+def ungrained(relation: str) -> str:
+    """The label's SELECT of a relation, without front matter."""
+    return f"SELECT *, delay > 60 AS late FROM {relation} WHERE delay IS NOT NULL\n"
+
+
+def through_cte(join: str) -> str:
+    """The label table without a grain, of a query that joins."""
+    return f"WITH met AS (SELECT s.* FROM shipments AS s {join})\n" + ungrained("met")
+
+
 REQUESTS: tuple[Pair, ...] = (
     Pair(
         "direct_copy",
@@ -231,5 +263,67 @@ REQUESTS: tuple[Pair, ...] = (
             ),
             PARCEL: parcel("signature: bigint"),
         },
+    ),
+    Pair(
+        "met_only_where_late",
+        "an outer join finds the carrier of late shipments alone: that a row is there tells",
+        "lineage",
+        "LCH-2523",
+        "`parcel.trucks` is decided by `shipments.delay`",
+        {LABELS: labels("c.trucks", carriers("s.delay > 60")), PARCEL: parcel("trucks: bigint")},
+        {LABELS: labels("c.trucks", carriers("s.weight > 3")), PARCEL: parcel("trucks: bigint")},
+    ),
+    Pair(
+        "found_among_late_ones",
+        "an outer join looks each shipment up in a table of the late ones",
+        "lineage",
+        "LCH-2523",
+        "`parcel.listed` is decided by `shipments.delay`",
+        {"tables/listed.sql": listed("delay > 60"), LABELS: labels(*LISTED), PARCEL: parcel("listed: boolean")},
+        {"tables/listed.sql": listed("weight > 3"), LABELS: labels(*LISTED), PARCEL: parcel("listed: boolean")},
+    ),
+    Pair(
+        "bounded_by_the_last_question",
+        "the mean delay of what was delivered before the last question of all, not before this one",
+        "lineage",
+        "LCH-2523",
+        "over rows that nothing bounds by when they were known",
+        {LABELS: labels(before("(SELECT max(booked_at) FROM shipments)")), PARCEL: parcel("mean: double")},
+        {LABELS: labels(before("s.booked_at")), PARCEL: parcel("mean: double")},
+    ),
+    Pair(
+        "summed_by_another_name",
+        "each carrier's mean delay over all of its shipments, by an aggregate of another name",
+        "lineage",
+        "LCH-2523",
+        "over rows that nothing bounds by when they were known",
+        {
+            "tables/means.sql": table("SELECT carrier, kahan_sum(delay) AS mean FROM shipments GROUP BY carrier"),
+            LABELS: labels("m.mean", "JOIN means AS m ON m.carrier = s.carrier"),
+            PARCEL: parcel("mean: double"),
+        },
+        {
+            "tables/means.sql": table("SELECT carrier, kahan_sum(trucks) AS mean FROM carriers GROUP BY carrier"),
+            LABELS: labels("m.mean", "JOIN means AS m ON m.carrier = s.carrier"),
+            PARCEL: parcel("mean: double"),
+        },
+    ),
+    Pair(
+        "doubled_in_a_cte",
+        "each label row is there as often as its hub has wind, doubled before the statement's own SELECT",
+        "lineage",
+        "LCH-2522",
+        "nothing says that `wind` has one row for each",
+        {LABELS: through_cte("JOIN wind AS w ON w.hub = s.hub")},
+        {LABELS: GRAIN + through_cte("JOIN carriers AS c ON c.carrier = s.carrier")},
+    ),
+    Pair(
+        "put_under_each_other",
+        "the label rows stand under themselves once more",
+        "lineage",
+        "LCH-2522",
+        "a row may stand on both sides of `UNION ALL`",
+        {LABELS: ungrained("shipments") + "UNION ALL\n" + ungrained("shipments")},
+        {LABELS: GRAIN + ungrained("shipments")},
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lichen.testing.leaks.shipping import (
+    BASE,
     DELIVERIES,
     HISTORY,
     MODEL,
@@ -16,6 +17,45 @@ from lichen.testing.leaks.shipping import (
     parcel,
     table,
 )
+
+DELIVERED = BASE[DELIVERIES]
+
+
+def history(known: str) -> str:
+    """The view of a carrier's deliveries, with another `known`."""
+    return (
+        f"entity: {{carrier: varchar}}\nfrom: deliveries\ntime: delivered_at\nknown: {known}\n"
+        "aggregates: {delay: avg(delay)}\nwindows: [14d]\n"
+    )
+
+
+def twice(other: str) -> str:
+    """The deliveries, each with the instant of the shipment of this number."""
+    return table(
+        "SELECT a.shipment, a.carrier, a.hub, a.delay, b.delivered_at\n"
+        f"FROM shipments AS a JOIN shipments AS b ON b.shipment = {other}\nWHERE a.delivered_at IS NOT NULL",
+        "grain: [shipment]\ntime: delivered_at\nknown: delivered_at",
+    )
+
+
+def so_far(order: str) -> str:
+    """The mean delay of each carrier's deliveries up to one, in an order."""
+    return table(
+        "SELECT shipment, carrier, delivered_at,\n"
+        f"  avg(delay) OVER (PARTITION BY carrier ORDER BY {order}) AS delay\nFROM deliveries",
+        "time: delivered_at\nknown: delivered_at",
+    )
+
+
+def lagged(by: int) -> str:
+    """The delay of each carrier's delivery so many before one."""
+    return table(
+        "SELECT shipment, carrier, delivered_at,\n"
+        f"  lag(delay, {by}) OVER w AS delay\nFROM deliveries\n"
+        "WINDOW w AS (PARTITION BY carrier ORDER BY delivered_at)",
+        "time: delivered_at\nknown: delivered_at",
+    )
+
 
 VIEWS: tuple[Pair, ...] = (
     Pair(
@@ -262,5 +302,58 @@ VIEWS: tuple[Pair, ...] = (
             PAST_VIEW: "entity: {carrier: varchar}\nfrom: late_ones\naggregates: {n: count(*)}\nwindows: [7d]\n",
             MODEL: model("past, parcel"),
         },
+    ),
+    Pair(
+        "known_before_the_delay",
+        "deliveries are said to be known when they were promised: the delay is taken off the instant again",
+        "lineage",
+        "LCH-2525",
+        "cannot be read, and it may be earlier",
+        {HISTORY: history("delivered_at - to_minutes(delay::int)")},
+        {HISTORY: history("delivered_at + INTERVAL '1 day 1 hour'")},
+    ),
+    Pair(
+        "known_by_the_lesser",
+        "deliveries are said to be known at the lesser of two instants, which is the booking's",
+        "lineage",
+        "LCH-2525",
+        "`known: least(delivered_at, promised_at)` is not when that became known",
+        {
+            DELIVERIES: DELIVERED.replace("delivered_at FROM", "delivered_at, promised_at FROM").replace(
+                "known: delivered_at", "known: least(delivered_at, promised_at)"
+            )
+        },
+        {
+            DELIVERIES: DELIVERED.replace("delivered_at FROM", "delivered_at, promised_at FROM").replace(
+                "known: delivered_at", "known: greatest(delivered_at, promised_at)"
+            )
+        },
+    ),
+    Pair(
+        "known_by_another_row",
+        "a delivery is said to be known with the delivery of the shipment fifty before it",
+        "lineage",
+        "LCH-2525",
+        "it is the instant of another row",
+        {DELIVERIES: twice("a.shipment - 50")},
+        {DELIVERIES: twice("a.shipment")},
+    ),
+    Pair(
+        "window_by_the_hour_of_day",
+        "each delivery carries a mean in the order of the hour of the day, not of the deliveries",
+        "lineage",
+        "LCH-2526",
+        "-> past.delay (tables/past.sql:",
+        {PAST: so_far("hour(delivered_at)"), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
+        {PAST: so_far("delivered_at"), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
+    ),
+    Pair(
+        "lag_that_looks_ahead",
+        "each delivery carries the delay of the delivery after the next: a lag by a negative number",
+        "lineage",
+        "LCH-2526",
+        "-> past.delay (tables/past.sql:",
+        {PAST: lagged(-2), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
+        {PAST: lagged(2), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
     ),
 )
