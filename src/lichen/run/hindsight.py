@@ -75,14 +75,7 @@ def hindsights(graph: Graph, project: ProjectSpec) -> dict[str, str]:
 
 def _meaning(name: str, relation: Asset, graph: Graph) -> str:
     """What is accepted: how a relation is made of its sources. Made another way, it is asked again."""
-    return digest([name, *(fingerprint(graph[one]) for one in _above(relation, graph))])
-
-
-def _above(relation: Asset, graph: Graph) -> list[str]:
-    found = [relation.id]
-    for name in found:
-        found += [one for one in graph[name].inputs if one not in found]
-    return sorted(found)
+    return digest([name, *(fingerprint(graph[one]) for one in sorted(graph.upstream(relation.id)))])
 
 
 @dataclass
@@ -249,7 +242,9 @@ class _Look:
         return int(row["n"]), int(row["of"])
 
     def _inputs(self, relation: Asset) -> str:
-        timed = [one for one in _above(relation, self.graph) if one != relation.id and _known(self.graph[one])]
+        timed = [
+            one for one in sorted(self.graph.upstream(relation.id)) if one != relation.id and _known(self.graph[one])
+        ]
         timed = timed or [relation.id]
         return " and ".join(f"`{one.partition('.')[2]}`" for one in timed)
 
