@@ -22,7 +22,7 @@ from lichen.run.execute import Execution, Watcher, settle
 from lichen.run.planning import compared_with
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
-from lichen.spec import Model, ProjectSpec, Source
+from lichen.spec import Label, Model, ProjectSpec, Source
 from lichen.spec import Table as TableSpec
 from lichen.train.artifact import load
 from lichen.train.fit import score
@@ -88,24 +88,13 @@ def preview(
     released = compared_with(plan, releases.versions(releases.current(plan.environment)))
     models = [asset for asset in graph if asset.kind == "model"]
     moving = {step.asset for step in plan.steps if step.reached}
-    needed = _above([asset for asset in models if asset.id in moving], graph)
+    needed = set(graph.upstream(*(asset.id for asset in models if asset.id in moving)))
     part = replace(plan, steps=tuple(step for step in plan.steps if step.asset in needed and step.action != "drop"))
     made = dict(released)
     if part:
         made = Execution(part, graph, project, releases, workshop, commit, watcher or Watcher()).build()
     found = [_one(asset, released.get(asset.id), made, asset.id in moving, graph, workshop) for asset in models]
     return Preview(plan, tuple(found), workshop.clock.seconds() - begun)
-
-
-def _above(models: Sequence[Asset], graph: Graph) -> set[str]:
-    """The models and all that they stand on."""
-    found, waiting = set[str](), [asset.id for asset in models]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += graph[name].inputs
-    return found
 
 
 def _one(
@@ -150,8 +139,11 @@ BEFORE, AFTER = "before", "after"
 
 
 def _moved(model: Model, key: Sequence[str], old: Version, new: Version, workshop: Workshop) -> Movement | None:
-    """Both versions on their own held-out rows, matched by their key."""
-    if not ({c.name for c in old.columns} & {c.name for c in new.columns}).issuperset([*key, model.label.at]):
+    """Both versions on their own held-out rows, matched by their key; each names its label as it did then."""
+    common = {column.name for column in old.columns} & {column.name for column in new.columns}
+    # When it was asked has one name on both sides, whatever the columns are called.
+    key = ["_at" if name == model.label.at and name not in common else name for name in key]
+    if not common.issuperset(set(key) - {"_at"}):
         return None
     # Rows that neither version learned from, nor stopped on.
     start = max(version.facts["spans"]["test"][0] for version in (old, new))
@@ -189,10 +181,12 @@ def _scored(
     """A version's held-out rows: their key, label, instant, and the version's own score."""
     engine = workshop.engine
     preparation, fitted = load(artifact_folder(version, workshop), version.facts["artifact"], workshop.learner)
-    columns = labelled(model, rows, engine)
+    meant = model.model_copy(update={"label": Label.model_validate(version.facts["label"])})
+    columns = labelled(meant, rows, engine)
     where = _held_out(columns, start)
     matrix = preparation.matrix(rows, engine, where=where, label=columns.label)
-    wanted = [identifiers(key), f"{columns.label} AS _label", f"{columns.at} AS _at"]
+    own = [identifier(name) for name in key if name != "_at"]
+    wanted = [*own, f"{columns.label} AS _label", f"{columns.at} AS _at"]
     select = sql("SELECT", ", ".join(wanted), "FROM rows WHERE", where)
     asked = Table.from_arrow(engine.query(select, {"rows": rows}))
     scores = score(fitted, matrix) if asked.num_rows else np.empty(0)
