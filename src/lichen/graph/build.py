@@ -70,6 +70,14 @@ class Graph:
                 reached.add(candidate.id)
         return [candidate.id for candidate in self if candidate.id in reached and candidate.id != asset]
 
+    def upstream(self, *assets: str) -> list[str]:
+        """Assets and everything that they read, directly or not, in order."""
+        found = set(assets)
+        for candidate in reversed(list(self)):
+            if candidate.id in found:
+                found.update(candidate.inputs)
+        return [candidate.id for candidate in self if candidate.id in found]
+
 
 Parse = Callable[[str, Callable[[int, int], Where]], Statement]
 """How a statement is read: parsed, or remembered."""

@@ -8,7 +8,7 @@ where nothing changed, and is never the same where something did.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import sqlglot
@@ -16,7 +16,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lichen.graph.dialect import DIALECT
-from lichen.graph.expression import is_aggregate
+from lichen.graph.expression import is_aggregate, parts_of
+from lichen.graph.named import Names, Shape
 from lichen.graph.query import place_of
 from lichen.ground.digest import digest
 
@@ -70,79 +71,10 @@ def imprint(statement: exp.Expr | str, inputs: Mapping[str, Sequence[str] | None
     try:
         tree = sqlglot.parse_one(statement, dialect=DIALECT) if isinstance(statement, str) else statement
         reading = _Reading({name.lower(): columns for name, columns in inputs.items()})
-        shape = reading.query(tree, _Scope(""))
+        shape = reading.query(tree, Names(""))
     except (SqlglotError, RecursionError):
         return Imprint(None, digest(str(statement)))
     return Imprint(shape.columns, shape.rows, tuple(reading.parts))
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """A relation: its columns by place (None: not known), and what decides on its rows."""
-
-    columns: tuple[tuple[str | None, str], ...] | None
-    rows: str
-    name: str | None = None
-    hidden: frozenset[str] = frozenset()
-
-    def column(self, name: str) -> str | None:
-        """The hash of a column; of one whose name may be any, a hash of all it could be."""
-        if self.columns is None:
-            return digest(["any", self.rows, name])
-        found = [made for own, made in self.columns if own == name]
-        return digest(found) if len(found) > 1 else found[0] if found else None
-
-    def whole(self) -> str:
-        return digest([self.columns, self.rows])
-
-    def renamed(self, names: Sequence[str]) -> _Shape:
-        if not names or self.columns is None:
-            return self
-        pairs = zip(names, self.columns, strict=False)
-        new = tuple((name.lower(), made) for name, (_, made) in pairs)
-        return replace(self, columns=(*new, *self.columns[len(names) :]))
-
-
-@dataclass
-class _Scope:
-    """What names mean at a place; `label` is what the place is called."""
-
-    label: str
-    ctes: dict[str, _Shape] = field(default_factory=dict)
-    items: list[_Shape] = field(default_factory=list)
-    aliases: dict[str, str] = field(default_factory=dict)
-    outer: _Scope | None = None
-    windows: str = ""
-
-    def inner(self, label: str) -> _Scope:
-        return _Scope(label, dict(self.ctes), outer=self)
-
-    def meaning(self, parts: Sequence[str], aliases_too: bool) -> list[str]:
-        """The hashes of all that a name may mean: of the innermost scope that knows it for certain, and inside."""
-        found: list[str] = []
-        scope: _Scope | None = self
-        while scope is not None:
-            certain = scope.certain(parts)
-            alias = scope.aliases.get(parts[0])
-            if alias is not None and (aliases_too or not certain):
-                found.append(alias)
-            found += certain
-            found += [item.column(parts[-1]) or "" for item in scope.items if item.columns is None]
-            if certain:
-                break
-            scope = scope.outer
-        return sorted(set(found))
-
-    def certain(self, parts: Sequence[str]) -> list[str]:
-        """The hashes of the columns, or else of the relations, that have this name in this scope."""
-        known = [item for item in self.items if item.columns is not None]
-        if len(parts) > 1:
-            of = [item for item in known if item.name == parts[0]]
-            found = [made for item in of if (made := item.column(parts[1])) is not None]
-            if found:
-                return found
-        found = [made for item in known if (made := item.column(parts[0])) is not None]
-        return found or [item.whole() for item in known if item.name == parts[0]]
 
 
 class _Reading:
@@ -155,7 +87,7 @@ class _Reading:
 
     # -------------------------------------------------------------------------------------------- queries
 
-    def query(self, query: exp.Expr, scope: _Scope) -> _Shape:
+    def query(self, query: exp.Expr, scope: Names) -> Shape:
         with_ = query.args.get("with_")
         if with_ is not None:
             for cte in with_.expressions:
@@ -168,15 +100,15 @@ class _Reading:
             return self._ordered(query, self.query(query.this, scope), scope)
         return self._opaque(query, scope)
 
-    def _cte(self, cte: exp.CTE, scope: _Scope, *, recursive: bool) -> _Shape:
+    def _cte(self, cte: exp.CTE, scope: Names, *, recursive: bool) -> Shape:
         name = cte.alias.lower()
-        inner = _Scope(_within(scope.label, name), dict(scope.ctes), outer=scope.outer)
+        inner = Names(_within(scope.label, name), dict(scope.ctes), outer=scope.outer)
         if recursive and any(table.name.lower() == name for table in cte.this.find_all(exp.Table)):
             self._note(inner, "WITH RECURSIVE", cte.this, clause=True)
             return self._opaque(cte.this, inner)
         return self.query(cte.this, inner).renamed(_names(cte))
 
-    def _united(self, union: exp.SetOperation, scope: _Scope) -> _Shape:
+    def _united(self, union: exp.SetOperation, scope: Names) -> Shape:
         kind = [union.key, bool(union.args.get("distinct")), bool(union.args.get("by_name"))]
         left = self.query(union.this, scope.inner(scope.label))
         label = _within(scope.label, f"{union.key} {_depth(union)}")
@@ -193,17 +125,18 @@ class _Reading:
             columns = tuple((name, digest([made, right.whole()])) for name, made in left.columns)
         else:
             rows += [left.whole(), right.whole()]
-        return self._ordered(union, _Shape(columns, digest(rows)), scope)
+        level = max(left.level, right.level)
+        return self._ordered(union, Shape(columns, digest(rows), level=level), scope)
 
-    def _ordered(self, query: exp.Expr, shape: _Shape, scope: _Scope) -> _Shape:
+    def _ordered(self, query: exp.Expr, shape: Shape, scope: Names) -> Shape:
         """A union or a query in parentheses with an ORDER BY or LIMIT of its own."""
-        outer = _Scope(scope.label, scope.ctes, [shape], outer=scope.outer)
+        outer = Names(scope.label, scope.ctes, [shape], outer=scope.outer)
         added = [self._clause(query, key, outer) for key in ("order", "limit", "offset") if query.args.get(key)]
         if any(_by_place(query.args.get("order"))):
             added.append(shape.whole())
         return replace(shape, rows=digest([shape.rows, added])) if added else shape
 
-    def _select(self, select: exp.Select, scope: _Scope) -> _Shape:
+    def _select(self, select: exp.Select, scope: Names) -> Shape:
         rows = list(self._from(select, scope))
         scope.windows = digest([self.deep(one, scope) for one in select.args.get("windows") or ()])
         rows += [self._clause(select, "where", scope)] if select.args.get("where") else []
@@ -218,13 +151,14 @@ class _Reading:
             rows += [digest(["distinct", [cell.made for cell in cells] if cells is not None else select.sql(DIALECT)])]
             rows += [self.deep(on, scope)] if on is not None else []
         rows += [cell.made for cell in cells or () if _multiplies(cell.node)]
+        rows += ["one row"] if scope.sums and select.args.get("group") is None else []
         known = set(select.args) - {"with_", "expressions", "distinct", "from_", "joins", "laterals", "where", "group"}
         odd = known - {"having", "qualify", "windows", "order", "limit", "offset", "sample"}
         rows += [str(select.args[key]) for key in sorted(odd) if select.args[key]]
         columns = None if cells is None else tuple((cell.name, cell.made) for cell in cells)
         if columns is None:
             rows.append(digest([select.sql(DIALECT, comments=False), [item.whole() for item in scope.items]]))
-        return _Shape(columns, digest(rows))
+        return Shape(columns, digest(rows), level=scope.level)
 
     def _keys(self, select: exp.Select, cells: list[_Cell] | None) -> Iterator[str]:
         """The columns that GROUP BY ALL, ORDER BY ALL, and places in either, go by."""
@@ -240,7 +174,7 @@ class _Reading:
                     if place == number or (place is None and (key == "order" or not cell.sums)):
                         yield cell.made
 
-    def _clause(self, query: exp.Expr, key: str, scope: _Scope) -> str:
+    def _clause(self, query: exp.Expr, key: str, scope: Names) -> str:
         clause = query.args[key]
         aliases_too = key != "where"
         self._note(scope, key.upper() + (" BY" if key in ("group", "order") else ""), clause, clause=True)
@@ -248,7 +182,7 @@ class _Reading:
 
     # --------------------------------------------------------------------------------------------- SELECT
 
-    def _cells(self, select: exp.Select, scope: _Scope) -> list[_Cell] | None:
+    def _cells(self, select: exp.Select, scope: Names) -> list[_Cell] | None:
         cells: list[_Cell] = []
         for expression in select.expressions:
             star = expression.this if isinstance(expression, exp.Column) else expression
@@ -267,12 +201,12 @@ class _Reading:
             made = self.deep(inner, scope)
             shown = expression.alias_or_name if name else inner.sql(DIALECT, comments=False)
             self._note(scope, shown, expression, clause=False)
-            cells.append(_Cell(name, made, inner, any(is_aggregate(one) for one in inner.walk())))
+            cells.append(_Cell(name, made, inner, any(_sums(inner))))
             if isinstance(expression, exp.Alias) and name is not None:
                 scope.aliases.setdefault(name, made)
         return cells
 
-    def _starred(self, whole: exp.Expr, star: exp.Star, scope: _Scope) -> list[_Cell] | None:
+    def _starred(self, whole: exp.Expr, star: exp.Star, scope: Names) -> list[_Cell] | None:
         relation = whole.table.lower() if isinstance(whole, exp.Column) else None
         items = [item for item in scope.items if relation in (None, item.name)]
         if (
@@ -300,19 +234,23 @@ class _Reading:
 
     # ----------------------------------------------------------------------------------------------- FROM
 
-    def _from(self, select: exp.Select, scope: _Scope) -> Iterator[str]:
+    def _from(self, select: exp.Select, scope: Names) -> Iterator[str]:
         first = select.args.get("from_")
         if first is None:
             return
         yield self._item(first.this, scope, "FROM")
         for join in select.args.get("joins") or ():
-            yield self._join(join, scope)
+            yield self._join(join, scope, 0)
         for lateral in select.args.get("laterals") or ():
+            before = len(scope.items)
             yield self._item(lateral, scope, "LATERAL")
+            scope.join(before, 0)
 
-    def _join(self, join: exp.Join, scope: _Scope) -> str:
+    def _join(self, join: exp.Join, scope: Names, first: int) -> str:
+        """Put what is joined to the items from the place `first` on into the scope."""
         before = len(scope.items)
         new = self._item(join.this, scope, None)
+        scope.join(before, first)
         name = join.this.alias_or_name
         using = [one.name.lower() for one in join.args.get("using") or ()]
         if join.method == "NATURAL":
@@ -332,18 +270,19 @@ class _Reading:
             del scope.items[before:]
         return digest(meaning)
 
-    def _item(self, node: exp.Expr, scope: _Scope, clause: str | None) -> str:
+    def _item(self, node: exp.Expr, scope: Names, clause: str | None) -> str:
         """Put what stands in FROM into the scope; gives what decides on its rows."""
         name = node.alias_or_name.lower() or None
         shape = self._relation(node, scope).renamed(_names(node))
         if clause is not None:
             written = node.name if isinstance(node, exp.Table) else type(node).__name__
             self._note_text(scope, clause, written, place_of(node))
+        first = len(scope.items)
         scope.items.append(replace(shape, name=name, hidden=frozenset()))
-        joined = [self._join(join, scope) for join in node.args.get("joins") or ()]
+        joined = [self._join(join, scope, first) for join in node.args.get("joins") or ()]
         return digest([shape.rows, joined]) if joined else shape.rows
 
-    def _relation(self, node: exp.Expr, scope: _Scope) -> _Shape:
+    def _relation(self, node: exp.Expr, scope: Names) -> Shape:
         odd = any(node.args.get(key) for key in ("pivots", "sample", "ordinality", "version", "when"))
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier) and not odd:
             return self._named_relation(node.name.lower(), scope)
@@ -354,32 +293,33 @@ class _Reading:
             deep = [[self.deep(one, scope) for one in row] for row in rows]
             self._note(scope, "VALUES", node, clause=True)
             columns = tuple((f"col{at}", digest(made)) for at, made in enumerate(zip(*deep, strict=True)))
-            return _Shape(columns, digest(["values", len(rows)]))
+            return Shape(columns, digest(["values", len(rows)]))
         self._note(scope, node.alias_or_name or node.key.upper(), node, clause=True)
         return self._opaque(node, scope)
 
-    def _named_relation(self, name: str, scope: _Scope) -> _Shape:
+    def _named_relation(self, name: str, scope: Names) -> Shape:
         if name in scope.ctes:
             return scope.ctes[name]
         columns = self.inputs.get(name)
         rows = digest(["rows", name])
         if columns is None:
-            return _Shape(None, rows)
-        return _Shape(tuple((one.lower(), digest([name, one.lower()])) for one in columns), rows)
+            return Shape(None, rows, relation=name)
+        made = tuple((one.lower(), digest([name, one.lower()])) for one in columns)
+        return Shape(made, rows, relation=name)
 
-    def _opaque(self, node: exp.Expr, scope: _Scope) -> _Shape:
+    def _opaque(self, node: exp.Expr, scope: Names) -> Shape:
         """What is hashed as a whole: its text and all that it could read."""
         read = {table.name.lower() for table in node.find_all(exp.Table)}
         shapes = [self._named_relation(name, scope).whole() for name in sorted(read)]
-        around = [item.whole() for item in scope.items] + (
-            [i.whole() for i in scope.outer.items] if scope.outer else []
-        )
-        return _Shape(None, digest([node.sql(DIALECT, comments=False), shapes, around]))
+        around = [[(item.name, item.whole()) for item in one.items] for one in scope.chain()]
+        return Shape(None, digest([node.sql(DIALECT, comments=False), shapes, around]))
 
     # ---------------------------------------------------------------------------------------- expressions
 
-    def deep(self, expression: exp.Expr, scope: _Scope, *, aliases_too: bool = False) -> str:
+    def deep(self, expression: exp.Expr, scope: Names, *, aliases_too: bool = False) -> str:
         """The hash of an expression: its text with what each name in it means in the name's place."""
+        for one in _sums(expression):
+            scope.sum_up([parts_of(column) for column in one.find_all(exp.Column)])
         windowed = expression.find(exp.Window) is not None
         mixed = [scope.windows] if windowed else []
 
@@ -390,12 +330,12 @@ class _Reading:
                 self.silent -= 1
                 return exp.Var(this=shape.whole())
             if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
-                parts = tuple(part.name.lower() for part in node.parts)
+                parts = parts_of(node)
                 meaning = scope.meaning(parts, aliases_too)
                 certain = meaning and len(parts) <= 2
                 return exp.Var(this=digest(["column", meaning, () if certain else parts]))
             if isinstance(node, exp.Star | exp.Columns | exp.PositionalColumn) and not _counts(node):
-                mixed.extend(item.whole() for item in scope.items)
+                mixed.extend(digest([item.name, item.whole()]) for item in scope.items)
             if isinstance(node, exp.Identifier | exp.Var) and node.parent is not None:
                 meaning = scope.meaning((node.name.lower(),), aliases_too)
                 mixed.extend(meaning)
@@ -404,12 +344,12 @@ class _Reading:
         changed = expression.transform(put)
         return digest([changed.sql(DIALECT, comments=False), mixed])
 
-    def _note(self, scope: _Scope, name: str, node: exp.Expr, *, clause: bool) -> None:
+    def _note(self, scope: Names, name: str, node: exp.Expr, *, clause: bool) -> None:
         if not self.silent:
             text = node.sql(DIALECT, comments=False)
             self.parts.append(Part(scope.label, name, text, place_of(node), clause))
 
-    def _note_text(self, scope: _Scope, name: str, text: str, place: Place | None) -> None:
+    def _note_text(self, scope: Names, name: str, text: str, place: Place | None) -> None:
         if not self.silent:
             self.parts.append(Part(scope.label, name, text, place, clause=True))
 
@@ -447,6 +387,13 @@ def _by_place(clause: exp.Expr | None) -> Iterable[int | None]:
             yield None
         elif isinstance(by, exp.Literal) and by.name.isdigit():
             yield int(by.name) - 1
+
+
+def _sums(expression: exp.Expr) -> Iterator[exp.Expr]:
+    """What makes one row of many in an expression: not a window, nor what stands in a query inside."""
+    for node in expression.walk(prune=lambda one: isinstance(one, exp.Query)):
+        if is_aggregate(node) and not isinstance(node.parent, exp.Window):
+            yield node
 
 
 def _counts(node: exp.Expr) -> bool:

@@ -26,7 +26,7 @@ from lichen.train.artifact import load
 from lichen.train.fit import score
 from lichen.train.split import Labelled, labelled
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, ASKED = "before", "after", "_at"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,11 @@ def beside(asset: Asset, old: Version, new: Version, graph: Graph, workshop: Wor
     if old.facts[MEANING].get("task", model.task) != model.task:
         return Beside(None, why="the released model learned another task")
     columns = [{column.name for column in version.columns} for version in (old, new)]
-    key = _key(model, asset, graph, columns[0] | columns[1])
-    if not (columns[0] & columns[1]).issuperset(key):
+    common = columns[0] & columns[1]
+    # When a row was asked has one name on both sides, whatever the columns are called.
+    named = _key(model, asset, graph, columns[0] | columns[1])
+    key = tuple(ASKED if name == model.label.at and name not in common else name for name in named)
+    if not common.issuperset({*key} - {ASKED}):
         return Beside(None, key, why="the label rows of the two versions have no common key")
     start = max(version.facts["spans"]["test"][0] for version in (old, new))
     sides = {
@@ -126,7 +129,8 @@ def _scored(model: Model, key: Sequence[str], version: Version, start: int, work
     columns = labelled(was, rows, engine)
     where = _held_out(columns, start)
     matrix = preparation.matrix(rows, engine, where=where, label=columns.label)
-    wanted = [identifiers(key), f"{columns.label} AS _label", f"{columns.at} AS _at"]
+    own = [identifier(name) for name in key if name != ASKED]
+    wanted = [*own, f"{columns.label} AS _label", f"{columns.at} AS {ASKED}"]
     asked = Table.from_arrow(engine.query(sql("SELECT", ", ".join(wanted), "FROM rows WHERE", where), {"rows": rows}))
     scores = score(fitted, matrix) if asked.num_rows else np.empty(0)
     return asked.append_column("_score", ChunkedArray([Array.from_numpy(scores)]))

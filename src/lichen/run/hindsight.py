@@ -14,7 +14,7 @@ from typing import Any
 
 from arro3.core import Table as ArrowTable
 
-from lichen.collect.staged import Staged
+from lichen.collect.staged import Staged, staging
 from lichen.errors import FoundWrong
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.view import View
@@ -27,6 +27,7 @@ from lichen.ports import Column, Relation
 from lichen.run.acceptance import Acceptances
 from lichen.run.workshop import Workshop
 from lichen.spec import Model, ProjectSpec, Table
+from lichen.transform.build import build
 
 INSTANTS = 4
 """At how many instants it is looked."""
@@ -75,14 +76,7 @@ def hindsights(graph: Graph, project: ProjectSpec) -> dict[str, str]:
 
 def _meaning(name: str, relation: Asset, graph: Graph) -> str:
     """What is accepted: how a relation is made of its sources. Made another way, it is asked again."""
-    return digest([name, *(fingerprint(graph[one]) for one in _above(relation, graph))])
-
-
-def _above(relation: Asset, graph: Graph) -> list[str]:
-    found = [relation.id]
-    for name in found:
-        found += [one for one in graph[name].inputs if one not in found]
-    return sorted(found)
+    return digest([name, *(fingerprint(graph[one]) for one in sorted(graph.upstream(relation.id)))])
 
 
 @dataclass
@@ -148,23 +142,26 @@ class _Look:
         if key in self.cuts:
             return self.cuts[key]
         if known is not None:
-            self.cuts[key] = self._write(
-                sql("SELECT * FROM rows WHERE epoch_us(", known, "\n) <", literal(at)), {"rows": whole}
-            )
+            self.cuts[key] = self._before(whole, known, at)
         elif relation.statement is not None and self._depends(relation) and (not own or not version.quarantine):
             inputs = {self.graph[name].name: self._cut(self.graph[name], at) for name in relation.inputs}
-            self.cuts[key] = self._write(relation.statement.text, inputs)
+            engine, tables = self.workshop.engine, self.workshop.tables
+            self.cuts[key] = self._staged(build(relation, inputs, engine, tables, self.project))
         else:
             self.cuts[key] = whole
         return self.cuts[key]
 
-    def _write(self, select: str, inputs: Mapping[str, Relation]) -> Relation:
-        engine = self.workshop.engine
-        columns = engine.describe(select, inputs)
-        folder = self.workshop.tables.staging("hindsight")
-        staged = Staged(folder, (), columns)
+    def _before(self, whole: Relation, known: str, at: int) -> Relation:
+        """The rows of a relation that were known at an instant."""
+        select = sql("SELECT * FROM rows WHERE epoch_us(", known, "\n) <", literal(at))
+        with staging(self.workshop.tables.staging("hindsight")) as folder:
+            files = self.workshop.engine.sql(select, {"rows": whole}, folder)
+        return self._staged(Staged(folder, files, whole.columns))
+
+    def _staged(self, staged: Staged) -> Relation:
+        """What was staged, until the look is over."""
         self.stack.callback(staged.discard)
-        return Staged(folder, engine.sql(select, inputs, folder), columns).relation
+        return staged.relation
 
     def _query(self, select: str, inputs: Mapping[str, Relation]) -> list[dict[str, Any]]:
         table = ArrowTable.from_arrow(self.workshop.engine.query(select, inputs))
@@ -249,7 +246,9 @@ class _Look:
         return int(row["n"]), int(row["of"])
 
     def _inputs(self, relation: Asset) -> str:
-        timed = [one for one in _above(relation, self.graph) if one != relation.id and _known(self.graph[one])]
+        timed = [
+            one for one in sorted(self.graph.upstream(relation.id)) if one != relation.id and _known(self.graph[one])
+        ]
         timed = timed or [relation.id]
         return " and ".join(f"`{one.partition('.')[2]}`" for one in timed)
 

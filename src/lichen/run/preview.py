@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,24 +79,13 @@ def preview(
     released = compared_with(plan, releases.versions(releases.current(plan.environment)))
     models = [asset for asset in graph if asset.kind == "model"]
     moving = {step.asset for step in plan.steps if step.reached}
-    needed = _above([asset for asset in models if asset.id in moving], graph)
+    needed = set(graph.upstream(*(asset.id for asset in models if asset.id in moving)))
     part = replace(plan, steps=tuple(step for step in plan.steps if step.asset in needed and step.action != "drop"))
     made = dict(released)
     if part:
         made = Execution(part, graph, project, releases, workshop, commit, watcher or Watcher()).build()
     found = [_one(asset, released.get(asset.id), made, asset.id in moving, graph, workshop) for asset in models]
     return Preview(plan, tuple(found), workshop.clock.seconds() - begun)
-
-
-def _above(models: Sequence[Asset], graph: Graph) -> set[str]:
-    """The models and all that they stand on."""
-    found, waiting = set[str](), [asset.id for asset in models]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += graph[name].inputs
-    return found
 
 
 def _one(

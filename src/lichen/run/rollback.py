@@ -32,11 +32,20 @@ def roll_back(environment: str, to: int | None, releases: Releases, workshop: Wo
     if branched is not None:
         facts[BRANCHED] = branched
     looked = Wholeness(releases, workshop)
-    oldest = min(one.number for one in history if looked.lack(one) is None) if looked.lack(wanted) else None
-    commit = wanted.facts.get("commit")
-    fix = f"the oldest release that can be taken up again is {oldest}"
-    fix += f"; or check out commit {commit[:8]} and run" if commit else ""
+    fix = _fix(wanted, history, looked) if looked.lack(wanted) else ""
     return move("rollback", environment, wanted, releases, workshop, facts, fix)
+
+
+def _fix(wanted: Release, history: list[Release], looked: Wholeness) -> str:
+    """What can be done where a release is no longer whole: take up another, or build it again."""
+    whole = min((one.number for one in history if looked.lack(one) is None), default=None)
+    commit = wanted.facts.get("commit")
+    checked_out = f"check out commit {commit[:8]} and run" if commit else ""
+    if whole is not None:
+        taken_up = f"the oldest release that can be taken up again is {whole}"
+        return f"{taken_up}; or {checked_out}" if checked_out else taken_up
+    built = f"no release can be taken up again; build what the project says now: lichen run --env {wanted.environment}"
+    return f"{built}; or {checked_out} for what it said then" if checked_out else built
 
 
 def _before(history: list[Release]) -> Release:

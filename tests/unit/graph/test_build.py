@@ -38,6 +38,14 @@ def test_downstream(build) -> None:
     assert graph.downstream("monitor.late") == []
 
 
+def test_upstream(build) -> None:
+    graph = build()
+    assert graph.upstream("table.legs") == ["source.flights", "table.legs"]
+    read = ["source.flights", "table.legs", "feature.carrier", "feature.trip", "model.late"]
+    assert graph.upstream("model.late", "table.legs") == read
+    assert graph.upstream() == []
+
+
 def test_names_are_found_whatever_their_case(build) -> None:
     graph = build({"tables/a.sql": 'SELECT * FROM Flights JOIN "LEGS" ON true'})
     assert graph["table.a"].inputs == ("source.flights", "table.legs")

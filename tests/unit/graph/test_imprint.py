@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from itertools import product
+
+import duckdb
 import pytest
 
 from lichen.graph.imprint import Imprint, imprint
@@ -127,3 +130,56 @@ def test_the_parts_are_told_as_they_are_written() -> None:
         ("c", (4, 23)),
         ("k", (4, 26)),
     ]
+
+
+TWICE = [
+    "SELECT {0} AS v, {1} AS w FROM t AS x JOIN t AS y ON x.k = y.k",
+    "SELECT x.a AS v FROM t AS x LEFT JOIN t AS y ON {0} = {1}",
+    "SELECT {0} AS v FROM t AS x, t AS y WHERE {1} > 1",
+    "SELECT sum({0}) AS v FROM t AS x, t AS y GROUP BY {1}",
+    "SELECT coalesce({0}, {1}) AS v FROM t AS x FULL JOIN t AS y ON x.k = y.a",
+    "SELECT (SELECT max(y.k * 10 + {0}) FROM t AS y WHERE y.a >= {1}) AS v FROM t AS x",
+    "SELECT {0} AS v FROM (SELECT * FROM t WHERE b > 1) AS x, t AS y WHERE {1} < 3",
+    "SELECT {0} AS v, {1} AS w FROM (SELECT p.* FROM t, t AS p) AS x, t AS y",
+    "SELECT {0} AS v FROM t AS x CROSS JOIN t AS y ANTI JOIN u ON u.c = {1}",
+    "WITH q AS (SELECT {0} AS v FROM t AS x, t AS y) SELECT q.v, {1} AS w FROM q, t AS x, t AS y",
+    "SELECT {0} AS v FROM t AS y, t AS x WHERE {1} = 2",
+    "SELECT z.v FROM t AS x JOIN t AS y ON x.k > y.k, unnest([{0}, {1}]) AS z(v)",
+    "SELECT z.v FROM t AS x, t AS y, (SELECT {0} AS v FROM u WHERE u.c < {1}) AS z",
+]
+COLUMNS = ("x.a", "x.b", "y.a", "y.b")
+
+
+@pytest.mark.parametrize("known", [INPUTS, {}], ids=["known", "unknown"])
+def test_of_a_relation_that_is_read_twice_the_same_hashes_mean_the_same_values(known) -> None:
+    engine = duckdb.connect()
+    engine.sql("CREATE TABLE t AS FROM (VALUES (1, 2, 1), (2, 3, 1), (3, 1, 2), (1, 3, 2)) AS v(a, b, k)")
+    engine.sql("CREATE TABLE u AS FROM (VALUES (1, 3), (2, 1)) AS v(k, c)")
+    columns: dict[tuple[str, str], list[object]] = {}
+    for text in (shape.format(*chosen) for shape in TWICE for chosen in product(COLUMNS, repeat=2)):
+        made, rows = imprint(text, known), engine.sql(text).fetchall()
+        assert made.columns is not None
+        assert columns.setdefault((made.rows, ""), [len(rows)]) == [len(rows)], text
+        for place, (_, own) in enumerate(made.columns):
+            values = sorted(str(row[place]) for row in rows)
+            assert columns.setdefault((made.rows, own), values) == values, text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "columns"),
+    [
+        ("SELECT x.a, y.b FROM t AS x, t AS y", "SELECT x.a, y.b FROM t AS x LEFT JOIN t AS y USING (k)", ["*"]),
+        ("SELECT x.a, y.b FROM t AS x, t AS y", "SELECT q.a, r.b FROM t AS q, t AS r", []),
+        ("SELECT x.a, y.b FROM t AS x, t AS y", "SELECT x.a, y.b FROM t AS x, u, t AS y", ["*"]),
+        ("SELECT x.a, y.b FROM t AS x, t AS y", "SELECT y.a, x.b FROM t AS x, t AS y", ["a", "b"]),
+        ("SELECT s.i AS v FROM (SELECT {'i': a, 'j': b} AS s FROM t)",
+         "SELECT s.j AS v FROM (SELECT {'i': a, 'j': b} AS s FROM t)", ["v"]),
+        ("SELECT b AS a, k FROM t ORDER BY a LIMIT 1", "SELECT a AS b, k FROM t ORDER BY b LIMIT 1", ["b", "*"]),
+        ("SELECT k FROM (SELECT a, 1 AS k FROM t)", "SELECT k FROM (SELECT sum(a) AS a, 1 AS k FROM t)", ["*"]),
+        ("SELECT (SELECT max(u.c) FROM u) AS m FROM t", "SELECT (SELECT max(t.k) FROM u) AS m FROM t", ["m", "*"]),
+        ("SELECT count(*) AS n FROM t AS x, t AS y, unnest([x.a]) AS z",
+         "SELECT count(*) AS n FROM t AS y, t AS x, unnest([x.a]) AS z", ["*"]),
+    ],
+)  # fmt: skip
+def test_what_a_name_means_is_told_apart(old: str, new: str, columns: list[str]) -> None:
+    assert changed(old, new) == columns

@@ -37,6 +37,18 @@ def reached(sql: str) -> dict[str, tuple[str, ...] | None]:
             {"f": ('CAST("ts" AS DATE)',)},
         ),
         ("SELECT ts AS day FROM f QUALIFY row_number() OVER (PARTITION BY ts ORDER BY id) = 1", {"f": ('"ts"',)}),
+        (
+            "SELECT ts::DATE AS day FROM f QUALIFY row_number() OVER (PARTITION BY day ORDER BY id) = 1",
+            {"f": ('CAST("ts" AS DATE)',)},
+        ),
+        (
+            "SELECT f.ts AS day FROM f JOIN p ON p.id = f.id QUALIFY row_number() OVER (PARTITION BY x, day) = 1",
+            {"f": ('"ts"',), "p": None},
+        ),
+        ("SELECT DISTINCT ON (day) ts::DATE AS day, id FROM f", {"f": ('CAST("ts" AS DATE)',)}),
+        ("SELECT DISTINCT ON (f.ts) f.ts AS day, id AS ts FROM f", {"f": ('"ts"',)}),
+        ("SELECT l.day FROM p, (SELECT f.ts AS day FROM f WHERE f.id = p.id) AS l", {"f": ('("ts")',), "p": None}),
+        ("SELECT ts AS day FROM f SEMI JOIN p USING (id)", {"f": ('"ts"',), "p": None}),
         ("SELECT ts AS day FROM f, unnest(f.x) AS u(v)", {"f": ('"ts"',)}),
         (
             """WITH a AS (SELECT id, ts - INTERVAL 1 HOUR AS t FROM f) SELECT t::DATE AS day, count(*) AS n
@@ -76,6 +88,22 @@ def test_which_interval_a_row_reaches(sql: str, expected: dict[str, tuple[str, .
         ("SELECT TIMESTAMP '2020-01-01' AS day FROM f", "the same for all rows"),
         ("SELECT unnest([ts]) AS day FROM f", "not computed of one row"),
         ("SELECT u.v AS day FROM f, unnest(f.x) AS u(v)", "columns that are named in FROM"),
+        (
+            "SELECT p.ts AS day FROM f ASOF JOIN p ON p.id = f.id AND p.ts <= f.ts",
+            "an ASOF join chooses among the rows of",
+        ),
+        ("SELECT l.day FROM f, (SELECT g.ts AS ts, f.ts AS day FROM g) AS l", "made of `f`, which a query around"),
+        ("SELECT l.day FROM f, LATERAL (SELECT g.ts AS ts, f.ts::DATE AS day FROM g) AS l", "a list of values"),
+        ("SELECT #2 AS day, ts FROM f", "not computed of one row"),
+        ("SELECT DISTINCT ON (ts) f.ts AS day, id AS ts FROM f", "it does not go by `f.ts`"),
+        (
+            "SELECT x AS ts, f.ts AS day FROM f JOIN p USING (id) QUALIFY row_number() OVER (PARTITION BY ts) = 1",
+            "it does not go by `f.ts`",
+        ),
+        (
+            "SELECT ts::DATE AS id, id AS day FROM f QUALIFY row_number() OVER (PARTITION BY ts::DATE) = 1",
+            "it does not go by `f.id`",
+        ),
     ],
 )
 def test_what_mixes_intervals_is_told(sql: str, why: str) -> None:

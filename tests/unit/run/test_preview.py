@@ -84,6 +84,23 @@ def test_without_a_grain_rows_are_matched_by_entity_and_time(ran: Any) -> None:
     assert (model.movement.came, model.movement.went) == (0, 0)
 
 
+@pytest.mark.parametrize("grain", ["grain: [invoice]\n", ""])
+def test_each_version_reads_its_label_by_the_names_it_had(ran: Any, grain: str) -> None:
+    ran.edit(LABELS, "grain: [invoice]\n", grain)
+    ran.edit(LABELS, "late: {null_share: 0}", "is_late: {null_share: 0}")
+    ran.edit(LABELS, "AS late", "AS is_late")
+    ran.edit(LABELS, "AS judged_at", "AS told_at, issued_at AS asked_at")
+    ran.edit(MODEL, "value: late", "value: is_late")
+    ran.edit(MODEL, "known: judged_at", "known: told_at")
+    ran.edit(MODEL, "at: issued_at", "at: asked_at")
+    (model,) = ran.open().preview().models
+    assert model.key == (("invoice",) if grain else ("customer", "asked_at"))
+    assert model.movement is not None
+    assert (model.movement.came, model.movement.went, model.movement.relabelled) == (0, 0, 0)
+    assert model.movement.rows > 0
+    assert (model.movement.moved, model.movement.flipped) == (0, 0)
+
+
 def test_a_gate_that_would_hold_says_so(ran: Any) -> None:
     ran.edit(MODEL, "min: 0.7,", "min: 0.99,")
     ran.edit(MODEL, "C: 0.1", "C: 0.2")

@@ -77,6 +77,19 @@ def test_what_was_swept_is_refused(moved):
     assert _a(moved) == (3, True)
 
 
+def test_where_nothing_is_left_the_fix_is_to_run(moved):
+    release = moved.releases.numbered(1)
+    moved.workshop.tables.sweep({})
+    with pytest.raises(FoundWrong) as refused:
+        _back(moved, 1)
+    assert str(refused.value) == (
+        "LCH-3921: release 1 of `prod` is no longer whole\n"
+        f"  why: files of version {release.versions['table.a']} of `table.a` were swept\n"
+        "  fix: no release can be taken up again; build what the project says now: lichen run --env prod; "
+        "or check out commit 11111111 and run for what it said then"
+    )
+
+
 def test_where_an_environment_branched_comes_back_with_its_release(moved):
     for number, base in ((7, 1), (8, 3)):
         moved.put("table.a", f"SELECT {number} AS n")
