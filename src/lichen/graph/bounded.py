@@ -24,24 +24,28 @@ def windows_bounded(
     The order is that of what is known with the label, or of `guards`. With `asked` the order in which rows were asked
     about does as well: for what is known from then on.
     """
-    sites = [site for site in one.sites if site.role == "window"]
-    return all(_ends_here(*arrivals.places[site.node], late, arrivals, asked=asked, guards=guards) for site in sites)
+    for place, site in enumerate(one.sites):
+        if site.role == "window":
+            frame, window = arrivals.places[site.node]
+            ways = _order(window, frame, arrivals)
+            own = [way for way in ways if tied(one.before(place), way, (), arrivals)]
+            if not late.ordered(own, guards) and not (asked and _by_question(ways, late)):
+                return False
+    return True
 
 
-def _ends_here(
-    frame: Frame, window: exp.Expr, late: Late, arrivals: Arrivals, *, asked: bool, guards: Iterable[Arrival]
-) -> bool:
+def _order(window: exp.Expr, frame: Frame, arrivals: Arrivals) -> Sequence[Arrival]:
+    """What a window's rows go by, if it ends at its own row; nothing where it does not, or cannot be read."""
     order, spec = _said(window, frame, "order"), _said(window, frame, "spec")
     if order is None or any(_looks_ahead(node) for node in window.this.walk()):
-        return False
+        return ()
     first = order.expressions[0]
     if first.args.get("desc") or (spec is not None and "FOLLOWING" in str(spec.args.get("end_side"))):
-        return False
+        return ()
     try:
-        ways = arrivals.of_part(first.this, frame)
+        return arrivals.of_part(first.this, frame)
     except Unread:
-        return False
-    return late.ordered(ways, guards) or (asked and _by_question(ways, late))
+        return ()
 
 
 def _said(window: exp.Expr, frame: Frame, part: str) -> exp.Expr | None:
@@ -92,7 +96,9 @@ def rows_bounded(
     """
     bound = _Bound(one, late, arrivals, guards, asked)
     filters = [arrivals.places[site.node] for site in one.sites if site.role == "filter"]
-    for site in (site for site in one.sites if site.role == "relation"):
+    for place, site in enumerate(one.sites):
+        if site.role != "relation":
+            continue
         frame, relation = arrivals.places[site.node]
         alias = next((name for name, other in frame.relations.items() if other is relation), None)
         conditions = [(frame, condition) for condition in frame.conditions(alias)]
@@ -100,7 +106,7 @@ def rows_bounded(
         for around, condition in conditions:
             for less, more in _comparisons(condition):
                 own = _of(less, alias, frame, arrivals) and not _of(more, alias, frame, arrivals)
-                if own and bound.holds(less, more, around):
+                if own and bound.holds(less, more, around, one.before(place + 1)):
                     return True
     return False
 
@@ -139,12 +145,17 @@ class _Bound:
     def __init__(self, one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arrival], asked: bool) -> None:
         self.one, self.late, self.arrivals, self.guards, self.asked = one, late, arrivals, guards, asked
 
-    def holds(self, less: exp.Expr, more: exp.Expr, frame: Frame) -> bool:
-        """Whether `less < more` leaves no row that became known later."""
+    def holds(self, less: exp.Expr, more: exp.Expr, frame: Frame, own: Arrival) -> bool:
+        """Whether `less < more` leaves no row that became known later; `own` is the value as it comes to it."""
         try:
             low, high = self.arrivals.of_part(less, frame), self.arrivals.of_part(more, frame)
         except Unread:
             return False
+        if own.column in self.late.telling | self.late.rows:
+            if not windows_bounded(own, self.late, self.arrivals, guards=low):
+                return False
+            same = (way for way in low if tied(own, way, (), self.arrivals))
+            low = tuple(way for way in same if not grouped_apart(own, [way]))
         ahead = self._ahead(low)
         if ahead is None:
             return False

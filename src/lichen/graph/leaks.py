@@ -310,13 +310,14 @@ class _Search:
     def _choosing(self, column: AssetColumn) -> Columns:
         """The source columns that decide, on the way of a value, which rows it is made of."""
         found: Columns = frozenset()
-        waiting = [column]
+        waiting, met = [column], {column}
         for at in waiting:
             for edge in self.lineage.into(at):
                 if edge.within is not None:
                     continue
                 if edge.kind == "value":
-                    waiting += [edge.source] if edge.source not in waiting else []
+                    waiting += [edge.source] if edge.source not in met else []
+                    met.add(edge.source)
                 elif edge.source.column == ROWS:
                     found |= self._row_filters(edge.source, How.FILTER | How.JOIN) if edge.how & How.JOIN else found
                 elif edge.how & DECIDES:

@@ -39,12 +39,13 @@ def _within(frame: Frame, other: Frame) -> bool:
 def tied(one: Arrival, other: Arrival, among: Iterable[Arrival], arrivals: Arrivals) -> bool:
     """Whether two values are of the same row: through the same relations, or through two that a key holds equal.
 
-    `among` are the ways on which a condition may stand that does.
+    `among` are the ways on which a condition may stand that does. Where an outer join finds no row, the other is null;
+    it is none of the same row if something else then stands in its place.
     """
     if one.rows == other.rows:
         return True
     left, right = _apart(one.rows, other.rows)
-    if not left or not right:
+    if not left or not right or (other.filled and arrivals.may_miss(other)):
         return False
     frames = {
         id(frame.select): frame

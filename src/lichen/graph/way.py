@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from lichen.graph.lineage import AssetColumn
-from lichen.graph.shift import Span
+from lichen.graph.shift import NO_EARLIER, Span
 
 Role = Literal["key", "last", "value", "window", "relation", "filter"]
 
@@ -71,6 +71,8 @@ class Arrival:
     choices: frozenset[Choice] = frozenset()
     same: Instant = ITSELF
     floors: frozenset[Instant] = frozenset()
+    filled: bool = False
+    """Whether another value stands in its place where it is null."""
 
     @classmethod
     def unread(cls, column: AssetColumn) -> Arrival:
@@ -97,6 +99,10 @@ class Arrival:
         """Whether it is the source's column as it is."""
         return self.same == ITSELF
 
+    def before(self, place: int) -> Arrival:
+        """The same up to one of its places."""
+        return replace(self, sites=self.sites[:place])
+
     def moved(self, by: Span | None, made: str = "?") -> Arrival:
         """The same, so many microseconds later; `made` is the place, where it is not the same for all rows."""
         new = Instant(made)
@@ -112,6 +118,7 @@ class Arrival:
             floors=frozenset(one.moved(least) for one in (self.same, *self.floors))
             if least is not None
             else frozenset(),
+            filled=self.filled or by == NO_EARLIER,
         )
 
     def through(self, *sites: Site) -> Arrival:

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from lichen.testing.leaks import PAIRS
-from lichen.testing.leaks.shipping import DELIVERIES, LABELS, PARCEL, labels, parcel, table
+from lichen.testing.leaks.shipping import (
+    DELIVERIES,
+    LABELS,
+    MODEL,
+    PARCEL,
+    REPORTS,
+    labels,
+    model,
+    parcel,
+    table,
+)
 
 
 def test_the_honest_project_has_none(look: Callable[..., Any]) -> None:
@@ -75,3 +85,72 @@ def test_each_kind_says_what_leaks(look: Callable[..., Any], name: str, what: st
     assert f"{leak.error.code}: {leak.error.what}" == what
     assert f"--accept {leak.name} --why TEXT" in str(leak.error.fix)
     assert leak.error.where is not None
+
+
+REPORTED = {
+    "sources/reports.yaml": REPORTS,
+    LABELS: labels("", "JOIN reports AS r ON r.shipment = s.shipment").replace("s.delivered_at,", "r.delivered_at,"),
+}
+FRONT = "grain: [shipment]\ntime: k\nknown: k"
+SEEN = "SELECT s.shipment, s.carrier, s.hub, {} AS delay, {} AS k FROM {}"
+OTHER = "shipments AS s JOIN shipments AS o ON o.shipment = s.shipment - 50"
+REPORT = "shipments AS s LEFT JOIN reports AS r ON r.shipment = s.shipment AND r.minutes > 60"
+
+
+@pytest.mark.parametrize(
+    ("sql", "codes"),
+    [
+        (SEEN.format("s.delay", "r.delivered_at", REPORT), []),
+        (SEEN.format("s.delay", "coalesce(r.delivered_at, s.booked_at)", REPORT), ["LCH-2525"]),
+        (SEEN.format("s.delay", "greatest(r.delivered_at, s.booked_at)", REPORT), ["LCH-2525"]),
+    ],
+)
+def test_a_guard_of_another_relation_is_tied_by_a_key(look: Callable[..., Any], sql: str, codes: list[str]) -> None:
+    found = look({**REPORTED, DELIVERIES: table(sql, FRONT)}).leaks
+    assert [leak.error.code for leak in found] == codes
+
+
+@pytest.mark.parametrize(("order", "codes"), [("s.delivered_at", []), ("o.delivered_at", ["LCH-2526"])])
+def test_a_window_goes_by_an_instant_of_the_row_that_it_sums_up(
+    look: Callable[..., Any], order: str, codes: list[str]
+) -> None:
+    sql = SEEN.format(f"avg(s.delay) OVER (ORDER BY {order})", "s.delivered_at", OTHER)
+    assert [leak.error.code for leak in look({DELIVERIES: table(sql, FRONT)}).leaks] == codes
+
+
+@pytest.mark.parametrize(
+    ("inner", "leaks"),
+    [
+        ("SELECT a.carrier, a.delay, a.delivered_at FROM shipments AS a", False),
+        (
+            (
+                "SELECT a.carrier, a.delay, b.delivered_at FROM shipments AS a "
+                "JOIN shipments AS b ON b.shipment = a.shipment - 50"
+            ),
+            True,
+        ),
+        ("SELECT carrier, avg(delay) AS delay, max(delivered_at) AS delivered_at FROM deliveries GROUP BY 1", False),
+        ("SELECT carrier, avg(delay) AS delay, min(delivered_at) AS delivered_at FROM deliveries GROUP BY 1", True),
+        ("SELECT carrier, delivered_at, avg(delay) OVER (ORDER BY delivered_at) AS delay FROM deliveries", False),
+        ("SELECT carrier, delivered_at, avg(delay) OVER (PARTITION BY carrier) AS delay FROM deliveries", True),
+    ],
+)
+def test_the_instant_that_is_held_below_the_question_is_that_of_the_value(
+    look: Callable[..., Any], inner: str, leaks: bool
+) -> None:
+    mean = f"(SELECT avg(o.delay) FROM ({inner}) AS o WHERE o.carrier = s.carrier AND o.delivered_at < s.booked_at)"
+    found = look({LABELS: labels(f"{mean} AS mean"), PARCEL: parcel("mean: double")}).leaks
+    assert [leak.error.code for leak in found] == ["LCH-2523"] * leaks
+
+
+@pytest.mark.parametrize(("known", "codes"), [("booked_at", ["LCH-2525"]), ("delivered_at", [])])
+def test_what_an_outer_join_finds_is_guarded_as_what_it_goes_by(
+    look: Callable[..., Any], known: str, codes: list[str]
+) -> None:
+    sql = (
+        f"SELECT s.shipment, s.carrier, s.{known} AS k, c.trucks IS NOT NULL AS found\n"
+        "FROM shipments AS s LEFT JOIN carriers AS c ON c.carrier = s.carrier AND s.delay > 60"
+    )
+    view = "entity: {carrier: varchar}\nfrom: met\nlatest: [found]\n"
+    made = look({"tables/met.sql": table(sql, FRONT), "features/met.yaml": view, MODEL: model("met, parcel")})
+    assert [leak.error.code for leak in made.leaks] == codes
