@@ -59,13 +59,13 @@ def beside(asset: Asset, old: Version, new: Version, graph: Graph, workshop: Wor
     named = _key(model, asset, graph, columns[0] | columns[1])
     key = tuple(ASKED if name == model.label.at and name not in common else name for name in named)
     if not common.issuperset({*key} - {ASKED}):
-        return Beside(None, key, why="the label rows of the two versions have no common key")
+        return Beside(None, named, why="the label rows of the two versions have no common key")
     start = max(version.facts["spans"]["test"][0] for version in (old, new))
     sides = {
         name: Relation(arrow=_scored(model, key, version, start, workshop))
         for name, version in ((BEFORE, old), (AFTER, new))
     }
-    return _matched(key, Table.from_arrow(workshop.engine.query(_matching(key), sides)))
+    return _matched(named, Table.from_arrow(workshop.engine.query(_matching(key), sides)))
 
 
 def verdicts(model: Model, version: Version, found: Beside | None) -> list[Verdict]:

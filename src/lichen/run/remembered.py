@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import msgspec
 
-from lichen import __version__
 from lichen.errors import Where
 from lichen.graph import fingerprint, statement_lineage
 from lichen.graph.statement import Statement, parse_statement
@@ -50,7 +49,7 @@ class Known(msgspec.Struct):
     described: dict[str, msgspec.Raw] = {}
 
 
-MAKER = f"lichen {__version__} {fingerprint.FORMAT} {statement_lineage.FORMAT} sqlglot {version('sqlglot')}"
+MAKER = f"lichen {version('lichen')} {fingerprint.FORMAT} {statement_lineage.FORMAT} sqlglot {version('sqlglot')}"
 """What another version of Lichen or of the parser learned does not count."""
 
 

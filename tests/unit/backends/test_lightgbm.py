@@ -37,7 +37,7 @@ def test_an_unknown_parameter_names_the_one_that_was_meant() -> None:
     ("given", "fix"),
     [
         ({"num_leaves": 1}, "give it a whole number from 2 to 131072"),
-        ({"num_leaves": 31.0}, "give it a whole number from 2 to 131072"),
+        ({"num_leaves": 31.5}, "give it a whole number from 2 to 131072"),
         ({"learning_rate": "fast"}, "give it a number from 1e-06 to 1"),
         ({"learning_rate": float("nan")}, "give it a number from 1e-06 to 1"),
         ({"min_data_in_leaf": True}, "give it a whole number from 1"),

@@ -93,7 +93,7 @@ def test_answers_of_a_model_that_read_other_features_are_left_out(answered: Any)
     answered.answer(f"{ASKED} ORDER BY issued_at DESC LIMIT 5")
     (asked,) = answered.open().monitor(at=AT)
     assert asked.predictions == 5
-    left_out = "are left out: models gave them that read other features than the released one"
+    left_out = "left out: models gave them that read other features than the released one"
     assert any(note.endswith(left_out) for note in asked.notes)
 
 
