@@ -9,6 +9,7 @@ from lichen.cli.document import Document, Grid, Mark
 from lichen.cli.screen import cohort_rows, day, late_rows, nothing_found
 from lichen.ground.counted import count
 from lichen.ground.files import write_durably
+from lichen.run.intervals import told_late
 
 if TYPE_CHECKING:
     from lichen.project import Project
@@ -79,7 +80,8 @@ def _add_tables(made: Document, tables: dict[str, Any]) -> None:
     for name, table in tables.items():
         said = "; ".join(f"{b['column']}: {b['reason']} ({count(b['rows'], 'row')})" for b in table["breaches"])
         aside = f"{table['quarantined']:,} set aside: " if table["quarantined"] else ""
-        late = [late_rows(table["late"])] if table["late"] else []
+        late = [late_rows(table["late"])] if table["late"] and not table["left_out"] else []
+        late += [told_late(table["left_out"])] if table["left_out"] else []
         rows.append((name, count(table["rows"], "row"), "; ".join(filter(None, [aside + said, *late]))))
     made.section("What was built", Grid(("", "", ""), rows, frozenset({1})))
 

@@ -28,7 +28,7 @@ from lichen.run.carried import carry
 from lichen.run.deployed import forget_features, make_service
 from lichen.run.face import show_face
 from lichen.run.facts import RUNS, cut_short
-from lichen.run.intervals import Before, leaves_out, make_intervals
+from lichen.run.intervals import Before, late_rows, make_intervals
 from lichen.run.keeping import COLLECTED, forget
 from lichen.run.learned import make_model, make_view
 from lichen.run.lost import fault, from_one_place, refuse_loss
@@ -268,7 +268,7 @@ class Execution:
         version = make_intervals(asset, inputs, before, backfill, self.project, self.workshop)
         if before is not None and version.version == before.version.version:
             return version, "same"
-        also = [] if leaves_out(version) else [Put(COLLECTED, key, {"version": version.version})]
+        also = [] if late_rows(version) else [Put(COLLECTED, key, {"version": version.version})]
         self.releases.keep(version, *also)
         return version, "built"
 
@@ -309,7 +309,9 @@ class Execution:
         named = {name: version.version for name, version in self.versions.items()}
         mended = frozenset(name for name in named if self._is_mended(name))
         trunk = self.plan.trunk
-        if self.before is None or mended or named != dict(self.before.versions) or (trunk and trunk.moved):
+        left = {one.asset: late_rows(self.versions[one.asset]) for one in self.outcomes if one.state != "dropped"}
+        other = self.before is None or named != dict(self.before.versions) or self._leaves_other_rows(left)
+        if other or mended or (trunk and trunk.moved):
             facts = {"run": self.id, "commit": self.commit, "user": who(), **self._did()}
             if trunk:
                 facts[BRANCHED] = {"environment": trunk.environment, "release": trunk.release}
@@ -320,11 +322,17 @@ class Execution:
                 expected=self.before,
                 facts=facts,
                 mended=mended,
+                left_out=left,
             )
             self._record("done", release=self.before.number)
         show_face(self.before, self.versions, self.workshop)
         forget_features(self.releases, self.workshop)
         return self.before
+
+    def _leaves_other_rows(self, left: Mapping[str, Any]) -> bool:
+        """Whether tables whose rows are the released ones are now without other late rows."""
+        before = self.before.left_out if self.before else {}
+        return any(rows != before.get(name, []) for name, rows in left.items())
 
     def _is_mended(self, name: str) -> bool:
         """Whether an asset's version is the released one, in other files: what was lost was written anew."""

@@ -9,7 +9,7 @@ from typing import Any
 from lichen.graph.version import Version
 from lichen.ports import Put
 from lichen.run.lease import RUN, works
-from lichen.run.release import Releases
+from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 
 RUNS, REPLAYS, WATCHES = "runs", "replays", "watches"
@@ -42,7 +42,9 @@ def status(releases: Releases, environment: str, project: str, workshop: Worksho
         "environment": environment,
         "release": release.number if release else None,
         "released_at": release.at if release else None,
-        "tables": {v.relation: table_facts(v) for v in sorted(filter(_has_rows, versions.values()), key=_by_kind)},
+        "tables": {
+            v.relation: table_facts(v, release) for v in sorted(filter(_has_rows, versions.values()), key=_by_kind)
+        },
         "model": _first(models),
         "models": models,
         "service": _first(served),
@@ -88,13 +90,18 @@ def _by_kind(version: Version) -> int:
     return ("source", "table", "predictions").index(version.asset.partition(".")[0])
 
 
-def table_facts(version: Version) -> dict[str, Any]:
-    """A table's rows, version, what was set aside and why, and how many rows came too late at the last reading."""
+def table_facts(version: Version, release: Release | None) -> dict[str, Any]:
+    """A table's rows, version, what was set aside and why, and how many rows came too late at the last reading.
+
+    `left_out` are, by interval, the late rows that a table in intervals is without.
+    """
+    left = list(release.left_out.get(version.asset, ())) if release else []
     return {
         "rows": version.rows,
         "version": version.version,
         "quarantined": sum(file.rows for file in version.quarantine),
-        "late": version.facts.get("balance", {}).get("late", 0),
+        "late": version.facts.get("balance", {}).get("late", 0) + sum(one["rows"] for one in left),
+        "left_out": left,
         "breaches": list(version.facts.get("breaches", ())),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -31,9 +31,17 @@ MOST = 100
 """So many spans of open intervals get a file each in one run; of more, all from the first to the last are built."""
 
 
-def leaves_out(version: Version) -> bool:
-    """Whether late rows of closed intervals are not in a version."""
-    return bool(version.facts[FACT]["left"])
+def late_rows(version: Version) -> list[dict[str, Any]]:
+    """How many late rows of which closed intervals were left out where a version was made; none of another asset."""
+    return list(version.facts.get(FACT, {}).get("left", ()))
+
+
+def told_late(left: Sequence[Mapping[str, Any]]) -> str:
+    """What is to be said of late rows that were left out, and what brings them in."""
+    rows, closed = sum(one["rows"] for one in left), len(left)
+    said = f"{rows:,} late row{'' if rows == 1 else 's'} in {closed:,} closed interval{'' if closed == 1 else 's'}"
+    bounds = f"{left[0]['interval']}..{left[-1]['interval']}"
+    return f"{said}; lichen run --backfill {bounds} brings {'it' if rows == 1 else 'them'} in"
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,7 @@ class Kept:
         whole = Spans.joined(one for spans in self.files.values() for one in spans.ranges)
         return {
             "files": {path: {"ranges": spans.ranges, "timeless": spans.timeless} for path, spans in self.files.items()},
-            "left": [
-                {"interval": grid.name(number), "number": number, "rows": rows}
-                for number, rows in sorted(self.left.items())
-            ],
+            "left": self.listed(grid),
             "late": sum(self.left.values()),
             "first": grid.name(whole.ranges[0][0]) if whole.ranges else None,
             "newest": grid.name(whole.ranges[-1][1]) if whole.ranges else None,
@@ -75,14 +80,10 @@ class Kept:
             "why": why,
         }
 
-    def told(self, grid: Grid) -> list[str]:
-        """What is to be said of late rows, and what brings them in."""
-        if not self.left:
-            return []
-        rows, closed = sum(self.left.values()), len(self.left)
-        bounds = f"{grid.name(min(self.left))}..{grid.name(max(self.left))}"
-        said = f"{rows:,} late row{'' if rows == 1 else 's'} in {closed:,} closed interval{'' if closed == 1 else 's'}"
-        return [f"{said}; lichen run --backfill {bounds} brings {'it' if rows == 1 else 'them'} in"]
+    def listed(self, grid: Grid) -> list[dict[str, Any]]:
+        """The late rows that were left out, by interval."""
+        left = sorted(self.left.items())
+        return [{"interval": grid.name(number), "number": number, "rows": rows} for number, rows in left]
 
 
 def _listed(grid: Grid, spans: Spans) -> list[list[str]]:
@@ -325,7 +326,8 @@ class _Making:
         grid = self.by.grid
         content = digest([[[one.name, one.type] for one in made.columns], sorted(file.sha256 for file in made.files)])
         named = replace(made, version=version_name(made.fingerprint, {}, content))
-        return named.with_facts(**{FACT: kept.facts(grid, built, changed, why), "notes": [*said, *kept.told(grid)]})
+        notes = [*said, told_late(kept.listed(grid))] if kept.left else said
+        return named.with_facts(**{FACT: kept.facts(grid, built, changed, why), "notes": notes})
 
 
 def _around(spans: Spans) -> Spans:

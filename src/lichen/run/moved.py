@@ -78,7 +78,8 @@ def move(
         kept = {"what": what, "user": who(), "commit": of.facts.get("commit"), **facts}
         fp("pointer.ready")
         at = workshop.clock.now().isoformat()
-        release = releases.move(environment, versions.values(), at=at, expected=before, facts=kept)
+        without = {asset: of.left_out.get(asset) for asset in versions}
+        release = releases.move(environment, versions.values(), at=at, expected=before, facts=kept, left_out=without)
         fp("pointer.moved")
     show_face(release, versions, workshop)
     return Moved(what, release, of, entered, left, nothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from lichen.errors import SystemFailed
@@ -13,6 +14,9 @@ from lichen.ports import Append, Conflict, Forget, Put, StateStore
 from lichen.run.audit import chained
 
 VERSIONS, RELEASES, ENVIRONMENTS, AUDIT = "versions", "releases", "environments", "audit"
+
+LEFT_OUT = "left_out"
+"""The fact under which a release keeps, by asset, the late rows that its version is without, by interval."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,12 @@ class Release:
     at: str
     parent: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> Mapping[str, Any]:
+        """The late rows that versions are without: a version of the same rows stands, whatever came since."""
+        found: Mapping[str, Any] = self.facts.get(LEFT_OUT, {})
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """The release as a JSON object, for the state store."""
@@ -122,10 +132,12 @@ class Releases:
         expected: Release | None,
         facts: Mapping[str, Any],
         mended: frozenset[str] = frozenset(),
+        left_out: Mapping[str, Any] = MappingProxyType({}),
     ) -> Release:
         """Point an environment at a new release, in one transaction with its audit entry; all or nothing.
 
         The versions of `mended` assets are the ones before in other files: they enter anew, so that they are published.
+        `left_out` has the late rows that these versions are without; of others that stay, what was known of them stays.
         """
         named = {version.asset: version.version for version in versions}
         numbers = [int(key) for key, _ in self.state.scan(RELEASES)]
@@ -135,7 +147,11 @@ class Releases:
             asset: expected.since[asset] if expected and before.get(asset) == name and asset not in mended else number
             for asset, name in named.items()
         }
-        release = Release(number, environment, named, since, at, expected.number if expected else None, dict(facts))
+        known = expected.left_out if expected else {}
+        stay = {asset: rows for asset, rows in known.items() if named.get(asset) == before.get(asset)}
+        left = {asset: rows for asset, rows in {**stay, **left_out}.items() if rows}
+        told = {**facts, LEFT_OUT: left} if left else dict(facts)
+        release = Release(number, environment, named, since, at, expected.number if expected else None, told)
         entry = chained(self.state, AUDIT, {"act": facts.get("what", "release"), "at": at, **release.as_dict()})
         pointer = {"release": expected.number} if expected else None
         fp("release.before_move")

@@ -84,6 +84,7 @@ def test_names_from_data_are_escaped(answered: Any) -> None:
         "rows": 1,
         "quarantined": 1,
         "late": 1,
+        "left_out": [],
         "breaches": [{"column": "<b>", "reason": "|", "rows": 1}],
     }
     made = status_document(facts)

@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+from lichen import Project
+from lichen.cli.report import status_document
 from lichen.ports import Put
 from lichen.run.facts import RUNS
 from lichen.run.lease import RUN, owner_name
@@ -78,3 +81,49 @@ def test_each_environment_has_facts_of_its_own(answered: Any) -> None:
     assert (facts["watches"], facts["findings"], facts["predictions"]) == ({}, [], 0)
     assert not {"replay", "monitor"} & {stage for stage, spent in facts["seconds"].items() if spent > 1}
     assert answered.open().status()["predictions"] > 300
+
+
+LATE = "2 late rows in 1 closed interval; lichen run --backfill 2024-01-02..2024-01-02 brings them in"
+
+
+def test_late_rows_are_told_until_they_are_brought_in_and_by_a_release_that_is_taken_up_again(tmp_path: Path) -> None:
+    def project() -> Project:
+        return Project(tmp_path)
+
+    def send(*days: int) -> None:
+        lines = [f"{number},2024-01-{day:02d}T12:00:00Z" for number, day in enumerate(days)]
+        (tmp_path / "f.csv").write_text("\n".join(["id,ts", *lines, ""]), encoding="utf-8")
+
+    def told() -> tuple[int, list[tuple[str, int]], bool]:
+        facts = project().status()
+        table = facts["tables"]["t"]
+        left = [(one["interval"], one["rows"]) for one in table["left_out"]]
+        return table["late"], left, LATE in status_document(facts).as_text()
+
+    for folder in ("sources", "tables"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "lichen.yaml").write_text("name: late\nmemory: 300MB\n", encoding="utf-8")
+    (tmp_path / "sources/f.yaml").write_text("path: f.csv\ncontract: {key: [id], columns: {ts: {type: timestamptz}}}\n")
+    (tmp_path / "tables/t.sql").write_text(
+        "/* ---\nintervals: {by: day, every: 1d, lateness: 2d}\n--- */\nSELECT id, ts::DATE AS day FROM f\n"
+    )
+    send(1, 5, 9)
+    project().run()
+    assert told() == (0, [], False)
+    send(1, 5, 9, 2, 2)
+    (outcome,) = [one for one in project().run().outcomes if one.asset == "table.t"]
+    assert (outcome.state, outcome.notes) == ("same", ("no interval to build", LATE))
+    late = (2, [("2024-01-02", 2)], True)
+    assert told() == late
+    assert not project().plan()
+    project().run()
+    assert told() == late
+    send(1, 5, 9, 2, 2, 9)
+    project().run()
+    assert told() == late
+    project().run(backfill="2024-01-02..2024-01-02")
+    assert told() == (0, [], False)
+    project().rollback(to=2)
+    assert told() == late
+    project().rollback(to=1)
+    assert told() == (0, [], False)

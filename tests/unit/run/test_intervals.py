@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lichen.errors import LichenError
 from lichen.ground.interval import Grid, Spans
-from lichen.run.intervals import FACT, Before, leaves_out, make_intervals
+from lichen.run.intervals import FACT, Before, late_rows, make_intervals
 from lichen.run.relations import make_table
 
 DAY = timedelta(days=1)
@@ -134,7 +134,7 @@ def test_incremental_equals_full(world, statement, history, matter) -> None:
         made = table.build(inputs)
         assert table.bag(made) == table.bag(full)
         assert made.facts["balance"]["quarantined"] == full.facts["balance"]["quarantined"]
-        assert not leaves_out(made)
+        assert not late_rows(made)
 
 
 @pytest.mark.parametrize("statement", ["rows", "days", "newest of an alias", "named", "twice", "asof", "except"])
@@ -152,4 +152,4 @@ def test_what_is_left_out_is_in_closed_intervals_alone_and_a_backfill_brings_it_
             assert max(Grid(DAY).start(one) for one in left) + 2 * DAY <= datetime.fromisoformat(newest + "T00:00Z")
     filled = table.build(inputs, EVERYTHING)
     assert table.bag(filled) == table.bag(table.full(inputs))
-    assert not leaves_out(filled)
+    assert not late_rows(filled)
