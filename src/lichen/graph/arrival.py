@@ -109,6 +109,7 @@ class Arrivals:
     """For the `node` of each site met so far: the SELECT it stands in, and the node."""
 
     _known: dict[AssetColumn, tuple[Arrival, ...] | None] = field(default_factory=dict)
+    _recursive: set[int] = field(default_factory=set)
     _met: dict[tuple[int, str, str], tuple[Arrival, ...]] = field(default_factory=dict)
 
     def of(self, column: AssetColumn) -> tuple[Arrival, ...]:
@@ -172,10 +173,10 @@ class Arrivals:
         """The ways into a query's column, found by its name or its place."""
         inner = query.args.get("with_")
         if inner is not None:
-            if inner.args.get("recursive"):
-                raise Unread("a recursive query")
             queries = dict(queries)
             for cte in inner.expressions:
+                if any(table.name.lower() == cte.alias.lower() for table in cte.this.find_all(exp.Table)):
+                    self._recursive |= {id(cte.this)} if inner.args.get("recursive") else set()
                 queries[cte.alias.lower()] = (
                     cte.this,
                     dict(queries),
@@ -326,6 +327,8 @@ class Arrivals:
             known = frame.queries.get(relation.name.lower())
             if known is not None:
                 tree, queries, renamed = known  # type: ignore[misc]
+                if id(tree) in self._recursive:
+                    raise Unread("a recursive query")
                 at = renamed.index(name) if renamed and name in renamed else None
                 found = self._query(tree, None if at is not None else name, at, frame.asset, queries, frame.outer)
             else:

@@ -54,6 +54,10 @@ def test_each_way_has_its_source_its_shift_and_where_rows_meet(look: Callable[..
             "SELECT delay FROM (VALUES ('red', 1)) AS v(name, x) JOIN (SELECT weight AS delay, carrier FROM shipments) "
             "ON carrier = name"
         ),
+        (
+            "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT weight AS delay "
+            "FROM shipments JOIN r ON n = weight"
+        ),
         "SELECT weight AS delay FROM shipments UNION ALL BY NAME SELECT hub FROM wind",
     ],
 )
