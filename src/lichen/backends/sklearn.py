@@ -208,7 +208,8 @@ def _steps(train: Matrix, rows: Rows, settings: Mapping[str, Any]) -> tuple[Any,
     steps: list[tuple[str, Any, list[int]]] = []
     if numeric:
         steps.append(("numbers", Pipeline([("impute", impute), ("scale", StandardScaler(copy=False))]), numeric))
-        steps.append(("missing", MissingIndicator(sparse=True, error_on_new=False), numeric))
+        if not np.isfinite(rows.values[:, numeric]).all():  # an indicator of nothing would be a block without a column
+            steps.append(("missing", MissingIndicator(sparse=True, error_on_new=False), numeric))
     if coded:
         steps.append(("categories", OneHotEncoder(categories=kept, handle_unknown="ignore"), coded))
     columns = ColumnTransformer(steps, sparse_threshold=1.0)
@@ -253,7 +254,7 @@ def _coefficients(pipeline: Any, names: Sequence[str], categories: Mapping[str, 
     coded = [place for place, name in enumerate(names) if name in categories]
     steps = pipeline.named_steps["columns"].named_transformers_
     left = pipeline.named_steps["model"].coef_[0].tolist()
-    lacking = [numeric[place] for place in steps["missing"].features_.tolist()] if numeric else []
+    lacking = [numeric[place] for place in steps["missing"].features_.tolist()] if "missing" in steps else []
     kept = [own.tolist() for own in steps["categories"].categories_] if coded else []
     if len(left) != len(numeric) + len(lacking) + sum(map(len, kept)):
         raise ValueError(f"it has {len(left)} coefficients")

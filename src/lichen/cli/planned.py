@@ -42,6 +42,7 @@ def show_plan(plan: Plan, preview: Preview | None = None) -> None:
     else:
         first = in_environment("lichen plan --preview", plan.environment)
         known = preview is None and any(step.stage == "train" and step.reached for step in plan.steps)
+        command += ", with the same --backfill" if any(step.filled for step in plan.steps) else ""
         talk(f"next: {first}, or {command}" if known and plan.release else f"next: {command}")
 
 

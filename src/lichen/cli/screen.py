@@ -43,7 +43,7 @@ MOST_ROWS = 50
 
 def late_rows(number: int) -> str:
     """What is said of rows that came below the cursor, and are in no table."""
-    return f"{count(number, 'late row')} left out: below the cursor less `lateness`"
+    return f"{count(number, 'late row')} left out: below the cursor less `lateness`, which may be longer"
 
 
 def is_terminal() -> bool:

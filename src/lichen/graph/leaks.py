@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sqlglot import exp
+
 from lichen.errors import FoundWrong, Where
 from lichen.graph.arrival import Arrivals
 from lichen.graph.bounded import grouped_apart, rows_bounded, windows_bounded
@@ -333,23 +335,29 @@ class _Search:
         if not found.tells(roots):
             return None
         path = (*self._path(edge.source, roots & found.telling), edge)
-        kind = self._unguarded(found, edge.source, self._guards(found, view))
+        kind = self._unguarded(found, edge.source, self._guards(found, view), self._known_ways(view))
         return (kind, path) if kind else None
 
-    def _unguarded(self, found: Late, column: AssetColumn, guards: Sequence[Arrival]) -> str | None:
-        """In which way a column that tells the label is seen too early; None where the guards keep it back."""
+    def _unguarded(
+        self, found: Late, column: AssetColumn, guards: Sequence[Arrival], known: Sequence[Arrival]
+    ) -> str | None:
+        """In which way a column that tells the label is seen too early; None where the guards keep it back.
+
+        `known` is the instant that is declared: where it guards nothing, a condition may still let in only what was
+        known by then.
+        """
         try:
             ways = [one for one in self.arrivals.of(column) if one.column in found.telling]
         except Unread:
             ways = []
         if not ways:
             return None if covered(guards) else "known"
-        kinds = [self._seen_early(found, one, together(guards, one)) for one in ways]
+        kinds = [self._seen_early(found, one, together(guards, one), together(known, one)) for one in ways]
         return next((kind for kind in ("known", "mixed", "row") if kind in kinds), None)
 
-    def _seen_early(self, found: Late, one: Arrival, guards: Sequence[Arrival]) -> str | None:
+    def _seen_early(self, found: Late, one: Arrival, guards: Sequence[Arrival], known: Sequence[Arrival]) -> str | None:
         if not covered(guards):
-            return "known"
+            return None if self._let_in_by(found, one, known) else "known"
         if not windows_bounded(one, found, self.arrivals, guards=guards):
             return "mixed"
         if covered(guard for guard in guards if tied(one, guard, (), self.arrivals)) and not grouped_apart(one, guards):
@@ -357,6 +365,15 @@ class _Search:
         if rows_bounded(one, found, self.arrivals, guards=guards):
             return None
         return "mixed" if grouped_apart(one, guards) else "row"
+
+    def _let_in_by(self, found: Late, one: Arrival, known: Sequence[Arrival]) -> bool:
+        """Whether a value is of other rows, of which a condition lets in only those that were known by `known`."""
+        return (
+            covered(known)
+            and rows_bounded(one, found, self.arrivals, guards=known)
+            and windows_bounded(one, found, self.arrivals, guards=known)
+            and not grouped_apart(one, known)
+        )
 
     def _decided(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
         """A way by which what tells the label decides which rows a feature is made of, and no `known` guards."""
@@ -366,12 +383,32 @@ class _Search:
         if not view.static and covered(self._guards(found, view)):
             return ()
         sources = self._row_filters(rows) & found.told
-        if not sources or (view.static and not self._is_count(feature)):
+        if not sources or self._let_in(found, relation, feature, view) or (view.static and not self._is_count(feature)):
             return () if view.static else self._chosen_early(found, feature, view)
         seen = AssetColumn(feature.asset, ROWS)
         ends = [edge for edge in self.lineage.into(seen) if edge.source == rows]
         ends += [edge for edge in self.lineage.into(feature) if edge.source == seen]
         return (*self._path(rows, sources), *ends)
+
+    def _let_in(self, found: Late, relation: Asset, feature: AssetColumn, view: FeatureView) -> bool:
+        """Whether what tells the label lets in rows of one item of FROM, and of it only those known by `known`."""
+        if view.static or relation.statement is None:
+            return False
+        named = [self.graph.relation(table.name.lower()) for table in relation.statement.tree.find_all(exp.Table)]
+        filtered = [one for one in named if one and self._row_filters(AssetColumn(one.id, ROWS)) & found.told]
+        own = self.lineage.into(AssetColumn(relation.id, ROWS))
+        filters = {edge.source for edge in own if edge.how & How.FILTER and edge.source.column != ROWS}
+        told = {one.asset for one in filters if self.roots.of(one) & found.told}
+        if len(filtered) != 1 or not told <= {filtered[0].id}:
+            return False
+        known = self._known_ways(view)
+        values = [edge.source for edge in self.lineage.into(feature) if edge.kind == "value" and edge.within is None]
+        try:
+            ways = [one for value in values for one in self.arrivals.of(value)]
+        except Unread:
+            return False
+        through = [one for one in ways if any(site.asset == filtered[0].id for site in one.sites)]
+        return bool(through) and all(self._let_in_by(found, one, together(known, one)) for one in through)
 
     def _chosen_early(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
         """A way by which what tells the label decides on a feature's value, and no `known` guards."""

@@ -101,6 +101,8 @@ def explained(made: Plan, graph: Graph, project: ProjectSpec, released: Mapping[
             found += table_changes(asset, old, None, known.columns.get(asset.name))
             if asset.kind == "source":
                 found.append((AssetColumn(asset.id, ROWS), "rows", "what it reads changed"))
+            elif step.filled:
+                found.append((AssetColumn(asset.id, ROWS), "rows", "late rows come in"))
     changes = with_reach(found, known.lineage)
     steps = _reached(made.steps, changes, whole, graph, known.lineage)
     return replace(

@@ -24,10 +24,14 @@ def with_intervals(step: Step | None, asset: Asset, backfill: Mapping[str, str])
         return step
     wanted = backfill.get(asset.id)
     if step is None or (wanted and step.action in ("share", "carry", "rename")):
-        return Step(asset.id, asset.stage, "refresh", "a backfill asks for it", intervals=wanted) if wanted else None
+        return (
+            Step(asset.id, asset.stage, "refresh", "a backfill asks for it", intervals=wanted, filled=True)
+            if wanted
+            else None
+        )
     if step.action not in ("build", "refresh"):
         return step
     if step.action == "build":
         return replace(step, intervals="all intervals")
     reached = "the intervals that changed rows reach"
-    return replace(step, intervals=f"{wanted}, and {reached}" if wanted else reached)
+    return replace(step, intervals=f"{wanted}, and {reached}" if wanted else reached, filled=bool(wanted))

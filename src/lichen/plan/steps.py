@@ -40,7 +40,8 @@ class Step:
     `version` is what is shared, or whose rows go on under the new name; `was` is the asset that it is a version of.
     `edits` are the changes in the asset's own file, `where` the place of the first. `reached` says whether its rows can
     change, by what is known of columns: what is not reached is made again and comes out the same.
-    `intervals` says which are filled of a table that is built in intervals.
+    `intervals` says which are filled of a table that is built in intervals, `filled` whether some of them are whatever
+    changed.
     """
 
     asset: str
@@ -54,6 +55,7 @@ class Step:
     reached: bool = True
     cost: Cost | None = None
     intervals: str | None = None
+    filled: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The step for a machine."""

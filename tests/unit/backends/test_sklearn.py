@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from arro3.core import Array, Table
 
 from lichen.backends.sklearn import ForestLearner, LogisticLearner
 from lichen.errors import FoundWrong, SystemFailed
@@ -53,8 +55,6 @@ def test_the_forest_says_what_scikit_learn_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [{"number"}, {"code"}])
 def test_numbers_alone_and_categories_alone_are_learned_from(columns: set[str]) -> None:
-    from arro3.core import Array, Table
-
     from lichen.ports import Matrix
 
     random = np.random.default_rng(0)
@@ -65,6 +65,18 @@ def test_numbers_alone_and_categories_alone_are_learned_from(columns: set[str]) 
     fitted = LogisticLearner().fit("classification", given, None, {}, seed=0, seconds=None)
     assert np.corrcoef(scored(fitted, given), codes > 0)[0, 1] > 0.8
     assert fitted.importances() == {"x": 1.0}
+
+
+def test_numbers_of_which_none_is_missing_are_learned_from_beside_categories() -> None:
+    given = matrix(300, 5)
+    table = Table.from_arrow(given.rows)
+    whole = {
+        n: np.nan_to_num(table.column(n).to_numpy().astype(float)) for n in given.names if n not in given.categories
+    }
+    kept = [Array.from_numpy(whole[n]) if n in whole else table.column(n) for n in table.column_names]
+    rows = Table.from_arrays(kept, names=table.column_names)
+    fitted = LogisticLearner().fit("classification", replace(given, rows=rows), None, {}, seed=0, seconds=None)
+    assert all(map(np.isfinite, scored(fitted, given)))  # what is missing later is taken for the mean
 
 
 def test_categories_beyond_the_most_have_no_coefficient() -> None:

@@ -152,5 +152,5 @@ def test_what_was_not_judged_is_no_good_news(judged: dict[str, int], said: str) 
 
 def test_a_line_tells_of_rows_set_aside_and_of_rows_that_came_too_late() -> None:
     outcome = Outcome("source.s", "collect", "built", 1.0, "v", 5, 2, 1, (SHOUT,))
-    late = "1 late row left out: below the cursor less `lateness`"
+    late = "1 late row left out: below the cursor less `lateness`, which may be longer"
     assert screen.outcome_line(outcome).endswith(f" 5 rows    1.00 s  2 set aside; {late}; {SHOUT}")

@@ -19,13 +19,15 @@ def test_a_step_names_its_intervals() -> None:
     assert with_intervals(None, CUT, {}) is None
     reached = "the intervals that changed rows reach"
     assert with_intervals(REFRESH, CUT, {}) == replace(REFRESH, intervals=reached)
-    assert with_intervals(REFRESH, CUT, WANTED) == replace(REFRESH, intervals=f"{WANTED['table.t']}, and {reached}")
+    assert with_intervals(REFRESH, CUT, WANTED) == replace(
+        REFRESH, intervals=f"{WANTED['table.t']}, and {reached}", filled=True
+    )
     built = replace(REFRESH, action="build")
     assert with_intervals(built, CUT, WANTED) == replace(built, intervals="all intervals")
 
 
 def test_a_backfill_makes_a_step_of_what_would_stay_or_be_shared() -> None:
-    wanted = Step("table.t", "transform", "refresh", "a backfill asks for it", intervals=WANTED["table.t"])
+    wanted = Step("table.t", "transform", "refresh", "a backfill asks for it", intervals=WANTED["table.t"], filled=True)
     assert with_intervals(None, CUT, WANTED) == wanted
     assert with_intervals(replace(REFRESH, action="share"), CUT, WANTED) == wanted
     drop = replace(REFRESH, action="drop")

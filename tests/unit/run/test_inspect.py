@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 MODEL = "models/late_payment.yaml"
 
 
@@ -227,3 +229,32 @@ def test_a_lake_in_the_folder_of_the_data_is_refused_where_it_is_named(fresh: An
             "LCH-3015: the folder `data` cannot be the lake: it holds other things, such as `customers.csv`"
         )
     }
+
+
+HEAD = "/* ---\ngrain: [invoice]\ntime: issued_at\nknown: issued_at\n--- */\n"
+SEEN = HEAD + "SELECT a.invoice, a.customer, a.issued_at, {}\n"
+JOINED = "FROM invoices AS a {} payments AS b ON b.customer = a.customer AND b.known_at < a.issued_at {}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "honest"),
+    [
+        ("b.days_late AS x", JOINED.format("ASOF LEFT JOIN", ""), True),
+        ("b.days_late AS x", JOINED.format("JOIN", ""), True),
+        ("max(b.days_late) AS x", JOINED.format("JOIN", "GROUP BY ALL"), True),
+        ("count(b.invoice) AS x", JOINED.format("LEFT JOIN", "GROUP BY ALL"), True),
+        ("b.days_late AS x", JOINED.format("JOIN", "+ INTERVAL 30 DAY"), False),
+        ("b.days_late AS x", JOINED.format("JOIN", "OR b.amount > 1"), False),
+        ("b.days_late AS x", JOINED.format("JOIN", "WHERE a.paid_on IS NOT NULL"), False),
+        ("b.days_late AS x", JOINED.format("JOIN", "JOIN payments AS c ON c.invoice = a.invoice"), False),
+        ("b.days_late + (a.paid_on IS NULL)::INT AS x", JOINED.format("LEFT JOIN", ""), False),
+        ("max(b.days_late) OVER (PARTITION BY a.customer) AS x", JOINED.format("JOIN", ""), False),
+    ],
+)
+def test_rows_that_were_known_before_the_declared_instant_are_no_leak(
+    fresh: Any, shown: str, said: str, honest: bool
+) -> None:
+    fresh.write("tables/seen.sql", SEEN.format(shown) + said)
+    fresh.write("features/seen.yaml", "entity: {customer: varchar}\nfrom: seen\nlatest: [x]\n")
+    fresh.edit(MODEL, "customer, invoice]", "customer, invoice, seen]")
+    assert {error.code for error in fresh.open().check().errors} == (set() if honest else {"LCH-2525"})
