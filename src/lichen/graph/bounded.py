@@ -111,6 +111,16 @@ def rows_bounded(
     return False
 
 
+def let_in_by(known: Sequence[Arrival], one: Arrival, late: Late, arrivals: Arrivals) -> bool:
+    """Whether a value is of other rows, of which a condition lets in only those that were known by `known`."""
+    return (
+        covered(known)
+        and rows_bounded(one, late, arrivals, guards=known)
+        and windows_bounded(one, late, arrivals, guards=known)
+        and not grouped_apart(one, known)
+    )
+
+
 def _comparisons(condition: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
     """What a condition demands to be less than what: only what all of it demands."""
     for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from lichen.errors import FoundWrong, Where
 from lichen.graph.arrival import Arrivals
-from lichen.graph.bounded import grouped_apart, rows_bounded, windows_bounded
+from lichen.graph.bounded import grouped_apart, let_in_by, rows_bounded, windows_bounded
 from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import SCORE
 from lichen.graph.late import Columns, Late, Roots, late
@@ -357,7 +357,7 @@ class _Search:
 
     def _seen_early(self, found: Late, one: Arrival, guards: Sequence[Arrival], known: Sequence[Arrival]) -> str | None:
         if not covered(guards):
-            return None if self._let_in_by(found, one, known) else "known"
+            return None if let_in_by(known, one, found, self.arrivals) else "known"
         if not windows_bounded(one, found, self.arrivals, guards=guards):
             return "mixed"
         if covered(guard for guard in guards if tied(one, guard, (), self.arrivals)) and not grouped_apart(one, guards):
@@ -365,15 +365,6 @@ class _Search:
         if rows_bounded(one, found, self.arrivals, guards=guards):
             return None
         return "mixed" if grouped_apart(one, guards) else "row"
-
-    def _let_in_by(self, found: Late, one: Arrival, known: Sequence[Arrival]) -> bool:
-        """Whether a value is of other rows, of which a condition lets in only those that were known by `known`."""
-        return (
-            covered(known)
-            and rows_bounded(one, found, self.arrivals, guards=known)
-            and windows_bounded(one, found, self.arrivals, guards=known)
-            and not grouped_apart(one, known)
-        )
 
     def _decided(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
         """A way by which what tells the label decides which rows a feature is made of, and no `known` guards."""
@@ -408,7 +399,7 @@ class _Search:
         except Unread:
             return False
         through = [one for one in ways if any(site.asset == filtered[0].id for site in one.sites)]
-        return bool(through) and all(self._let_in_by(found, one, together(known, one)) for one in through)
+        return bool(through) and all(let_in_by(together(known, one), one, found, self.arrivals) for one in through)
 
     def _chosen_early(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
         """A way by which what tells the label decides on a feature's value, and no `known` guards."""
