@@ -134,12 +134,12 @@ class Project:
 
     def check(self) -> Inspection:
         """Look at everything that can be known before a run; nothing runs."""
-        from lichen.run.held import held
         from lichen.run.inspect import inspect
+        from lichen.run.sources import sources_of
 
         graph = self.graph
         with all_stays():
-            before = held(self.environment, graph, self.spec, self.workshop)
+            before = sources_of(self.environment, graph, self.spec, self.workshop)
             found = inspect(graph, self.spec, self.workshop, self._remembered, before)
             self._remembered.keep()
         return found

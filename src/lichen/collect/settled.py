@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lichen.errors import FoundWrong
-from lichen.ground.types import lake_type
+from lichen.ground.types import holds_numbers, lake_type
 from lichen.ports import Column, Connector
 
-_WIDER = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
 _FITS = {("DATE", "TIMESTAMP"), ("DATE", "TIMESTAMP WITH TIME ZONE")}
 
 
@@ -20,6 +19,8 @@ def demanded(
 
     A column of before that nobody promised may be gone, and is demanded no more; one that the contract names may not.
     """
+    if not earlier:
+        return dict(declared)
     types = {**{column.name: column.type for column in earlier}, **declared}
     try:
         connector.columns(options, types)
@@ -41,26 +42,23 @@ def came_and_went(was: Sequence[Column], now: Sequence[Column], *, stays: bool) 
         yield f"GONE: {', '.join(gone)}" + (", null in the rows that come now" if stays else "")
 
 
-def other_types(
-    options: Mapping[str, Any], connector: Connector, declared: Mapping[str, str], settled: Mapping[str, str]
-) -> Iterator[str]:
+def other_types(looks: Sequence[Column], declared: Mapping[str, str], settled: Mapping[str, str]) -> Iterator[str]:
     """What is said of columns whose type rows of before settled, where what is there now looks otherwise."""
-    for column in connector.columns(options, declared):
+    for column in looks:
         was, now = settled.get(column.name, column.type), column.type
         if column.name in declared or _fits(_stored(now), was):
             continue
-        looks = f"{now}, or holds no value" if now == "VARCHAR" else now
+        like = f"{now}, or holds no value" if now == "VARCHAR" else now
         written = f"contract: {{columns: {{{column.name}: {{type: {now.lower()}}}}}}}"
         yield (
-            f"`{column.name}` is read as {was}, which the first rows settled, and now looks {looks}: what does not fit "
+            f"`{column.name}` is read as {was}, which the first rows settled, and now looks {like}: what does not fit "
             f"is set aside; to read it otherwise write its type, as in `{written}`"
         )
 
 
-def finer(options: Mapping[str, Any], connector: Connector, declared: Mapping[str, str]) -> Iterator[str]:
+def finer(looks: Sequence[Column]) -> Iterator[str]:
     """What is said of columns of instants in nanoseconds, of which the microseconds are kept."""
-    fine = [column.name for column in connector.columns(options, declared) if column.type == "TIMESTAMP_NS"]
-    for name in fine:
+    for name in (column.name for column in looks if column.type == "TIMESTAMP_NS"):
         yield f"`{name}` comes in nanoseconds and is kept to the microsecond; as `{{type: varchar}}` it is kept whole"
 
 
@@ -74,6 +72,4 @@ def _stored(kind: str) -> str:
 
 def _fits(now: str, was: str) -> bool:
     """Whether every value of one type is one of the other."""
-    if now in _WIDER and was in _WIDER:
-        return _WIDER.index(now) <= _WIDER.index(was)
-    return now == was or was == "VARCHAR" or (now, was) in _FITS
+    return now == was or was == "VARCHAR" or holds_numbers(was, now) or (now, was) in _FITS

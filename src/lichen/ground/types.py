@@ -14,6 +14,10 @@ from lichen.ground.quoting import identifier, sql
 
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
 _INSTANTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+_NARROWER = {
+    kind: frozenset(_NUMBERS[: _NUMBERS.index(kind) + 1]) - ({"INTEGER", "BIGINT"} if kind == "FLOAT" else set())
+    for kind in _NUMBERS
+}
 _KEPT = frozenset(["BOOLEAN", *_NUMBERS, "VARCHAR", "BLOB", *_INSTANTS])
 _STORED_AS = {
     "HUGEINT": "DECIMAL(38,0)",
@@ -59,6 +63,15 @@ def lake_type(duckdb_type: str) -> str:
     if head == "STRUCT" and bracket:
         return f"STRUCT({', '.join(_field(part) for part in _parts(rest[:-1]))})"
     raise ValueError(f"{duckdb_type} cannot be stored")
+
+
+def holds_numbers(kind: str, other: str) -> bool:
+    """Whether a type of numbers has those of another; a whole number beyond 2**53 is rounded in a DOUBLE.
+
+    >>> holds_numbers("DOUBLE", "BIGINT"), holds_numbers("FLOAT", "INTEGER"), holds_numbers("VARCHAR", "BIGINT")
+    (True, False, False)
+    """
+    return other in _NARROWER.get(kind, ())
 
 
 def lake_columns(columns: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ from lichen.graph.build import Asset
 from lichen.graph.lineage import AssetColumn, Lineage
 from lichen.graph.origin import ROWS
 from lichen.graph.version import Version
+from lichen.ground.types import holds_numbers
 from lichen.plan.explain import few, placed
 from lichen.ports import Column
 from lichen.spec import ProjectSpec
@@ -97,7 +98,7 @@ def breaks_of(
         elif there[one.name] != one.type:
             relies = _readers(column, lineage)
             guessed = asset.kind == "source" and "type" not in promised.get(one.name, {})
-            if (relies or one.name in promised) and not (guessed and _holds(there[one.name], one.type)):
+            if (relies or one.name in promised) and not (guessed and holds_numbers(there[one.name], one.type)):
                 what = f"`{one.name}` was {one.type} and becomes {there[one.name]}"
                 yield broken(one.name, what, relies, lineage.where(column))
     for name, promise in promised.items():
@@ -114,18 +115,6 @@ def breaks_of(
             broken(ROWS, what, relies, project.where(asset.id, "contract", key=True))
             for what in _weakened_as_a_whole(before, was, after, grain)
         )
-
-
-_WIDER = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE")
-
-
-def _holds(type_: str, was: str) -> bool:
-    """Whether a type of numbers has all those of another, which the first rows of a source were taken for.
-
-    >>> _holds("DOUBLE", "BIGINT"), _holds("BIGINT", "DOUBLE"), _holds("VARCHAR", "BIGINT")
-    (True, False, False)
-    """
-    return type_ in _WIDER and was in _WIDER and _WIDER.index(type_) > _WIDER.index(was)
 
 
 def _weakened(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -20,10 +20,10 @@ from lichen.graph.volatile import refuse_volatile_value
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
 from lichen.run.acceptance import Acceptances
-from lichen.run.held import NOTHING, Held, source_columns
 from lichen.run.hindsight import hindsights
 from lichen.run.relations import check_relation
 from lichen.run.remembered import Remembered
+from lichen.run.sources import NOTHING, Sources, source_columns
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
 from lichen.train.prepare import check_features
@@ -86,14 +86,14 @@ def accept_leaks(
 
 
 def inspect(
-    graph: Graph, project: ProjectSpec, workshop: Workshop, remembered: Remembered, held: Held = NOTHING
+    graph: Graph, project: ProjectSpec, workshop: Workshop, remembered: Remembered, before: Sources = NOTHING
 ) -> Inspection:
     """Look at every asset without running it; what reads a faulty source or table is not looked at.
 
-    `held` is what an environment holds of its sources, which a run goes on from.
+    `before` is what an environment holds of its sources, which a run goes on from.
     """
     found, faulty = Inspection(faults=_lake_faults(project, workshop)), set[str]()
-    look = partial(_look, held=held, ask=remembered.described_by(workshop.engine))
+    look = partial(_look, before=before, ask=remembered.described_by(workshop.engine))
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
             faulty.add(asset.id)
@@ -140,11 +140,11 @@ def _look(
     project: ProjectSpec,
     workshop: Workshop,
     found: Inspection,
-    held: Held,
+    before: Sources,
     ask: Describe,
 ) -> None:
     if asset.kind == "source":
-        found.columns[asset.name], told = source_columns(asset, held, project, workshop)
+        found.columns[asset.name], told = source_columns(asset, before, project, workshop)
         found.arriving += [f"`{asset.name}`: {one}" for one in told]
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "table":

@@ -56,7 +56,7 @@ def test_columns_that_are_new_or_gone_are_told():
 )
 def test_a_type_that_was_settled_and_looks_otherwise_now_is_told_with_what_to_write(options, value, settled, looks):
     given = options(f"v\n{value}\n")
-    told = list(other_types(given, FilesConnector(), {}, {"v": settled}))
+    told = list(other_types(FilesConnector().columns(given, {}), {}, {"v": settled}))
     if looks is None:
         assert told == []
         return
@@ -67,4 +67,4 @@ def test_a_type_that_was_settled_and_looks_otherwise_now_is_told_with_what_to_wr
             f"aside; to read it otherwise write its type, as in `contract: {{columns: {{v: {{type: {written}}}}}}}`"
         )
     ]
-    assert list(other_types(given, FilesConnector(), {"v": "BIGINT"}, {"v": settled})) == []
+    assert list(other_types(FilesConnector().columns(given, {"v": "BIGINT"}), {"v": "BIGINT"}, {"v": settled})) == []

@@ -20,7 +20,7 @@ from lichen.spec import ProjectSpec, Source
 
 
 @dataclass(frozen=True)
-class Held:
+class Sources:
     """The versions that an environment holds of its sources; the `shared` are taken as they are of another."""
 
     versions: Mapping[str, Version] = field(default_factory=dict)
@@ -32,10 +32,10 @@ class Held:
         return version if version is not None and version.fingerprint == fingerprint(asset) else None
 
 
-NOTHING = Held()
+NOTHING = Sources()
 
 
-def held(environment: str, graph: Graph, project: ProjectSpec, workshop: Workshop) -> Held:
+def sources_of(environment: str, graph: Graph, project: ProjectSpec, workshop: Workshop) -> Sources:
     """What an environment holds of its sources; nothing where there is no state store yet."""
     if not (workshop.root / project.project.state).exists():
         return NOTHING
@@ -43,31 +43,36 @@ def held(environment: str, graph: Graph, project: ProjectSpec, workshop: Worksho
     released = releases.versions(releases.current(environment))
     trunk = trunk_of(environment, project.project.publish, releases)
     if trunk is None:
-        return Held(released)
+        return Sources(released)
     shared = frozenset(asset.id for asset in graph if trunk.brings(asset))
-    return Held({**released, **{name: trunk.versions[name] for name in shared}}, shared)
+    return Sources({**released, **{name: trunk.versions[name] for name in shared}}, shared)
 
 
 def source_columns(
-    asset: Asset, held: Held, project: ProjectSpec, workshop: Workshop
+    asset: Asset, before: Sources, project: ProjectSpec, workshop: Workshop
 ) -> tuple[tuple[Column, ...], list[str]]:
-    """A source's columns as a run would find them, and what is to be said of those that are not as they were."""
+    """A source's columns as a run would find them, and what is to be said of those that are not as they were.
+
+    Only what a run would read is looked at.
+    """
     source = asset.spec
     assert isinstance(source, Source)
-    connector, same = workshop.connector(source.connector), held.of(asset)
+    connector, same = workshop.connector(source.connector), before.of(asset)
+    if same is not None and (
+        asset.id in before.shared or source_token(asset, same, project, workshop) == same.facts.get("token")
+    ):
+        return same.columns, []
     try:
         options = located(source, project.root)
         declared = declared_types(source, workshop.engine, column_places(asset, project))
         types = demanded(options, connector, declared, settled(same) if same else ())
         found, _ = stored_columns(options, connector, types)
-        if same is not None and asset.id in held.shared:
-            return same.columns, []
-        told = [*finer(options, connector, declared)]
+        looks = connector.columns(options, declared)
+        told = [*finer(looks)]
         if same is None:
             return found, told
-        if source_token(asset, same, project, workshop) != same.facts.get("token"):
-            told += came_and_went(same.columns, found, stays=source.cursor is not None)
-            told += other_types(options, connector, declared, {c.name: c.type for c in settled(same)})
+        told += came_and_went(same.columns, found, stays=source.cursor is not None)
+        told += other_types(looks, declared, {column.name: column.type for column in settled(same)})
         return columns_of(source, found, same), told
     except LichenError as error:
         raise in_source(error, asset, project) from error
