@@ -46,13 +46,9 @@ class DuckDBEngine:
 
     def describe(self, select: str, inputs: Mapping[str, Relation]) -> tuple[Column, ...]:
         """The columns that `sql` would write for a statement; nothing is read but metadata."""
-        if all(given.arrow is None for given in inputs.values()):
-            with self._shapes as shapes, translated(tuple(inputs), select):
-                session = shapes.showing(select, inputs)
-                columns = _columns(session, _parsed(session, select))
-        else:
-            with self._session(inputs, select) as session:
-                columns = _columns(session, _parsed(session, select))
+        known = all(given.arrow is None for given in inputs.values())
+        with (self._shaped if known else self._session)(inputs, select) as session:
+            columns = _columns(session, _parsed(session, select))
         return tuple(Column(name, kind) for name, kind in lake_columns(columns))
 
     def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
@@ -101,6 +97,11 @@ class DuckDBEngine:
                 yield session
         finally:
             session.close()
+
+    @contextmanager
+    def _shaped(self, inputs: Mapping[str, Relation], select: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._shapes as shapes, translated(tuple(inputs), select):
+            yield shapes.showing(select, inputs)
 
     def _open(
         self, inputs: Mapping[str, Relation], target: Path | None = None, reads: tuple[str, ...] = ()

@@ -9,7 +9,11 @@ from typing import Any
 
 from lichen.errors import FoundWrong, Where, did_you_mean
 from lichen.evaluate.metrics import BOUNDS, HIGHER_IS_BETTER, METRICS
+from lichen.graph.version import Version
 from lichen.spec import GateRule
+
+BESIDE = "no_worse_than_live"
+"""The rule that is judged beside the released model; the others are judged of a version alone."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def check_rule(name: str, rule: GateRule, where: Callable[[str], Where]) -> Iter
     for key, limit, least, most in (
         ("min", rule.min, low, high),
         ("max", rule.max, low, high),
-        ("no_worse_than_live", rule.no_worse_than_live, 0.0, high - low),
+        (BESIDE, rule.no_worse_than_live, 0.0, high - low),
     ):
         if limit is not None and not least <= limit <= most:
             none = (limit > most) if key == "min" else (limit < least)
@@ -107,6 +111,11 @@ def judge_beside(
     ]
 
 
+def judged_alone(version: Version) -> list[dict[str, Any]]:
+    """What a version's gate said of it without a look at any other."""
+    return [verdict for verdict in version.facts["gate"] if verdict["rule"] != BESIDE]
+
+
 def _verdict(name: str, rule: str, value: float, limit: float, passed: bool) -> Verdict:
     if math.isnan(value):
         return Verdict(name, rule, value, limit, False, _not_measured(name))
@@ -122,17 +131,17 @@ def _not_measured(name: str) -> str:
 def _beside(
     name: str, slack: float, before: Mapping[str, float] | None, after: Mapping[str, float], why: str
 ) -> Verdict:
-    rule, value, better_up = "no_worse_than_live", after[name], name in HIGHER_IS_BETTER
+    value, better_up = after[name], name in HIGHER_IS_BETTER
     if why:
         said = f"{name} cannot be compared with the released model's: {why}"
-        return Verdict(name, rule, value, None, False, f"{said}; without `{rule}` in its gate it is released")
+        return Verdict(name, BESIDE, value, None, False, f"{said}; without `{BESIDE}` in its gate it is released")
     if math.isnan(value) or (before is not None and math.isnan(before[name])):
-        return Verdict(name, rule, value, None, False, _not_measured(name))
+        return Verdict(name, BESIDE, value, None, False, _not_measured(name))
     if before is None:
-        return Verdict(name, rule, value, None, True, "there is no released model to compare with")
+        return Verdict(name, BESIDE, value, None, True, "there is no released model to compare with")
     was = before[name]
     limit = was - slack if better_up else was + slack
     passed = value >= limit if better_up else value <= limit
     side = "at least" if better_up else "at most"
     said = f"{name} is {value:.4f} where the released model's is {was:.4f}, on the same rows"
-    return Verdict(name, rule, value, limit, passed, f"{said}: wanted {side} {limit:.4f}")
+    return Verdict(name, BESIDE, value, limit, passed, f"{said}: wanted {side} {limit:.4f}")

@@ -23,13 +23,9 @@ def with_intervals(step: Step | None, asset: Asset, backfill: Mapping[str, str])
     if not has_intervals(asset):
         return step
     wanted = backfill.get(asset.id)
-    if step is None or (wanted and step.action in ("share", "carry", "rename")):
-        return (
-            Step(asset.id, asset.stage, "refresh", "a backfill asks for it", intervals=wanted, filled=True)
-            if wanted
-            else None
-        )
-    if step.action not in ("build", "refresh"):
+    if wanted and (step is None or step.action in ("share", "carry", "rename")):
+        return Step(asset.id, asset.stage, "refresh", "a backfill asks for it", intervals=wanted, filled=True)
+    if step is None or step.action not in ("build", "refresh"):
         return step
     if step.action == "build":
         return replace(step, intervals="all intervals")

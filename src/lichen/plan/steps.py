@@ -71,6 +71,7 @@ class Step:
             "reached": self.reached,
             "cost": asdict(self.cost) if self.cost else None,
             "intervals": self.intervals,
+            "filled": self.filled,
         }
 
 

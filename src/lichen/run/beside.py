@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from arro3.core import Array, ChunkedArray, Table
 
-from lichen.evaluate.gate import Verdict, judge_beside
+from lichen.evaluate.gate import Verdict, judge_beside, judged_alone
 from lichen.evaluate.metrics import METRICS
 from lichen.evaluate.movement import Rows
 from lichen.graph.build import Asset, Graph
@@ -93,11 +93,11 @@ def judged(asset: Asset, version: Version, live: Version | None, graph: Graph, w
         return version
     found = None if live is None else beside(asset, live, version, graph, workshop)
     said = verdicts(model, version, found)
-    own = [one for one in version.facts["gate"] if one["rule"] != "no_worse_than_live"]
+    alone = judged_alone(version)
     failed = list(dict.fromkeys(verdict.why for verdict in said if not verdict.passed))
     return version.with_facts(
-        gate=[*own, *(verdict.as_dict() for verdict in said)],
-        held=not all(one["passed"] for one in own) or bool(failed),
+        gate=[*alone, *(verdict.as_dict() for verdict in said)],
+        held=not all(one["passed"] for one in alone) or bool(failed),
         notes=[*version.facts.get("notes", ()), *failed],
     )
 
@@ -142,7 +142,7 @@ def _held_out(columns: Labelled, start: int) -> str:
 
 _VALUES: Mapping[str, str] = {
     "label": "a._label",
-    "asked": "a._at",
+    "asked": f"a.{ASKED}",
     "after_score": "a._score",
     "before_label": "b._label",
     "before_score": "b._score",
@@ -152,7 +152,7 @@ _VALUES: Mapping[str, str] = {
 
 def _matching(key: Sequence[str]) -> str:
     """Both sides in one row each; of rows with the same key the first meets the first."""
-    numbered = "*, row_number() OVER (PARTITION BY " + identifiers(key) + " ORDER BY _at) AS _number"
+    numbered = "*, row_number() OVER (PARTITION BY " + identifiers(key) + f" ORDER BY {ASKED}) AS _number"
     on = [*(identifier(name) for name in key), "_number"]
     pairs = " AND ".join(f"b.{name} IS NOT DISTINCT FROM a.{name}" for name in on)
     wanted = (

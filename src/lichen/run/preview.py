@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lichen.errors import ProjectErrors
+from lichen.evaluate.gate import judged_alone
 from lichen.evaluate.metrics import MAIN
 from lichen.evaluate.movement import Movement, movement
 from lichen.graph.build import Asset, Graph
@@ -96,8 +97,8 @@ def _one(
     model, new = asset.spec, made[asset.id]
     assert isinstance(model, Model)
     found = None if old is None else beside(asset, old, new, graph, workshop)
-    own = [str(one["why"]) for one in new.facts["gate"] if not one["passed"] and one["rule"] != "no_worse_than_live"]
-    held = (*own, *(verdict.why for verdict in verdicts(model, new, found) if not verdict.passed))
+    alone = (str(one["why"]) for one in judged_alone(new) if not one["passed"])
+    held = (*alone, *(verdict.why for verdict in verdicts(model, new, found) if not verdict.passed))
     if found is None:
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in new.facts["metrics"].items() if value is not None)
         return ModelPreview(asset.name, None, f"it is new: {metrics}", held=held)

@@ -46,6 +46,7 @@ def test_a_plan_for_a_machine() -> None:
                 "reached": True,
                 "cost": None,
                 "intervals": None,
+                "filled": False,
             }
         ],
         "unchanged": ["source.b"],
