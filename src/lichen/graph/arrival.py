@@ -31,13 +31,33 @@ MOST = 400
 
 
 @dataclass(frozen=True)
+class Named:
+    """A query of a WITH: its tree, the queries that it sees itself, and the names that it gives its columns."""
+
+    tree: exp.Expr
+    queries: Mapping[str, Named]
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A column that is wanted of a query, by its name or else its place, and what the query sees around it."""
+
+    name: str | None
+    place: int | None
+    asset: str
+    queries: Mapping[str, Named]
+    outer: Frame | None
+
+
+@dataclass(frozen=True)
 class Frame:
     """What the names in a SELECT mean: its relations by alias, the queries beside it, the SELECT around it."""
 
     asset: str
     select: exp.Select
     relations: Mapping[str, exp.Expr]
-    queries: Mapping[str, Frame | tuple[exp.Expr, Mapping[str, object]]]
+    queries: Mapping[str, Named]
     outer: Frame | None = None
 
     @cached_property
@@ -157,51 +177,33 @@ class Arrivals:
         if statement is None or column.column == ROWS:
             return (Arrival(column),)
         _refuse_misread(statement.text)
-        return _few(self._query(statement.tree, column.column.lower(), None, column.asset, {}, None))
+        return _few(self._query(statement.tree, Wanted(column.column.lower(), None, column.asset, {}, None)))
 
     # ------------------------------------------------------------------------------------------- queries
 
-    def _query(
-        self,
-        query: exp.Expr,
-        name: str | None,
-        place: int | None,
-        asset: str,
-        queries: Mapping[str, object],
-        outer: Frame | None,
-    ) -> Iterator[Arrival]:
-        """The ways into a query's column, found by its name or its place."""
+    def _query(self, query: exp.Expr, wanted: Wanted) -> Iterator[Arrival]:
+        """The ways into a query's column."""
         inner = query.args.get("with_")
         if inner is not None:
-            queries = dict(queries)
+            queries = dict(wanted.queries)
             for cte in inner.expressions:
                 if any(table.name.lower() == cte.alias.lower() for table in cte.this.find_all(exp.Table)):
                     self._recursive |= {id(cte.this)} if inner.args.get("recursive") else set()
-                queries[cte.alias.lower()] = (
-                    cte.this,
-                    dict(queries),
-                    [c.name.lower() for c in cte.args["alias"].columns],
-                )
+                columns = [column.name.lower() for column in cte.args["alias"].columns]
+                queries[cte.alias.lower()] = Named(cte.this, dict(queries), columns)
+            wanted = replace(wanted, queries=queries)
         if isinstance(query, exp.Subquery):
-            yield from self._query(query.this, name, place, asset, queries, outer)
+            yield from self._query(query.this, wanted)
         elif isinstance(query, exp.SetOperation):
-            yield from self._sides(query, name, place, asset, queries, outer)
+            yield from self._sides(query, wanted)
         elif isinstance(query, exp.Select):
-            yield from self._select(query, name, place, asset, queries, outer)
+            yield from self._select(query, wanted)
         else:
             raise Unread(query.key)
 
-    def _sides(
-        self,
-        union: exp.SetOperation,
-        name: str | None,
-        place: int | None,
-        asset: str,
-        queries: Mapping[str, object],
-        outer: Frame | None,
-    ) -> Iterator[Arrival]:
+    def _sides(self, union: exp.SetOperation, wanted: Wanted) -> Iterator[Arrival]:
         """The ways into a column of two queries under each other: each row is of one of them."""
-        names = self._names(union.left, queries)
+        names, name, place = self._names(union.left, wanted.queries), wanted.name, wanted.place
         by_name = union.args.get("by_name")
         if place is None and name in names and not by_name:
             place = names.index(str(name))
@@ -210,26 +212,20 @@ class Arrivals:
         elif place is None and not by_name:
             raise Unread(f"no column {name}")
         for at, side in enumerate((union.left, union.right)):
-            if by_name and name not in self._names(side, queries):
+            if by_name and name not in self._names(side, wanted.queries):
                 continue
-            for one in self._query(side, name if by_name else None, None if by_name else place, asset, queries, outer):
+            here = replace(wanted, name=name if by_name else None, place=None if by_name else place)
+            for one in self._query(side, here):
                 yield one.choosing(id(union), at, 2, f"{id(union)}", rows=True)
 
-    def _select(
-        self,
-        select: exp.Select,
-        name: str | None,
-        place: int | None,
-        asset: str,
-        queries: Mapping[str, object],
-        outer: Frame | None,
-    ) -> Iterator[Arrival]:
-        frame = Frame(asset, select, _relations(select), queries, outer)  # type: ignore[arg-type]
+    def _select(self, select: exp.Select, wanted: Wanted) -> Iterator[Arrival]:
+        frame = Frame(wanted.asset, select, _relations(select), wanted.queries, wanted.outer)
+        name, place = wanted.name, wanted.place
         if place is not None and place < len(select.expressions) and not select.is_star:
             yield from self._grouped(self._value(select.expressions[place].unalias(), frame), frame)
             return
         if place is not None and name is None:
-            names = self._names(select, queries)
+            names = self._names(select, wanted.queries)
             name = names[place] if place < len(names) else None
         for item in select.expressions:
             star = item.this if isinstance(item, exp.Column) else item
@@ -262,14 +258,16 @@ class Arrivals:
         every = [one for alias in _within(item, frame) for one in self._columns_of(frame, alias)]
         return [renamed.get(one, one) for one in every if one not in left_out]
 
-    def _names(self, query: exp.Expr, queries: Mapping[str, object]) -> list[str]:
+    def _names(self, query: exp.Expr, queries: Mapping[str, Named]) -> Sequence[str]:
         if isinstance(query, exp.Subquery):
             return self._names(query.this, queries)
         if isinstance(query, exp.SetOperation):
             return self._names(query.left, queries)
         if isinstance(query, exp.Values):
             return [f"col{place}" for place, _ in enumerate(query.expressions[0].expressions)]
-        frame = Frame("", query, _relations(query), queries)  # type: ignore[arg-type]
+        if not isinstance(query, exp.Select):
+            raise Unread(query.key)
+        frame = Frame("", query, _relations(query), queries)
         names: list[str] = []
         for item in query.expressions:
             star = item.this if isinstance(item, exp.Column) else item
@@ -294,15 +292,14 @@ class Arrivals:
 
     # ----------------------------------------------------------------------------------------- relations
 
-    def _columns_of(self, frame: Frame, alias: str) -> list[str]:
+    def _columns_of(self, frame: Frame, alias: str) -> Sequence[str]:
         relation = frame.relations.get(alias)
         if relation is None:
             raise Unread(f"`{alias}.*` names nothing that is read here")
         if isinstance(relation, exp.Table):
             known = frame.queries.get(relation.name.lower())
             if known is not None:
-                tree, queries, renamed = known  # type: ignore[misc]
-                return renamed or self._names(tree, queries)
+                return known.columns or self._names(known.tree, known.queries)
             asset = self.graph.relation(relation.name.lower())
             return [one.lower() for one in self.columns.get(asset.id, ())] if asset is not None else []
         if isinstance(relation, exp.Subquery | exp.Values):
@@ -326,11 +323,10 @@ class Arrivals:
         if isinstance(relation, exp.Table):
             known = frame.queries.get(relation.name.lower())
             if known is not None:
-                tree, queries, renamed = known  # type: ignore[misc]
-                if id(tree) in self._recursive:
+                if id(known.tree) in self._recursive:
                     raise Unread("a recursive query")
-                at = renamed.index(name) if renamed and name in renamed else None
-                found = self._query(tree, None if at is not None else name, at, frame.asset, queries, frame.outer)
+                wanted = _renamed(name, known.columns, frame.asset, known.queries, frame.outer)
+                found = self._query(known.tree, wanted)
             else:
                 asset = self.graph.relation(relation.name.lower())
                 if asset is None:
@@ -343,11 +339,8 @@ class Arrivals:
             found = (one.moved(None) for value in written for one in self._value(value, frame))
         elif isinstance(relation, exp.Subquery):
             renamed = [one.name.lower() for one in getattr(relation.args.get("alias"), "columns", ())]
-            at = renamed.index(name) if name in renamed else None
             lateral = frame if isinstance(relation.parent, exp.Lateral) else frame.outer
-            found = self._query(
-                relation.this, None if at is not None else name, at, frame.asset, frame.queries, lateral
-            )
+            found = self._query(relation.this, _renamed(name, renamed, frame.asset, frame.queries, lateral))
         else:
             raise Unread(relation.key)
         for one in found:
@@ -379,7 +372,7 @@ class Arrivals:
             yield from self._column(node, frame)
             return
         if isinstance(node, exp.Query):
-            yield from self._query(node, None, 0, frame.asset, frame.queries, frame)
+            yield from self._query(node, Wanted(None, 0, frame.asset, frame.queries, frame))
             return
         if isinstance(node, exp.Window):
             yield from self._over(node, frame)
@@ -471,6 +464,15 @@ class Arrivals:
         if isinstance(above, exp.Filter):
             self.places[id(above)] = (frame, above)
             yield Site(frame.asset, id(above), "filter")
+
+
+def _renamed(
+    name: str, columns: Sequence[str], asset: str, queries: Mapping[str, Named], outer: Frame | None
+) -> Wanted:
+    """A column of a query whose own columns, the first of them, are called otherwise outside."""
+    if name in columns:
+        return Wanted(None, columns.index(name), asset, queries, outer)
+    return Wanted(name, None, asset, queries, outer)
 
 
 def _few(found: Iterable[Arrival]) -> tuple[Arrival, ...]:
