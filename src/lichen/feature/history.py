@@ -160,7 +160,7 @@ def kernels() -> Any:
         compute.compensated_sum_in, compute.least_in, compute.latest_in,
     ):  # fmt: skip
         register_jitable(function)
-    compiled = numba.njit(cache=True)
+    compiled = numba.njit(cache=True, nogil=True)
     return SimpleNamespace(
         sweep=compiled(compute.sweep),
         sums=compiled(_sums),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +39,20 @@ def join(features: FeatureSet, labels: Relation, at: str, inputs: Mapping[str, R
     asked = _ask(features, table, at, engine)
     relations = again({view.table: inputs[view.table] for view in features.views})
     columns: dict[str, Any] = {name: asked.column(name) for name in asked.column_names}
-    questions: dict[tuple[Column, ...], _Questions] = {}
-    for view in features.views:
-        if view.static:
-            found = _static(view, relations[view.table], asked, engine)
-        else:
-            if view.entity not in questions:
-                questions[view.entity] = _questions(view, asked, engine)
-            found = _windowed(view, relations[view.table], questions[view.entity], engine)
-        columns |= {name: found.column(name) for name in found.column_names}
+    questions = {view.entity: view for view in features.views if not view.static}
+    # Two at a time: while the rows of one are read and sorted, those of another are gone through.
+    with ThreadPoolExecutor(2, "lichen-view") as pool:
+        made = pool.map(lambda view: _questions(view, asked, engine), questions.values())
+        entities = dict(zip(questions, made, strict=True))
+        for found in pool.map(
+            lambda view: (
+                _static(view, relations[view.table], asked, engine)
+                if view.static
+                else _windowed(view, relations[view.table], entities[view.entity], engine)
+            ),
+            features.views,
+        ):
+            columns |= {name: found.column(name) for name in found.column_names}
     joined = _express(features, Table.from_arrays(list(columns.values()), names=list(columns)), engine)
     shown = {name: table.column(name) for name in table.column_names} | {
         column.name: joined.column(column.name) for column in features.features
@@ -231,5 +237,5 @@ def _express(features: FeatureSet, joined: arro3.Table, engine: Engine) -> arro3
         # One level each, so that an expression may read those before it.
         source = f"({select(step, source, every=True)})"
     shown = [(identifier(column.name), column.name) for column in features.features]
-    statement = select(shown, source, "ORDER BY", identifier(_ROW))
-    return load(engine.query(statement, {"joined": Relation(arrow=joined)})).combine_chunks()
+    # A statement that only computes keeps its rows in order.
+    return load(engine.query(select(shown, source), {"joined": Relation(arrow=joined)})).combine_chunks()
