@@ -21,7 +21,7 @@ class FilesConnector:
 
     def __init__(self) -> None:
         # A source is asked for its columns and then read: the second looks at its first records no more.
-        self._last: tuple[Hashable, tuple[Column, ...]] | None = None
+        self._looks: dict[Hashable, tuple[Column, ...]] = {}
         # It is asked for its token by the plan and again by the run: what a file holds is read once.
         self._digests: dict[Hashable, str | None] = {}
 
@@ -56,11 +56,11 @@ class FilesConnector:
         return Extract(rows, reading.rejects, reading.earlier if since is not None else None, reading.cut)
 
     def _reading(self, options: Mapping[str, Any], types: Mapping[str, str], since: Since | None = None) -> Reading:
-        """A reading that knows its columns, from the last look if that was at the very same files and options."""
+        """A reading that knows its columns, from an earlier look if that was at the very same files and options."""
         reading = Reading(Options.of(options), types, since)
         try:
             key = reading.identity()
-            self._last = (key, reading.columns(self._last[1] if self._last and self._last[0] == key else None))
+            self._looks[key] = reading.columns(self._looks.get(key))
         except BaseException:
             reading.close()
             raise

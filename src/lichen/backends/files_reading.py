@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lichen.backends.casting import Casts, guesses
 from lichen.backends.duckdb_errors import kind_of, translated
@@ -24,6 +24,9 @@ from lichen.ground.files import system_failures
 from lichen.ground.quoting import identifier, identifiers, literal, sql
 from lichen.ground.stream import Stream
 from lichen.ports import Arrow, Column, Since
+
+if TYPE_CHECKING:
+    import duckdb
 
 FIRST_BYTES = 8 << 20
 """How much of a packed or remote file is looked into for its columns."""
@@ -44,13 +47,19 @@ class Reading:
         self._columns: tuple[Column, ...] | None = None
         self._finished = False
         self._cut: dict[str, int] = {}
-        self._duckdb = connect(self._scratch / "spill")
+
+    @cached_property
+    def _duckdb(self) -> duckdb.DuckDBPyConnection:
+        """The session, opened where something is looked at, for that takes 10 ms."""
+        session = connect(self._scratch / "spill")
         shown = ", ".join(f"{identifier(column.name)} {column.type}" for column in _REJECT)
-        self._run(f"CREATE TABLE rejects ({shown})")
+        session.execute(f"CREATE TABLE rejects ({shown})")
+        return session
 
     def close(self) -> None:
         """Free the session and remove the scratch folder."""
-        self._duckdb.close()
+        if "_duckdb" in self.__dict__:
+            self._duckdb.close()
         self._clean_up()
 
     def identity(self) -> Hashable:

@@ -191,14 +191,14 @@ class _Look:
             "SELECT count(*) AS n, (SELECT count(*) FROM now WHERE", visible, ") AS of FROM (SELECT", shown,
             "FROM now WHERE", visible, "EXCEPT SELECT", shown, "FROM then_known WHERE", visible + early, ")",
         )  # fmt: skip
-        counted = self._count(select, now, then)
-        if not counted[0]:
+        (counted,) = self._query(select, {"now": now, "then_known": then})
+        if not counted["n"]:
             return None
         name = f"leak:{self.name}/{view.name}.*"
         error = FoundWrong(
             "LCH-2528",
-            f"`{view.table}` shows {counted[0]:,} of {counted[1]:,} rows to `{view.name}` at {_day(at)} that could not "
-            "be known then",
+            f"`{view.table}` shows {counted['n']:,} of {counted['of']:,} rows to `{view.name}` at {_day(at)} that "
+            "could not be known then",
             where=self.project.where(relation.id, "known" if _known(relation) else "time"),
             why=f"built again of what was known by then, other rows come of {self._inputs(relation)}, or none",
             fix="let `known` be no earlier than that of any row that a row is made of, and no sum or window reach "
@@ -213,37 +213,35 @@ class _Look:
         if version.quarantine and not grain:
             return None
         now, then = self.workshop.relation(version), self._cut(label, at, own=False)
-        names = [self.model.label.at, *(column.name for column in self.features.request)]
         types = {column.name: column for column in now.columns}
         asked = f"epoch_us({identifier(self.model.label.at)}) < {literal(at)}"
-        for column in dict.fromkeys(names[1:]):
-            shown = _compared(
-                [identifier(one) for one in (*grain, names[0], column)], [types[o] for o in (*grain, names[0], column)]
-            )
-            keys = ", ".join(identifier(key) for key in grain)
-            there = sql(" AND (", keys, ") IN (SELECT (", keys, ") FROM now)") if grain else ""
-            select = sql(
-                "SELECT count(*) AS n, (SELECT count(*) FROM then_known WHERE", asked, ") AS of FROM (SELECT", shown,
-                "FROM then_known WHERE", asked + there, "EXCEPT SELECT", shown, "FROM now WHERE", asked, ")",
-            )  # fmt: skip
-            counted = self._count(select, now, then)
-            if counted[0]:
-                name = f"leak:{self.name}/request.{column}"
-                error = FoundWrong(
-                    "LCH-2529",
-                    f"a request of `{self.name}` would bring `{column}` as it was known only later, in {counted[0]:,} "
-                    f"of {counted[1]:,} label rows asked before {_day(at)}",
-                    where=self.project.where(label.id),
-                    why=f"built again of what was known by then, another `{column}` comes of {self._inputs(label)}",
-                    fix=f"join what was known before `{self.model.label.at}`, or read it through a feature view; or, "
-                    f"where it is none, `--accept {name} --why TEXT`",
-                )
-                return name, label, error
-        return None
-
-    def _count(self, select: str, now: Relation, then: Relation) -> tuple[int, int]:
-        (row,) = self._query(select, {"now": now, "then_known": then})
-        return int(row["n"]), int(row["of"])
+        keys = ", ".join(identifier(key) for key in grain)
+        there = sql(" AND (", keys, ") IN (SELECT (", keys, ") FROM now)") if grain else ""
+        brought = [*dict.fromkeys(column.name for column in self.features.request)]
+        counts = [sql("(SELECT count(*) FROM then_known WHERE", asked, ") AS of")]
+        for place, name in enumerate(brought):
+            named = (*grain, self.model.label.at, name)
+            shown = _compared([identifier(one) for one in named], [types[one] for one in named])
+            counts.append(sql(
+                "(SELECT count(*) FROM (SELECT", shown, "FROM then_known WHERE", asked + there,
+                "EXCEPT SELECT", shown, "FROM now WHERE", asked, ")) AS", identifier(f"n{place}"),
+            ))  # fmt: skip
+        (counted,) = self._query(sql("SELECT", ", ".join(counts)), {"now": now, "then_known": then})
+        other = [place for place, _ in enumerate(brought) if counted[f"n{place}"]]
+        if not other:
+            return None
+        column = brought[other[0]]
+        name = f"leak:{self.name}/request.{column}"
+        error = FoundWrong(
+            "LCH-2529",
+            f"a request of `{self.name}` would bring `{column}` as it was known only later, in "
+            f"{counted[f'n{other[0]}']:,} of {counted['of']:,} label rows asked before {_day(at)}",
+            where=self.project.where(label.id),
+            why=f"built again of what was known by then, another `{column}` comes of {self._inputs(label)}",
+            fix=f"join what was known before `{self.model.label.at}`, or read it through a feature view; or, "
+            f"where it is none, `--accept {name} --why TEXT`",
+        )
+        return name, label, error
 
     def _inputs(self, relation: Asset) -> str:
         timed = [
