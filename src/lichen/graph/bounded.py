@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from lichen.graph.arrival import Arrivals, Frame
 from lichen.graph.late import Late
-from lichen.graph.samerow import seen_from, tied
+from lichen.graph.samerow import keys_of, seen_from, tied
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival, covered
 
@@ -81,9 +81,17 @@ def _by_question(ways: Sequence[Arrival], late: Late) -> bool:
 
 def grouped_apart(one: Arrival, guards: Iterable[Arrival]) -> bool:
     """Whether a value was summed up over rows of which the guarding instants tell nothing."""
-    summed = {site.node for site in one.sites if site.role in ("value", "last")}
-    covering = {site.node for guard in guards for site in guard.sites if site.role in ("key", "last")}
-    return not summed <= covering
+    return not _summed(one) <= _keyed(guards)
+
+
+def _summed(one: Arrival) -> set[int]:
+    """The groups over which a value was summed up."""
+    return {site.node for site in one.sites if site.role in ("value", "last")}
+
+
+def _keyed(guards: Iterable[Arrival]) -> set[int]:
+    """The groups of which instants are a key, or the greatest."""
+    return {site.node for guard in guards for site in guard.sites if site.role in ("key", "last")}
 
 
 def rows_bounded(
@@ -94,6 +102,13 @@ def rows_bounded(
     The instant that bounds them is one of the row that asks, or that is guarded. With `asked` it is enough that the
     rows were asked about before.
     """
+    return any(True for _ in _bounds(one, late, arrivals, guards, asked))
+
+
+def _bounds(
+    one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arrival], asked: bool
+) -> Iterator[tuple[exp.Expr, Frame]]:
+    """The instants that bound a value's rows, each with the SELECT in which it is written."""
     bound = _Bound(one, late, arrivals, guards, asked)
     filters = [arrivals.places[site.node] for site in one.sites if site.role == "filter"]
     for place, site in enumerate(one.sites):
@@ -107,18 +122,69 @@ def rows_bounded(
             for less, more in _comparisons(condition):
                 own = _of(less, alias, frame, arrivals) and not _of(more, alias, frame, arrivals)
                 if own and bound.holds(less, more, around, one.before(place + 1)):
-                    return True
-    return False
+                    yield more, around
 
 
 def let_in_by(known: Sequence[Arrival], one: Arrival, late: Late, arrivals: Arrivals) -> bool:
     """Whether a value is of other rows, of which a condition lets in only those that were known by `known`."""
-    return (
-        covered(known)
-        and rows_bounded(one, late, arrivals, guards=known)
-        and windows_bounded(one, late, arrivals, guards=known)
-        and not grouped_apart(one, known)
+    if not covered(known) or not windows_bounded(one, late, arrivals, guards=known):
+        return False
+    apart = [arrivals.places[node][0] for node in _summed(one) - _keyed(known)]
+    return any(
+        all(_same_for_all(instant, frame, group, arrivals) for group in apart)
+        for instant, frame in _bounds(one, late, arrivals, known, asked=False)
     )
+
+
+def _same_for_all(instant: exp.Expr, frame: Frame, group: Frame, arrivals: Arrivals) -> bool:
+    """Whether an instant is the same for all rows of a group: of a row around its SELECT, or of one that it names."""
+    owners = [_owner(column, frame, arrivals) for column in instant.find_all(exp.Column)]
+    around = [one.select for one in _outside(group)]
+    return bool(owners) and all(
+        owner is not None
+        and (any(owner[0].select is one for one in around) or _is_named(owner[1], owner[0], group, arrivals))
+        for owner in owners
+    )
+
+
+def _owner(column: exp.Column, frame: Frame, arrivals: Arrivals) -> tuple[Frame, str] | None:
+    """The SELECT and the alias of the relation to which a column belongs, its own SELECT's first."""
+    for around in (frame, *_outside(frame)):
+        alias = column.table.lower() or arrivals.owner(around, column.name.lower())
+        if alias in around.relations:
+            return around, str(alias)
+    return None
+
+
+def _outside(frame: Frame) -> Iterator[Frame]:
+    """The SELECTs around one."""
+    while frame.outer is not None:
+        frame = frame.outer
+        yield frame
+
+
+def _is_named(alias: str, frame: Frame, group: Frame, arrivals: Arrivals) -> bool:
+    """Whether what a SELECT groups by names one row of a relation of its own."""
+    relation = frame.relations[alias]
+    if frame.select is not group.select or not isinstance(relation, exp.Table):
+        return False
+    asset = arrivals.graph.relation(relation.name.lower())
+    if asset is None or relation.name.lower() in frame.queries:
+        return False
+    named = {one.name.lower() for one in _keys(group) if _reads(one, alias, group, arrivals)}
+    return any(key <= named for key in keys_of(asset.spec))
+
+
+def _keys(group: Frame) -> Iterator[exp.Column]:
+    """The plain columns that a SELECT groups by."""
+    by, shown = group.select.args.get("group"), [item.unalias() for item in group.select.expressions]
+    if by is None:
+        return
+    for one in [*by.expressions, *(shown if by.args.get("all") else ())]:
+        place = int(one.name) - 1 if isinstance(one, exp.Literal) and one.name.isdigit() else None
+        column = shown[place] if place is not None and 0 <= place < len(shown) else one
+        if isinstance(column, exp.Column):
+            yield column
 
 
 def _comparisons(condition: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:

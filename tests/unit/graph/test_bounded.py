@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lichen.graph.bounded import rows_bounded, windows_bounded
+from lichen.graph.bounded import let_in_by, rows_bounded, windows_bounded
 from lichen.graph.lineage import AssetColumn
-from lichen.testing.leaks.shipping import LABELS, MODEL, labels, model
+from lichen.testing.leaks.shipping import LABELS, MODEL, PAST, PAST_VIEW, labels, latest_of, model
 
 OTHERS = "(SELECT avg(o.delay) FROM shipments AS o WHERE o.carrier = s.carrier AND {}) AS mean"
 
@@ -107,3 +107,35 @@ def test_questions_that_are_asked_at_a_written_instant_are_bounded_by_it_alone(
     made = look({LABELS: labels(f"{written}, {mean}"), MODEL: model(at="asked_at")})
     ways = made.arrivals.of(AssetColumn("table.labels", "mean"))
     assert [rows_bounded(one, made.late, made.arrivals) for one in ways] == [bounded]
+
+
+SAID = "/* ---\ntime: booked_at\nknown: booked_at\n--- */\nSELECT s.shipment, s.booked_at, {} FROM shipments AS s {}"
+OWN = "FROM deliveries AS d WHERE d.carrier = s.carrier AND d.delivered_at < s.booked_at"
+ANY = "FROM deliveries AS d, shipments AS o WHERE d.carrier = s.carrier AND d.delivered_at < o.booked_at"
+BY_KEY = "(SELECT {} AS own, avg(d.delay) AS m FROM shipments AS s JOIN deliveries AS d ON {} GROUP BY {})"
+HELD = "d.carrier = s.carrier AND d.delivered_at < s.booked_at"
+
+
+@pytest.mark.parametrize(
+    ("column", "joined", "let_in"),
+    [
+        (f"(SELECT avg(d.delay) {OWN}) AS m", "", True),
+        (f"(SELECT arg_max(d.delay, d.delivered_at) {OWN}) AS m", "", True),
+        ("x.m", f"LEFT JOIN LATERAL (SELECT avg(d.delay) AS m {OWN}) AS x ON true", True),
+        ("h.m", f"LEFT JOIN {BY_KEY.format('s.shipment', HELD, 's.shipment')} AS h ON h.own = s.shipment", True),
+        ("h.m", f"LEFT JOIN {BY_KEY.format('s.shipment', HELD, 'ALL')} AS h ON h.own = s.shipment", True),
+        ("h.m", f"LEFT JOIN {BY_KEY.format('s.shipment', HELD, '1')} AS h ON h.own = s.shipment", True),
+        ("h.m", f"LEFT JOIN {BY_KEY.format('s.shipment', HELD, '1')} AS h ON h.own = s.shipment + 9", False),
+        ("h.m", f"LEFT JOIN {BY_KEY.format('s.carrier', HELD, 's.carrier')} AS h ON h.own = s.carrier", False),
+        ("h.m", f"LEFT JOIN {BY_KEY.format('max(s.shipment)', HELD, 's.carrier')} AS h ON h.own = s.shipment", False),
+        ("(SELECT avg(d.delay) FROM deliveries AS d WHERE d.carrier = s.carrier) AS m", "", False),
+        (f"(SELECT avg(d.delay) {ANY}) AS m", "", False),
+    ],
+)
+def test_rows_summed_up_are_let_in_by_an_instant_that_all_of_a_group_share(
+    look: Callable[..., Any], column: str, joined: str, let_in: bool
+) -> None:
+    made = look({PAST: SAID.format(column, joined), PAST_VIEW: latest_of(column="m")})
+    ways = made.arrivals.of(AssetColumn("table.past", "m"))
+    known = made.arrivals.of(AssetColumn("table.past", "booked_at"))
+    assert {let_in_by(known, one, made.late, made.arrivals) for one in ways if one.column in made.late.told} == {let_in}

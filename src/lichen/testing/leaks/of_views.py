@@ -57,6 +57,16 @@ def lagged(by: int) -> str:
     )
 
 
+def typical(bound: str = "") -> str:
+    """What a carrier's delay is like, beside each booking; `bound` is a condition more on the deliveries."""
+    return table(
+        "SELECT s.shipment, s.booked_at,\n"
+        f"  (SELECT avg(d.delay) FROM deliveries AS d WHERE d.carrier = s.carrier{bound}) AS delay\n"
+        "FROM shipments AS s",
+        "grain: [shipment]\ntime: booked_at\nknown: booked_at",
+    )
+
+
 VIEWS: tuple[Pair, ...] = (
     Pair(
         "target_encoding",
@@ -355,5 +365,24 @@ VIEWS: tuple[Pair, ...] = (
         "-> past.delay (tables/past.sql:",
         {PAST: lagged(-2), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
         {PAST: lagged(2), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
+    ),
+    Pair(
+        "mean_beside_the_booking",
+        "each booking carries its carrier's mean delay by a correlated subquery over all deliveries",
+        "lineage",
+        "LCH-2525",
+        "`known: booked_at` is not when that became known",
+        {
+            PAST: typical(),
+            PAST_VIEW: latest_of("shipment: bigint"),
+            PARCEL: parcel("shipment: bigint"),
+            MODEL: model("past, parcel"),
+        },
+        {
+            PAST: typical(" AND d.delivered_at < s.booked_at"),
+            PAST_VIEW: latest_of("shipment: bigint"),
+            PARCEL: parcel("shipment: bigint"),
+            MODEL: model("past, parcel"),
+        },
     ),
 )
