@@ -117,7 +117,7 @@ class _Rows:
     def _doubling(self, what: str, node: exp.Expr, relation: str | None = None) -> Doubling:
         asset = self.asset[-1]
         assert asset.statement is not None
-        return Doubling(what, asset.id, _place(node, asset.statement.text), relation)
+        return Doubling(what, asset.id, asset.statement.position(node), relation)
 
     def _keys(self, relation: exp.Expr, queries: Queries) -> list[set[str]]:
         """The keys that name at most one row of a relation; an empty one where it has at most one row."""
@@ -191,8 +191,3 @@ def _tied(condition: exp.Expr, alias: str) -> Iterator[str]:
                 own = isinstance(one, exp.Column) and one.table.lower() in (alias, "")
                 if own and not any(column.table.lower() == alias for column in other.find_all(exp.Column)):
                     yield one.name.lower()
-
-
-def _place(node: exp.Expr, text: str) -> tuple[int, int]:
-    start = min((part.meta["start"] for part in node.walk() if "start" in part.meta), default=0)
-    return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
