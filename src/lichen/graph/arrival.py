@@ -166,6 +166,10 @@ class Arrivals:
         """Whether a way comes through a relation of which an outer join also gives no row."""
         return any(node in self.places[node][0].missing for node in one.rows)
 
+    def is_chosen(self, one: Arrival) -> bool:
+        """Whether which row a way is of, or whether there is one, hangs on others: an outer join, a LIMIT."""
+        return self.may_miss(one) or any(self.places[node][0].select.args.get("limit") is not None for node in one.rows)
+
     def is_declared(self, column: AssetColumn) -> bool:
         """Whether a source or table says that this column is when its rows happened or became known."""
         spec = self.graph[column.asset].spec

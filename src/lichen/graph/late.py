@@ -10,17 +10,18 @@ from sqlglot import exp
 from lichen.graph.arrival import Arrivals
 from lichen.graph.build import Graph
 from lichen.graph.lineage import AssetColumn, Lineage
-from lichen.graph.origin import ROWS
+from lichen.graph.origin import ROWS, How
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival, covered
 from lichen.spec import Model
 
 Columns = frozenset[AssetColumn]
+_DECIDES = How.FILTER | How.JOIN | How.GROUP | How.WINDOW | How.DISTINCT | How.LIMIT
 
 
 @dataclass
 class Roots:
-    """The source columns that columns of tables are made of, by value."""
+    """The source columns that columns of tables are made of, by value, and those that decide of which rows."""
 
     lineage: Lineage
     _found: dict[tuple[AssetColumn, bool], Columns] = field(default_factory=dict)
@@ -43,6 +44,33 @@ class Roots:
     def all(self, columns: Iterable[AssetColumn]) -> Columns:
         """The source columns of several."""
         return frozenset[AssetColumn]().union(*(self.of(one) for one in columns))
+
+    def choosing(self, column: AssetColumn) -> Columns:
+        """The source columns that decide, on the way of a value, which rows it is made of."""
+        found: Columns = frozenset()
+        waiting, met = [column], {column}
+        for at in waiting:
+            for edge in self.lineage.into(at):
+                if edge.within is not None:
+                    continue
+                if edge.kind == "value":
+                    waiting += [edge.source] if edge.source not in met else []
+                    met.add(edge.source)
+                elif edge.source.column == ROWS:
+                    found |= self.row_filters(edge.source, How.FILTER | How.JOIN) if edge.how & How.JOIN else found
+                elif edge.how & _DECIDES:
+                    found |= self.of(edge.source)
+        return found
+
+    def row_filters(self, rows: AssetColumn, by: How = How.FILTER | How.LIMIT) -> Columns:
+        """The source columns by which an asset's rows are let in."""
+        found: Columns = frozenset()
+        for edge in self.lineage.into(rows):
+            if edge.how & by and edge.source.column != ROWS:
+                found |= self.of(edge.source)
+            elif edge.source.column == ROWS:
+                found |= self.row_filters(edge.source, by)
+        return found
 
 
 @dataclass(frozen=True)

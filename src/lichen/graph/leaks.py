@@ -13,7 +13,14 @@ from sqlglot import exp
 
 from lichen.errors import FoundWrong, Where
 from lichen.graph.arrival import Arrivals
-from lichen.graph.bounded import grouped_apart, let_in_by, rows_bounded, windows_bounded
+from lichen.graph.bounded import (
+    choice_bounded,
+    conditions_bounded,
+    grouped_apart,
+    let_in_by,
+    rows_bounded,
+    windows_bounded,
+)
 from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import SCORE
 from lichen.graph.late import Columns, Late, Roots, late
@@ -24,8 +31,6 @@ from lichen.graph.samerow import tied
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival, covered, together
 from lichen.spec import FeatureView, Model, ProjectSpec, Source, Table
-
-DECIDES = How.FILTER | How.JOIN | How.GROUP | How.WINDOW | How.DISTINCT | How.LIMIT
 
 
 @dataclass(frozen=True)
@@ -297,34 +302,20 @@ class _Search:
 
         So does what meets in an outer join: whether there is a row shows.
         """
-        telling = self._choosing(column) & found.told
-        if not telling:
-            return frozenset()
+        telling = self.roots.choosing(column) & found.told
         try:
             ways = self.arrivals.of(column)
         except Unread:
             return telling
-        chosen = [one for one in ways if len(one.rows) < len(one.sites) or self.arrivals.may_miss(one)]
-        if chosen and all(rows_bounded(one, found, self.arrivals, guards=guards) for one in chosen):
+        if not telling:
+            counted = [one for one in ways if one.column.column == ROWS and any(s.role == "value" for s in one.sites)]
+            if all(conditions_bounded(one, found, self.arrivals, guards=guards) for one in counted):
+                return frozenset()
+            return self.roots.row_filters(AssetColumn(column.asset, ROWS), How.FILTER | How.JOIN) & found.told
+        chosen = [one for one in ways if len(one.rows) < len(one.sites) or self.arrivals.is_chosen(one)]
+        if chosen and all(choice_bounded(one, found, self.arrivals, guards=guards) for one in chosen):
             return frozenset()
         return telling
-
-    def _choosing(self, column: AssetColumn) -> Columns:
-        """The source columns that decide, on the way of a value, which rows it is made of."""
-        found: Columns = frozenset()
-        waiting, met = [column], {column}
-        for at in waiting:
-            for edge in self.lineage.into(at):
-                if edge.within is not None:
-                    continue
-                if edge.kind == "value":
-                    waiting += [edge.source] if edge.source not in met else []
-                    met.add(edge.source)
-                elif edge.source.column == ROWS:
-                    found |= self._row_filters(edge.source, How.FILTER | How.JOIN) if edge.how & How.JOIN else found
-                elif edge.how & DECIDES:
-                    found |= self.roots.of(edge.source)
-        return found
 
     def _of_view(self, found: Late, view: FeatureView, edge: Edge) -> tuple[str, tuple[Edge, ...]] | None:
         """In which way a feature of a table's rows leaks: only a `known` may guard what tells the label."""
@@ -373,7 +364,7 @@ class _Search:
         rows = AssetColumn(relation.id, ROWS)
         if not view.static and covered(self._guards(found, view)):
             return ()
-        sources = self._row_filters(rows) & found.told
+        sources = self.roots.row_filters(rows) & found.told
         if not sources or self._let_in(found, relation, feature, view) or (view.static and not self._is_count(feature)):
             return () if view.static else self._chosen_early(found, feature, view)
         seen = AssetColumn(feature.asset, ROWS)
@@ -386,7 +377,7 @@ class _Search:
         if view.static or relation.statement is None:
             return False
         named = [self.graph.relation(table.name.lower()) for table in relation.statement.tree.find_all(exp.Table)]
-        filtered = [one for one in named if one and self._row_filters(AssetColumn(one.id, ROWS)) & found.told]
+        filtered = [one for one in named if one and self.roots.row_filters(AssetColumn(one.id, ROWS)) & found.told]
         own = self.lineage.into(AssetColumn(relation.id, ROWS))
         filters = {edge.source for edge in own if edge.how & How.FILTER and edge.source.column != ROWS}
         told = {one.asset for one in filters if self.roots.of(one) & found.told}
@@ -398,7 +389,7 @@ class _Search:
             ways = [one for value in values for one in self.arrivals.of(value)]
         except Unread:
             return False
-        through = [one for one in ways if any(site.asset == filtered[0].id for site in one.sites)]
+        through = [one for one in ways if filtered[0].id in (one.column.asset, *(site.asset for site in one.sites))]
         return bool(through) and all(let_in_by(together(known, one), one, found, self.arrivals) for one in through)
 
     def _chosen_early(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
@@ -410,16 +401,6 @@ class _Search:
                 if sources:
                     return (*self._path(edge.source, sources), edge)
         return ()
-
-    def _row_filters(self, rows: AssetColumn, by: How = How.FILTER) -> Columns:
-        """The source columns by which an asset's rows are let in."""
-        found: Columns = frozenset()
-        for edge in self.lineage.into(rows):
-            if edge.how & by and edge.source.column != ROWS:
-                found |= self.roots.of(edge.source)
-            elif edge.source.column == ROWS:
-                found |= self._row_filters(edge.source, by)
-        return found
 
     def _is_count(self, feature: AssetColumn) -> bool:
         """Whether a static feature sums up rows in its table."""
@@ -506,7 +487,7 @@ class _Search:
 
     def _counted(self, found: Late, column: AssetColumn) -> Columns:
         """The telling columns that decide which rows a column counts, or which group they fall in."""
-        telling = self._choosing(column) & found.told
+        telling = self.roots.choosing(column) & found.told
         if telling or not found.tables:
             return telling
         try:

@@ -57,11 +57,11 @@ def lagged(by: int) -> str:
     )
 
 
-def typical(bound: str = "") -> str:
-    """What a carrier's delay is like, beside each booking; `bound` is a condition more on the deliveries."""
+def typical(bound: str = "", shown: str = "avg(d.delay)") -> str:
+    """What a carrier's deliveries are like, beside each booking; `bound` is a condition more on them."""
     return table(
         "SELECT s.shipment, s.booked_at,\n"
-        f"  (SELECT avg(d.delay) FROM deliveries AS d WHERE d.carrier = s.carrier{bound}) AS delay\n"
+        f"  (SELECT {shown} FROM deliveries AS d WHERE d.carrier = s.carrier{bound}) AS delay\n"
         "FROM shipments AS s",
         "grain: [shipment]\ntime: booked_at\nknown: booked_at",
     )
@@ -365,6 +365,25 @@ VIEWS: tuple[Pair, ...] = (
         "-> past.delay (tables/past.sql:",
         {PAST: lagged(-2), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
         {PAST: lagged(2), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
+    ),
+    Pair(
+        "count_by_the_own_delay",
+        "each booking counts its carrier's earlier deliveries, but only where it comes late itself",
+        "lineage",
+        "LCH-2525",
+        "`known: booked_at` is not when that became known",
+        {
+            PAST: typical(" AND d.delivered_at < s.booked_at AND s.delay > 60", "count(*)"),
+            PAST_VIEW: latest_of("shipment: bigint"),
+            PARCEL: parcel("shipment: bigint"),
+            MODEL: model("past, parcel"),
+        },
+        {
+            PAST: typical(" AND d.delivered_at < s.booked_at AND d.delay > 60", "count(*)"),
+            PAST_VIEW: latest_of("shipment: bigint"),
+            PARCEL: parcel("shipment: bigint"),
+            MODEL: model("past, parcel"),
+        },
     ),
     Pair(
         "mean_beside_the_booking",
