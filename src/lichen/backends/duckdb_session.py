@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lichen.ground.beside import stopped_by
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -39,10 +41,12 @@ def stoppable(session: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
 
     Python sees a signal in its main thread and only between two steps of its own. With several threads DuckDB may
     keep the main thread until the statement is done, so the statement runs in a thread beside it. Where a stream that
-    the statement reads hangs, the first Ctrl-C waits for it and the second ends the process.
+    the statement reads hangs, the first Ctrl-C waits for it and the second ends the process. In another thread the
+    statement ends when what runs side by side with it does.
     """
     if current_thread() is not main_thread():
-        return work()
+        with stopped_by(session.interrupt):
+            return work()
     outcome: Future[T] = Future()
 
     def run() -> None:

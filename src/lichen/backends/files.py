@@ -13,6 +13,9 @@ from lichen.ground.digest import canonical
 from lichen.ground.stream import Stream
 from lichen.ports import Column, Extract, Since
 
+LOOKS = 64
+"""How many looks at the first records of files are remembered."""
+
 
 class FilesConnector:
     """Reads files."""
@@ -60,7 +63,8 @@ class FilesConnector:
         reading = Reading(Options.of(options), types, since)
         try:
             key = reading.identity()
-            self._looks[key] = reading.columns(self._looks.get(key))
+            found = reading.columns(self._looks.pop(key, None))
+            self._looks = {**dict(list(self._looks.items())[1 - LOOKS :]), key: found}
         except BaseException:
             reading.close()
             raise

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
 from lichen.cli.screen import in_environment
-from lichen.ground.counted import count
-from lichen.plan.explain import few, file_and_line
+from lichen.ground.counted import count, few
+from lichen.plan.explain import file_and_line
 
 if TYPE_CHECKING:
     from lichen.evaluate.movement import Movement

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lichen.project import Project
 
 BAR = 24
-METRICS = ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "rmse", "mae", "r2")
 
 
 def show_status(facts: dict[str, Any]) -> None:
@@ -87,6 +86,8 @@ def _add_tables(made: Document, tables: dict[str, Any]) -> None:
 
 
 def _add_model(made: Document, model: dict[str, Any]) -> None:
+    from lichen.evaluate.metrics import METRICS
+
     spans, base = model["spans"], model["baseline"]
     section = made.section(f"How good the model is: {model['name']} ({model['version'][:8]})")
     parts = (
@@ -99,7 +100,7 @@ def _add_model(made: Document, model: dict[str, Any]) -> None:
     if left:
         section.parts.append(f"left out: {left}")
     rows = []
-    for name in METRICS:
+    for name in (name for names in METRICS.values() for name in names):
         if name in model and model[name] is None:
             rows.append((name.replace("_", " "), "not measured", "the test's labels are all alike", "", ""))
         elif name in model:

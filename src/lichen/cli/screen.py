@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import emit, say, talk, tell
 from lichen.cli.document import WIDTH, aligned
-from lichen.ground.counted import count
+from lichen.ground.counted import count, few
 
 if TYPE_CHECKING:
     from lichen.plan import Step
@@ -340,7 +340,7 @@ def show_moved(moved: Moved) -> None:
         return
     for names, said in ((moved.entered, "changed"), (moved.left, "gone")):
         if names:
-            tell(f"  {count(len(names), 'asset')} {said}: {_few(names)}")
+            tell(f"  {count(len(names), 'asset')} {said}: {few(names, 4)}")
     tell(f"`{environment}` is now at release {number}, which holds what {holds} holds; nothing was built")
     talk(f"next: {in_environment('lichen status', environment)}")
 
@@ -381,12 +381,8 @@ def _what(entry: Entry) -> str:
 def _changed(entry: Entry) -> str:
     """What was done and why, as the run told it; else which assets changed."""
     did, why = entry.release.facts.get("did"), entry.release.facts.get("why")
-    gone = f"; gone: {_few(entry.left)}" if entry.left and not did else ""
+    gone = f"; gone: {few(entry.left, 4)}" if entry.left and not did else ""
     if not did:
-        return _few(entry.entered) + gone
+        return few(entry.entered, 4) + gone
     said = ", ".join(f"{number} {WORDS.get(state, state)}" for state, number in did.items())
     return f"{said}: {'; '.join(why[:2])}" + (f" and {len(why) - 2} more" if len(why) > 2 else "") if why else said
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

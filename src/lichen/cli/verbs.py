@@ -225,8 +225,8 @@ def plan(
     if previewed and (backfill or table):
         raise WrongUsage(
             "LCH-1066",
-            "--preview shows what a change does, and a backfill is none",
-            fix="say --preview or --backfill, not both",
+            "--preview shows what a change of the project does to its models; a table alone and a backfill are none",
+            fix="say `lichen plan --preview` without them",
         )
     with opened(environment) as project:
         if previewed:
@@ -433,9 +433,6 @@ def history(environment: str, as_json: bool) -> int:
     else:
         screen.show_history(releases, accepted)
     return 0
-
-
-wait_option = click.option("--wait", default=None, help="How long to wait for a run on this project to end, as `10m`.")
 
 
 @verb("promote", "lichen run --env dev && lichen promote dev prod")

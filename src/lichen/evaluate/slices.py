@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -84,7 +85,8 @@ def _slice(
 
 
 def _named(values: Sequence[Any]) -> list[str]:
-    """Each value as a text; many different numbers as the fifth they fall in."""
+    """Each value as a text; many different numbers as the fifth they fall in. What is no number is missing."""
+    values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     present = sum(value is not None for value in values)
     if not numbers or len(numbers) < present or len(set(numbers)) <= 20:

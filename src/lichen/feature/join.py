@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.history import History, blocks_of, extents, from_keys, history, kernels, least_table
 from lichen.feature.statement import entities_sql, events_sql, key_names, select, static_sql, typed
 from lichen.feature.value import unwire_sql
+from lichen.ground.beside import side_by_side
 from lichen.ground.quoting import identifier
 from lichen.ports import Arrow, Column, Engine, Relation
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lichen.feature.view import View, WindowAggregate
 
 _ROW = "_lichen_row"
+AT_ONCE = 2
+"""The views that are joined at a time: while the rows of one are read and sorted, those of another are gone through."""
 
 
 def join(features: FeatureSet, labels: Relation, at: str, inputs: Mapping[str, Relation], engine: Engine) -> Arrow:
@@ -40,19 +42,17 @@ def join(features: FeatureSet, labels: Relation, at: str, inputs: Mapping[str, R
     relations = again({view.table: inputs[view.table] for view in features.views})
     columns: dict[str, Any] = {name: asked.column(name) for name in asked.column_names}
     questions = {view.entity: view for view in features.views if not view.static}
-    # Two at a time: while the rows of one are read and sorted, those of another are gone through.
-    with ThreadPoolExecutor(2, "lichen-view") as pool:
-        made = pool.map(lambda view: _questions(view, asked, engine), questions.values())
-        entities = dict(zip(questions, made, strict=True))
-        for found in pool.map(
-            lambda view: (
-                _static(view, relations[view.table], asked, engine)
-                if view.static
-                else _windowed(view, relations[view.table], entities[view.entity], engine)
-            ),
-            features.views,
-        ):
-            columns |= {name: found.column(name) for name in found.column_names}
+    kernels()  # made here, once
+    made = side_by_side(lambda view: _questions(view, asked, engine), questions.values(), AT_ONCE)
+    entities = dict(zip(questions, made, strict=True))
+
+    def of_view(view: View) -> arro3.Table:
+        if view.static:
+            return _static(view, relations[view.table], asked, engine)
+        return _windowed(view, relations[view.table], entities[view.entity], engine)
+
+    for found in side_by_side(of_view, features.views, AT_ONCE):
+        columns |= {name: found.column(name) for name in found.column_names}
     joined = _express(features, Table.from_arrays(list(columns.values()), names=list(columns)), engine)
     shown = {name: table.column(name) for name in table.column_names} | {
         column.name: joined.column(column.name) for column in features.features

@@ -84,16 +84,19 @@ class Frame:
             before.append(own)
         return frozenset(found)
 
-    def conditions(self, alias: str | None, *, every: bool = False) -> Iterator[exp.Expr]:
+    def conditions(self, alias: str | None, *, every: bool = False, windowed: bool = False) -> Iterator[exp.Expr]:
         """What the rows of one relation have to be to come through: WHERE, HAVING, QUALIFY, and ON.
 
-        The ON of an outer join lets in all rows of the side that it keeps; `every` gives it all the same.
+        The ON of an outer join lets in all rows of the side that it keeps; `every` gives it all the same. What a window
+        saw (`windowed`) no QUALIFY kept from it. The ON of an ANTI JOIN is what rows are not.
         """
-        for key in ("where", "having", "qualify"):
+        for key in ("where", "having") if windowed else ("where", "having", "qualify"):
             if self.select.args.get(key) is not None:
                 yield self.select.args[key].this
         before: set[str] = set()
         for relation, join in joined(self.select):
+            if join is not None and str(join.kind).upper() == "ANTI":
+                continue
             own = relation.alias_or_name.lower()
             side = str(join.side).upper() if join is not None else ""
             chosen = {"LEFT": alias == own, "RIGHT": alias in before, "FULL": False}.get(side, True) or every
@@ -303,7 +306,7 @@ class Arrivals:
         if isinstance(relation, exp.Table):
             known = frame.queries.get(relation.name.lower())
             if known is not None:
-                return known.columns or self._names(known.tree, known.queries)
+                return [*known.columns, *self._names(known.tree, known.queries)[len(known.columns) :]]
             asset = self.graph.relation(relation.name.lower())
             return [one.lower() for one in self.columns.get(asset.id, ())] if asset is not None else []
         if isinstance(relation, exp.Subquery | exp.Values):

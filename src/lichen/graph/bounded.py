@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -13,20 +14,29 @@ from lichen.graph.samerow import keys_of, seen_from, tied
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival, covered
 
+
+class _Bound(NamedTuple):
+    """What bounds a value's rows: an instant, the SELECT in which it is written, and at which of the value's places."""
+
+    place: int
+    instant: exp.Expr
+    frame: Frame
+
+
 _LESS = (exp.LT, exp.LTE)
 _MORE = (exp.GT, exp.GTE)
 
 
 def windows_bounded(
-    one: Arrival, late: Late, arrivals: Arrivals, *, asked: bool = False, guards: Iterable[Arrival] = ()
+    one: Arrival, late: Late, arrivals: Arrivals, *, asked: bool = False, guards: Iterable[Arrival] = (), since: int = 0
 ) -> bool:
     """Whether each window that a value came through ends at its own row, in the order in which rows became known.
 
     The order is that of what is known with the label, or of `guards`. With `asked` the order in which rows were asked
-    about does as well: for what is known from then on.
+    about does as well: for what is known from then on. The windows before the place `since` are not looked at.
     """
     for place, site in enumerate(one.sites):
-        if site.role == "window":
+        if site.role == "window" and place >= since:
             frame, window = arrivals.places[site.node]
             ways = _order(window, frame, arrivals)
             own = [way for way in ways if tied(one.before(place), way, (), arrivals)]
@@ -100,30 +110,39 @@ def rows_bounded(
 ) -> bool:
     """Whether a condition lets a value's rows in only where they were known at `at`, or at what `guards` a view's rows.
 
-    The instant that bounds them is one of the row that asks, or that is guarded. With `asked` it is enough that the
-    rows were asked about before.
+    The instant that bounds them is one of the row that asks, or that is guarded: where a window then goes over several
+    such rows, it ends at its own. With `asked` it is enough that the rows were asked about before.
     """
-    return _is_own_count(one, arrivals) or any(True for _ in _bounds(one, late, arrivals, guards, asked))
+    return _is_own_count(one, arrivals) or any(
+        windows_bounded(one, late, arrivals, asked=True, guards=guards, since=bound.place)
+        for bound in _bounds(one, late, arrivals, guards, asked)
+    )
 
 
-def _bounds(
-    one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arrival], asked: bool
-) -> Iterator[tuple[exp.Expr, Frame]]:
-    """The instants that bound a value's rows, each with the SELECT in which it is written."""
-    bound = _Bound(one, late, arrivals, guards, asked)
+def _bounds(one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arrival], asked: bool) -> Iterator[_Bound]:
+    """What bounds a value's rows."""
+    bounding = _Bounding(one, late, arrivals, guards, asked)
     filters = [arrivals.places[site.node] for site in one.sites if site.role == "filter"]
     for place, site in enumerate(one.sites):
         if site.role != "relation":
             continue
         frame, relation = arrivals.places[site.node]
         alias = next((name for name, other in frame.relations.items() if other is relation), None)
-        conditions = [(frame, condition) for condition in frame.conditions(alias)]
-        conditions += [(frame, node.expression.this) for at, node in filters if at.select is frame.select]
-        for around, condition in conditions:
-            for less, more in _comparisons(condition):
+        conditions = list(frame.conditions(alias, windowed=_in_window(one, place, frame, arrivals)))
+        conditions += [node.expression.this for at, node in filters if at.select is frame.select]
+        for less, more in (pair for condition in conditions for pair in _comparisons(condition)):
+            try:
                 own = _of(less, alias, frame, arrivals) and not _of(more, alias, frame, arrivals)
-                if own and bound.holds(less, more, around, one.before(place + 1)):
-                    yield more, around
+                if own and bounding.holds(less, more, frame, one.before(place + 1)):
+                    yield _Bound(place, more, frame)
+            except Unread:
+                continue
+
+
+def _in_window(one: Arrival, place: int, frame: Frame, arrivals: Arrivals) -> bool:
+    """Whether a value goes through a window of a SELECT."""
+    after = (arrivals.places[site.node][0] for site in one.sites[place:] if site.role == "window")
+    return any(other.select is frame.select for other in after)
 
 
 def choice_bounded(one: Arrival, late: Late, arrivals: Arrivals, *, guards: Sequence[Arrival] = ()) -> bool:
@@ -144,7 +163,7 @@ def conditions_bounded(one: Arrival, late: Late, arrivals: Arrivals, *, guards: 
 
 def _is_own_count(one: Arrival, arrivals: Arrivals) -> bool:
     """Whether a `count(*)` counts, of a relation, one row alone, for its group names that by its key."""
-    if one.column.column != ROWS:
+    if one.column.column != ROWS or not one.sites:
         return False
     frame, relation = arrivals.places[one.sites[0].node]
     alias = next((name for name, other in frame.relations.items() if other is relation), "")
@@ -213,14 +232,17 @@ def let_in_by(known: Sequence[Arrival], one: Arrival, late: Late, arrivals: Arri
         return False
     apart = [arrivals.places[node][0] for node in _summed(one) - _keyed(known)]
     return any(
-        all(_same_for_all(instant, frame, group, arrivals) for group in apart)
-        for instant, frame in _bounds(one, late, arrivals, known, asked=False)
+        all(_same_for_all(bound, group, arrivals) for group in apart)
+        for bound in _bounds(one, late, arrivals, known, asked=False)
     )
 
 
-def _same_for_all(instant: exp.Expr, frame: Frame, group: Frame, arrivals: Arrivals) -> bool:
+def _same_for_all(bound: _Bound, group: Frame, arrivals: Arrivals) -> bool:
     """Whether an instant is the same for all rows of a group: of a row around its SELECT, or of one that it names."""
-    owners = [_owner(column, frame, arrivals) for column in instant.find_all(exp.Column)]
+    try:
+        owners = [_owner(column, bound.frame, arrivals) for column in bound.instant.find_all(exp.Column)]
+    except Unread:
+        return False
     around = [one.select for one in _outside(group)]
     return bool(owners) and all(
         owner is not None
@@ -253,7 +275,10 @@ def _is_named(alias: str, frame: Frame, group: Frame, arrivals: Arrivals) -> boo
     asset = arrivals.graph.relation(relation.name.lower())
     if asset is None or relation.name.lower() in frame.queries:
         return False
-    named = {one.name.lower() for one in _keys(group) if _reads(one, alias, group, arrivals)}
+    try:
+        named = {one.name.lower() for one in _keys(group) if _reads(one, alias, group, arrivals)}
+    except Unread:
+        return False
     return any(key <= named for key in keys_of(asset.spec))
 
 
@@ -297,8 +322,8 @@ def _reads(column: exp.Column, alias: str | None, frame: Frame, arrivals: Arriva
     return alias is not None and arrivals.owner(frame, column.name.lower()) == alias
 
 
-class _Bound:
-    """What bounds the rows of one value."""
+class _Bounding:
+    """What it takes to bound the rows of one value."""
 
     def __init__(self, one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arrival], asked: bool) -> None:
         self.one, self.late, self.arrivals, self.guards, self.asked = one, late, arrivals, guards, asked
@@ -352,6 +377,8 @@ class _Bound:
             one.no_later(guard) and tied(full, guard, among, self.arrivals) for guard in self.guards
         ):
             return True
+        if self.guards and not covered(self.late.guard(self.guards)):
+            return False  # what is seen from another instant on is no question's own
         ats = self.late.not_after(one)
         rows = self.guards or ats
         return bool(ats) and any(tied(full, row, among, self.arrivals) for row in rows)

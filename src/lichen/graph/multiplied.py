@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from lichen.graph.arrival import joined
+from lichen.graph.arrival import joined, own_nodes
 from lichen.graph.build import Asset, Graph
 from lichen.graph.expression import is_aggregate
 from lichen.graph.samerow import keys_of
@@ -65,9 +65,9 @@ class _Rows:
             return self._of_sides(query, queries)
         if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("distinct"):
             return None
-        if any(is_aggregate(node, over_group=True) for item in query.selects for node in _own(item)):
+        if any(is_aggregate(node, over_group=True) for item in query.selects for node in own_nodes(item)):
             return None
-        several = next((node for item in query.selects for node in _own(item) if _gives_many(node)), None)
+        several = next((node for item in query.selects for node in own_nodes(item) if _gives_many(node)), None)
         if several is not None:
             return self._doubling("`unnest` in the list gives a row for each element", several)
         return self._of_joins(query, queries)
@@ -134,14 +134,14 @@ class _Rows:
         limit = query.args.get("limit")
         if limit is not None and limit.expression is not None and limit.expression.name == "1":
             return [set()]
-        if any(_gives_many(node) for item in query.selects for node in _own(item)):
+        if any(_gives_many(node) for item in query.selects for node in own_nodes(item)):
             return []
         group = query.args.get("group")
         if group is not None:
             return [_grouped_by(query, group)]
         if query.args.get("distinct"):
             return [{one.alias_or_name.lower() for one in query.selects}]
-        if any(is_aggregate(node, over_group=True) for one in query.selects for node in _own(one)):
+        if any(is_aggregate(node, over_group=True) for one in query.selects for node in own_nodes(one)):
             return [set()]
         origin = query.args.get("from_")
         if origin is None or query.args.get("joins"):
@@ -155,14 +155,6 @@ def _named(query: exp.Expr) -> dict[str, exp.Expr]:
     return {cte.alias.lower(): cte.this for cte in getattr(query.args.get("with_"), "expressions", ())}
 
 
-def _own(node: exp.Expr) -> Iterator[exp.Expr]:
-    """An expression's nodes without those of queries inside it."""
-    yield node
-    for child in node.iter_expressions():
-        if not isinstance(child, exp.Query):
-            yield from _own(child)
-
-
 def _gives_many(node: exp.Expr) -> bool:
     return isinstance(node, _MANY) or (isinstance(node, exp.Anonymous) and node.name.lower() == "generate_subscripts")
 
@@ -173,7 +165,7 @@ def _inner(relation: exp.Expr) -> exp.Expr:
 
 def _grouped_by(query: exp.Select, group: exp.Expr) -> set[str]:
     if group.args.get("all"):
-        summed = [any(is_aggregate(node) for node in _own(one)) for one in query.selects]
+        summed = [any(is_aggregate(node) for node in own_nodes(one)) for one in query.selects]
         return {one.alias_or_name.lower() for one, mixes in zip(query.selects, summed, strict=True) if not mixes}
     items = {one.unalias().sql(): one.alias_or_name.lower() for one in query.selects}
     places = {str(place + 1): one.alias_or_name.lower() for place, one in enumerate(query.selects)}

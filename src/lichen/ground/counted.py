@@ -1,6 +1,8 @@
-"""Numbers with their nouns, as people say them."""
+"""Numbers with their nouns, and lists cut short, as people say them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -10,3 +12,13 @@ def count(number: int, one: str, many: str | None = None) -> str:
     ('1 row', '2,000 rows', '2 entities')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """The first of several names, and how many more there are.
+
+    >>> few(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -74,6 +74,15 @@ def holds_numbers(kind: str, other: str) -> bool:
     return other in _NARROWER.get(kind, ())
 
 
+def is_missing(value: str, kind: str) -> str:
+    """SQL that is true where a value of a type is null, or is no number where it should be one.
+
+    >>> is_missing("x", "BIGINT"), is_missing("x", "DOUBLE")
+    ('x IS NULL', '(x IS NULL OR isnan(x))')
+    """
+    return f"({value} IS NULL OR isnan({value}))" if kind in ("FLOAT", "DOUBLE") else f"{value} IS NULL"
+
+
 def lake_columns(columns: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """The columns (name, type) as they are stored; a type that cannot be is refused with what to cast it to."""
     stored = []

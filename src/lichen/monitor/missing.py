@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lichen.ground.quoting import identifier, sql
+from lichen.ground.types import is_missing
 from lichen.monitor.cohort import Cohorts
 from lichen.monitor.sample import Sample, fetch
 from lichen.ports import Engine
@@ -56,7 +57,10 @@ def _shares(
 ) -> dict[int, tuple[int, list[float]]]:
     """For each span of the cohorts' length, its rows and the share of each feature that is missing."""
     index = f"CAST(floor(({sample.micros} - {cohorts.origin}) / {cohorts.length}) AS BIGINT)"
-    nulls = ", ".join(f"avg(CAST({identifier(sample.column(name))} IS NULL AS DOUBLE))" for name in features)
+    nulls = ", ".join(
+        f"avg(CAST({is_missing(identifier(sample.column(one.name)), one.type)} AS DOUBLE))"
+        for one in sample.types(tuple(features), engine)
+    )
     select = sql(
         "SELECT", index, "AS span, count(*),", nulls, "FROM", sample.source,
         f"WHERE {sample.micros} IS NOT NULL GROUP BY span",

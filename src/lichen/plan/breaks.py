@@ -11,8 +11,9 @@ from lichen.graph.build import Asset
 from lichen.graph.lineage import AssetColumn, Lineage
 from lichen.graph.origin import ROWS
 from lichen.graph.version import Version
+from lichen.ground.counted import few
 from lichen.ground.types import holds_numbers
-from lichen.plan.explain import few, placed
+from lichen.plan.explain import placed
 from lichen.ports import Column
 from lichen.spec import ProjectSpec
 

@@ -134,8 +134,9 @@ def promise_changes(asset: Asset, changed: Sequence[Difference], graph: Graph) -
     for view in graph:
         if asset.id in view.inputs and isinstance(view.spec, FeatureView):
             own = {key for key in ("time", "known") if getattr(view.spec, key) is not None}
-            if (keys & {"time", "known"}) - own and not view.spec.static:
-                yield AssetColumn(view.id, ROWS), "rows", f"`{asset.name}` says another {' and '.join(sorted(keys))}"
+            said = sorted((keys & {"time", "known"}) - own)
+            if said and not view.spec.static:
+                yield AssetColumn(view.id, ROWS), "rows", f"`{asset.name}` says another {' and '.join(said)}"
 
 
 _JUDGES = {"gate", "slices", "prediction_time"}

@@ -13,6 +13,7 @@ from lichen.graph.imprint import Imprint, imprint
 from lichen.graph.lineage import AssetColumn, Lineage
 from lichen.graph.origin import ROWS
 from lichen.graph.version import Version
+from lichen.ground.counted import few
 from lichen.plan.breaks import Break, breaks_of
 from lichen.plan.columns import (
     ColumnChange,
@@ -24,7 +25,7 @@ from lichen.plan.columns import (
     view_changes,
     with_reach,
 )
-from lichen.plan.explain import Difference, Edit, differences, few, sql_edits
+from lichen.plan.explain import Difference, Edit, differences, sql_edits
 from lichen.plan.steps import Plan, Step
 from lichen.ports import Column
 from lichen.spec import ProjectSpec

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from lichen.errors import Where
 from lichen.graph.imprint import Imprint, Part
+from lichen.ground.counted import few
 
 _SECONDS = re.compile(r"(\d{1,12})s")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -44,16 +45,6 @@ def file_and_line(where: Where | None) -> str | None:
     if where is None:
         return None
     return str(where.file) if where.line is None else f"{where.file}:{where.line}"
-
-
-def few(names: Sequence[str], most: int = 3) -> str:
-    """The first of several names, and how many more there are.
-
-    >>> few(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def phrased(phrases: Sequence[str], *, most: int = 3) -> str:

@@ -192,13 +192,13 @@ class _Look:
             "FROM now WHERE", visible, "EXCEPT SELECT", shown, "FROM then_known WHERE", visible + early, ")",
         )  # fmt: skip
         (counted,) = self._query(select, {"now": now, "then_known": then})
-        if not counted["n"]:
+        rows, of = counted["n"], counted["of"]
+        if not rows:
             return None
         name = f"leak:{self.name}/{view.name}.*"
         error = FoundWrong(
             "LCH-2528",
-            f"`{view.table}` shows {counted['n']:,} of {counted['of']:,} rows to `{view.name}` at {_day(at)} that "
-            "could not be known then",
+            f"`{view.table}` shows {rows:,} of {of:,} rows to `{view.name}` at {_day(at)} that could not be known then",
             where=self.project.where(relation.id, "known" if _known(relation) else "time"),
             why=f"built again of what was known by then, other rows come of {self._inputs(relation)}, or none",
             fix="let `known` be no earlier than that of any row that a row is made of, and no sum or window reach "
@@ -230,12 +230,12 @@ class _Look:
         other = [place for place, _ in enumerate(brought) if counted[f"n{place}"]]
         if not other:
             return None
-        column = brought[other[0]]
+        column, rows, of = brought[other[0]], counted[f"n{other[0]}"], counted["of"]
         name = f"leak:{self.name}/request.{column}"
         error = FoundWrong(
             "LCH-2529",
             f"a request of `{self.name}` would bring `{column}` as it was known only later, in "
-            f"{counted[f'n{other[0]}']:,} of {counted['of']:,} label rows asked before {_day(at)}",
+            f"{rows:,} of {of:,} label rows asked before {_day(at)}",
             where=self.project.where(label.id),
             why=f"built again of what was known by then, another `{column}` comes of {self._inputs(label)}",
             fix=f"join what was known before `{self.model.label.at}`, or read it through a feature view; or, "

@@ -23,6 +23,7 @@ from lichen.graph.version import Version, version_name
 from lichen.ground.failpoint import fp
 from lichen.ground.files import write_durably
 from lichen.ground.quoting import identifier, sql
+from lichen.ground.types import is_missing
 from lichen.ports import Arrow, Engine, Relation
 from lichen.run.deployed import recipe
 from lichen.run.hindsight import refuse_hindsight
@@ -149,7 +150,8 @@ def _trained(
 def _missing(features: FeatureSet, rows: Relation, engine: Engine) -> dict[str, float]:
     """The share of label rows in which each feature is missing."""
     counts = ", ".join(
-        f"avg(CAST({identifier(c.name)} IS NULL AS DOUBLE)) AS {identifier(c.name)}" for c in features.features
+        f"avg(CAST({is_missing(identifier(c.name), c.type)} AS DOUBLE)) AS {identifier(c.name)}"
+        for c in features.features
     )
     table = ArrowTable.from_arrow(engine.query(sql("SELECT", counts, "FROM", JOINED), {JOINED: rows}))
     return {name: float(table.column(name).to_pylist()[0]) for name in table.schema.names}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lichen.errors import Where
 from lichen.graph.imprint import imprint
-from lichen.plan.explain import differences, few, file_and_line, phrased, sql_edits
+from lichen.ground.counted import few
+from lichen.plan.explain import differences, file_and_line, phrased, sql_edits
 
 
 @pytest.mark.parametrize(

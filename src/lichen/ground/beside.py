@@ -1,0 +1,55 @@
+"""Work in threads side by side that ends soon after whoever waits for it is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import local
+from typing import TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+_INSIST = 0.05
+_own = local()
+
+
+def side_by_side(work: Callable[[T], U], items: Iterable[T], threads: int) -> Iterator[U]:
+    """What `work` gives of each item, in their order, `threads` at a time.
+
+    Where one of them fails, or the caller does or is interrupted, those under way are stopped and the others never
+    begin.
+
+    >>> list(side_by_side(lambda number: number * 2, [1, 2, 3], 2))
+    [2, 4, 6]
+    """
+    stops: set[Callable[[], None]] = set()
+
+    def stoppable(item: T) -> U:
+        _own.stops = stops
+        return work(item)
+
+    with ThreadPoolExecutor(threads, "lichen-beside") as pool:
+        started = [pool.submit(stoppable, item) for item in items]
+        try:
+            for one in started:
+                yield one.result()
+        except BaseException:
+            for one in started:
+                one.cancel()
+            # Again and again: a stop that comes before what it stops has begun is lost.
+            while wait(started, timeout=_INSIST).not_done:
+                for stop in list(stops):
+                    stop()
+            raise
+
+
+@contextmanager
+def stopped_by(stop: Callable[[], None]) -> Iterator[None]:
+    """Let `stop` be called, in another thread, when what runs in the block side by side with others is to end."""
+    stops: set[Callable[[], None]] = getattr(_own, "stops", set())
+    stops.add(stop)
+    try:
+        yield
+    finally:
+        stops.discard(stop)
