@@ -8,7 +8,7 @@ of them. This is read from the statements themselves; what cannot be read raises
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -128,6 +128,9 @@ class Arrivals:
 
     graph: Graph
     columns: Mapping[str, Sequence[str]]
+    made_of: Callable[[AssetColumn], Iterable[AssetColumn]] = lambda _: ()
+    """The source columns of which a column is made, by lineage: a way of each has to be found."""
+
     places: dict[int, tuple[Frame, exp.Expr]] = field(default_factory=dict)
     """For the `node` of each site met so far: the SELECT it stands in, and the node."""
 
@@ -184,7 +187,9 @@ class Arrivals:
         if statement is None or column.column == ROWS:
             return (Arrival(column),)
         _refuse_misread(statement.text)
-        return _few(self._query(statement.tree, Wanted(column.column.lower(), None, column.asset, {}, None)))
+        found = _few(self._query(statement.tree, Wanted(column.column.lower(), None, column.asset, {}, None)))
+        lost = sorted(set(self.made_of(column)) - {one.column for one in found})
+        return (*found, *(Arrival.unread(one) for one in lost))
 
     # ------------------------------------------------------------------------------------------- queries
 

@@ -334,12 +334,13 @@ class _Bounding:
             low, high = self.arrivals.of_part(less, frame), self.arrivals.of_part(more, frame)
         except Unread:
             return False
-        if own.column in self.late.telling | self.late.rows:
+        tells = own.column in self.late.telling | self.late.told | self.late.rows
+        if tells:
             if not windows_bounded(own, self.late, self.arrivals, guards=low):
                 return False
             same = (way for way in low if tied(own, way, (), self.arrivals))
             low = tuple(way for way in same if not grouped_apart(own, [way]))
-        ahead = self._ahead(low)
+        ahead = self._ahead(low, declared=self.asked or not tells)
         if ahead is None:
             return False
         if not high and not self.late.asked and not self.guards:
@@ -347,8 +348,11 @@ class _Bounding:
         needed = [one.moved((-ahead, -ahead)) for one in high]
         return bool(needed) and all(self._not_after(one) for one in needed) and _whole(needed)
 
-    def _ahead(self, low: Sequence[Arrival]) -> int | None:
-        """By how much a row's instant is later than the row became known, at least; None where that is not shown."""
+    def _ahead(self, low: Sequence[Arrival], *, declared: bool) -> int | None:
+        """By how much a row's instant is later than the row became known, at least; None where that is not shown.
+
+        What its relation declares counts with `declared`: what tells the label comes later than its row.
+        """
         late, kinds = self.late, [self.late.guards, self.late.rows]
         for kind in kinds:
             found = {one: one.least for one in low if one.column in kind and one.of_own_rows and one.least is not None}
@@ -359,14 +363,16 @@ class _Bounding:
         }
         if covered(of_label):
             return min(of_label.values())
+        if not declared:
+            return None
         # A row of another relation is bounded by an instant of its own, whichever its relation declares.
-        declared = [one for one in low if self.arrivals.is_declared(one.column) and one.of_own_rows]
+        said = [one for one in low if self.arrivals.is_declared(one.column) and one.of_own_rows]
         if self.asked:
-            declared += [one for one in low if one.column in late.asked or one.column.asset in late.tables]
+            said += [one for one in low if one.column in late.asked or one.column.asset in late.tables]
             of_question = {one: after for one in low if (after := _behind(one, late.at_arrivals)) is not None}
             if covered(of_question):
                 return min(of_question.values())
-        own = {one: one.least for one in declared if one.least is not None}
+        own = {one: one.least for one in said if one.least is not None}
         return min(own.values()) if covered(own) else None
 
     def _not_after(self, one: Arrival) -> bool:

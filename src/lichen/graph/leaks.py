@@ -92,7 +92,7 @@ class _Search:
 
     @cached_property
     def arrivals(self) -> Arrivals:
-        return Arrivals(self.graph, self.lineage.columns)
+        return Arrivals(self.graph, self.lineage.columns, self.roots.of)
 
     # -------------------------------------------------------------------------------------------- models
 

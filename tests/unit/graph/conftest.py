@@ -29,7 +29,7 @@ class Looked:
         self.graph = build_graph(self.spec)
         columns = {name: heads[f"data/{name}.csv"] for name in self.spec.sources}
         self.lineage = project_lineage(self.graph, self.spec, columns)
-        self.arrivals = Arrivals(self.graph, self.lineage.columns)
+        self.arrivals = Arrivals(self.graph, self.lineage.columns, Roots(self.lineage).of)
 
     @property
     def leaks(self) -> list[Leak]:
