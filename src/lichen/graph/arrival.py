@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from hashlib import sha256
 
 import sqlglot
@@ -20,106 +19,17 @@ from sqlglot.errors import SqlglotError
 from lichen.graph.build import Graph
 from lichen.graph.dialect import DIALECT
 from lichen.graph.expression import is_aggregate
+from lichen.graph.frame import Frame, Named, Wanted, joined, parts_of, relations_of
 from lichen.graph.lineage import AssetColumn
 from lichen.graph.origin import ROWS
 from lichen.graph.scope import Unread
 from lichen.graph.shift import NO_EARLIER, branches, misread_interval, shift
 from lichen.graph.way import Arrival, Site
 
+_COMPARES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+
 MOST = 400
 """The most ways into one column that are told apart."""
-
-
-@dataclass(frozen=True)
-class Named:
-    """A query of a WITH: its tree, the queries that it sees itself, and the names that it gives its columns."""
-
-    tree: exp.Expr
-    queries: Mapping[str, Named]
-    columns: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A column that is wanted of a query, by its name or else its place, and what the query sees around it."""
-
-    name: str | None
-    place: int | None
-    asset: str
-    queries: Mapping[str, Named]
-    outer: Frame | None
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What the names in a SELECT mean: its relations by alias, the queries beside it, the SELECT around it."""
-
-    asset: str
-    select: exp.Select
-    relations: Mapping[str, exp.Expr]
-    queries: Mapping[str, Named]
-    outer: Frame | None = None
-
-    @cached_property
-    def aliases(self) -> dict[str, exp.Expr]:
-        """The SELECT's own columns by the names that it gives them."""
-        return {item.alias.lower(): item.this for item in self.select.expressions if isinstance(item, exp.Alias)}
-
-    @cached_property
-    def groups(self) -> bool:
-        """Whether the SELECT makes one row of many."""
-        return bool(self.select.args.get("group")) or any(
-            is_aggregate(node, over_group=True) for item in self.select.expressions for node in own_nodes(item)
-        )
-
-    @cached_property
-    def missing(self) -> frozenset[int]:
-        """The relations of which an outer join also gives no row."""
-        found: set[int] = set()
-        before: list[int] = []
-        for relation, join in joined(self.select):
-            own = id(relation.this if isinstance(relation, exp.Lateral) else relation)
-            side = str(join.side).upper() if join is not None else ""
-            found |= {"LEFT": {own}, "RIGHT": set(before), "FULL": {own, *before}}.get(side, set())
-            before.append(own)
-        return frozenset(found)
-
-    def conditions(self, alias: str | None, *, every: bool = False, windowed: bool = False) -> Iterator[exp.Expr]:
-        """What the rows of one relation have to be to come through: WHERE, HAVING, QUALIFY, and ON.
-
-        The ON of an outer join lets in all rows of the side that it keeps; `every` gives it all the same. What a window
-        saw (`windowed`) no QUALIFY kept from it. The ON of an ANTI JOIN is what rows are not.
-        """
-        for key in ("where", "having") if windowed else ("where", "having", "qualify"):
-            if self.select.args.get(key) is not None:
-                yield self.select.args[key].this
-        before: set[str] = set()
-        for relation, join in joined(self.select):
-            if join is not None and str(join.kind).upper() == "ANTI":
-                continue
-            own = relation.alias_or_name.lower()
-            side = str(join.side).upper() if join is not None else ""
-            chosen = {"LEFT": alias == own, "RIGHT": alias in before, "FULL": False}.get(side, True) or every
-            if join is not None and chosen and join.args.get("on") is not None:
-                yield join.args["on"]
-            if join is not None and chosen:
-                yield from _shared(join, own, before)
-            before.add(own)
-
-
-def _shared(join: exp.Join, own: str, before: Iterable[str]) -> Iterator[exp.Expr]:
-    """The columns of USING as the conditions that they stand for."""
-    for name in join.args.get("using") or ():
-        for other in before:
-            yield exp.EQ(this=exp.column(name.name, table=own), expression=exp.column(name.name, table=other))
-
-
-def own_nodes(node: exp.Expr) -> Iterator[exp.Expr]:
-    """An expression's nodes without those of queries inside it."""
-    yield node
-    for child in node.iter_expressions():
-        if not isinstance(child, exp.Query):
-            yield from own_nodes(child)
 
 
 @dataclass
@@ -171,6 +81,29 @@ class Arrivals:
     def may_miss(self, one: Arrival) -> bool:
         """Whether a way comes through a relation of which an outer join also gives no row."""
         return any(node in self.places[node][0].missing for node in one.rows)
+
+    def is_there(self, one: Arrival) -> bool:
+        """Whether the column of a way is not null in any row that comes through, as a promise or a condition says."""
+        promise = getattr(self.graph[one.column.asset].spec, "contract", None)
+        said = promise.columns.get(one.column.column) if promise is not None else None
+        if said is not None and said.null_share == 0:
+            return True
+        return any(
+            there.column == one.column and there.rows == one.rows[: len(there.rows)]
+            for node in one.rows
+            for there in self._demanded(self.places[node][0])
+        )
+
+    def _demanded(self, frame: Frame) -> Iterator[Arrival]:
+        """The columns that are not null in the rows that a SELECT lets through: tested, or compared with something."""
+        where = frame.select.args.get("where")
+        for node in parts_of(where.this) if where is not None else ():
+            test = node.this.unnest() if isinstance(node, exp.Not) else node
+            is_null = isinstance(test, exp.Is) and isinstance(test.expression, exp.Null)
+            if is_null == isinstance(node, exp.Not) and (is_null or isinstance(test, _COMPARES)):
+                for side in (test.this,) if is_null else (test.this, test.expression):
+                    if isinstance(side.unnest(), exp.Column):
+                        yield from self._column(side.unnest(), frame)
 
     def is_chosen(self, one: Arrival) -> bool:
         """Whether which row a way is of, or whether there is one, hangs on others: an outer join, a LIMIT."""
@@ -231,7 +164,7 @@ class Arrivals:
                 yield one.choosing(id(union), at, 2, f"{id(union)}", rows=True)
 
     def _select(self, select: exp.Select, wanted: Wanted) -> Iterator[Arrival]:
-        frame = Frame(wanted.asset, select, _relations(select), wanted.queries, wanted.outer)
+        frame = Frame(wanted.asset, select, relations_of(select), wanted.queries, wanted.outer)
         name, place = wanted.name, wanted.place
         if place is not None and place < len(select.expressions) and not select.is_star:
             yield from self._grouped(self._value(select.expressions[place].unalias(), frame), frame)
@@ -279,7 +212,7 @@ class Arrivals:
             return [f"col{place}" for place, _ in enumerate(query.expressions[0].expressions)]
         if not isinstance(query, exp.Select):
             raise Unread(query.key)
-        frame = Frame("", query, _relations(query), queries)
+        frame = Frame("", query, relations_of(query), queries)
         names: list[str] = []
         for item in query.expressions:
             star = item.this if isinstance(item, exp.Column) else item
@@ -389,6 +322,13 @@ class Arrivals:
         if isinstance(node, exp.Window):
             yield from self._over(node, frame)
             return
+        if isinstance(node, exp.Exists):
+            yield from self._found(node.this, frame)
+            return
+        if isinstance(node, exp.In) and node.args.get("query") is not None:
+            yield from (one.moved(None) for one in self._value(node.this, frame))
+            yield from self._found(node.args["query"].unnest(), frame)
+            return
         if isinstance(node, exp.Filter):
             node = node.this  # what lets rows in is no value
         if is_aggregate(node, over_group=True):
@@ -436,6 +376,21 @@ class Arrivals:
             new.set("table", None)
             new.set("this", exp.to_identifier(" ".join(sorted(f"{w.column} {w.same}" for w in found[id(old)]))))
         return sha256(copy.sql(dialect=DIALECT).encode()).hexdigest()
+
+    def _found(self, query: exp.Expr, frame: Frame) -> Iterator[Arrival]:
+        """The ways into whether a query finds a row, or a certain one: of its rows, as if it counted them."""
+        if not isinstance(query, exp.Select) or query.args.get("with_") is not None:
+            raise Unread(query.key)
+        inner = Frame(frame.asset, query, relations_of(query), frame.queries, frame)
+        self.places[id(query)] = (inner, query)
+        read = [query.args["where"].this] if query.args.get("where") is not None else []
+        read += [join.args["on"] for _, join in joined(query) if join is not None and join.args.get("on") is not None]
+        ways = [self._inside(exp.Count(this=exp.Star()), inner)]
+        ways += [self._column(one, inner) for part in (*query.expressions, *read) for one in part.find_all(exp.Column)]
+        own, summed = {id(one) for one in inner.relations.values()}, Site(frame.asset, id(query), "value")
+        for one in (one for several in ways for one in several):
+            found = one.moved(None, f"{id(query)}")
+            yield found.through(summed) if own.intersection(one.rows) else found
 
     def _over(self, node: exp.Window, frame: Frame) -> Iterator[Arrival]:
         self.places[id(node)] = (frame, node)
@@ -517,36 +472,3 @@ def _refuse_misread(text: str) -> None:
     found = misread_interval(text)
     if found is not None:
         raise Unread(f"INTERVAL '{found}'")
-
-
-def joined(select: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Join | None]]:
-    """A SELECT's relations in order, each with the join that brings it; those of a join in parentheses one by one."""
-    origin = select.args.get("from_")
-    if origin is not None:
-        yield from _parts(origin.this, None)
-    for join in select.args.get("joins") or ():
-        yield from _parts(join.this, join)
-
-
-def _parts(relation: exp.Expr, join: exp.Join | None) -> Iterator[tuple[exp.Expr, exp.Join | None]]:
-    if (
-        isinstance(relation, exp.Subquery)
-        and isinstance(relation.this, exp.Table | exp.Subquery)
-        and not relation.alias
-    ):
-        yield from _parts(relation.this, join)
-    else:
-        yield relation, join
-    for inner in relation.args.get("joins") or ():
-        yield from _parts(inner.this, inner)
-
-
-def _relations(select: exp.Select) -> dict[str, exp.Expr]:
-    """A SELECT's relations by their aliases, in order."""
-    found: dict[str, exp.Expr] = {}
-    for relation, _ in joined(select):
-        inner = relation.this if isinstance(relation, exp.Lateral) else relation
-        if inner.args.get("pivots") or (isinstance(inner, exp.Subquery) and isinstance(inner.this, exp.Table)):
-            raise Unread("a relation of several")
-        found[relation.alias_or_name.lower()] = inner
-    return found

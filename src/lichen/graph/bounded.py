@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from lichen.graph.arrival import Arrivals, Frame, joined
+from lichen.graph.arrival import Arrivals
+from lichen.graph.frame import Frame, joined, parts_of
 from lichen.graph.late import Late
 from lichen.graph.origin import ROWS
 from lichen.graph.samerow import keys_of, seen_from, tied
 from lichen.graph.scope import Unread
+from lichen.graph.shift import Span
 from lichen.graph.way import Arrival, covered
 
 
@@ -200,8 +202,7 @@ def _choosing(one: Arrival, place: int, arrivals: Arrivals) -> Iterator[exp.Expr
         return
     rows = [frame.select.args[key].this for key in ("where", "having", "qualify") if frame.select.args.get(key)]
     for condition in [*rows, *(join.args["on"] for join in joins if not join.side)]:
-        parts = condition.flatten() if isinstance(condition, exp.And) else [condition]
-        yield from (part for part in parts if not (last and _names_group(part, frame, arrivals)))
+        yield from (part for part in parts_of(condition) if not (last and _names_group(part, frame, arrivals)))
     yield from (key for key in _keys(frame) if not _names_group(key, frame, arrivals))
     if frame.select.args.get("limit") is not None and frame.select.args.get("order") is not None:
         yield from frame.select.args["order"].expressions
@@ -296,16 +297,17 @@ def _keys(group: Frame) -> Iterator[exp.Column]:
 
 def _comparisons(condition: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
     """What a condition demands to be less than what: only what all of it demands."""
-    for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
-        node = part.unnest()
-        if isinstance(node, exp.And):
-            yield from _comparisons(node)
-        elif isinstance(node, _LESS):
+    for node in parts_of(condition):
+        if isinstance(node, _LESS):
             yield node.this, node.expression
         elif isinstance(node, _MORE):
             yield node.expression, node.this
         elif isinstance(node, exp.Between):
             yield node.this, node.args["high"]
+        elif isinstance(node, exp.Not) and isinstance(node.this.unnest(), (*_LESS, *_MORE)):
+            other = node.this.unnest()
+            less = isinstance(other, _MORE)
+            yield (other.this, other.expression) if less else (other.expression, other.this)
         elif isinstance(node, exp.EQ):
             yield node.this, node.expression
             yield node.expression, node.this
@@ -345,7 +347,7 @@ class _Bounding:
             return False
         if not high and not self.late.asked and not self.guards:
             return self._is_at(more, frame)  # the questions are asked at instants of no source
-        needed = [one.moved((-ahead, -ahead)) for one in high]
+        needed = [one.moved(Span(-ahead, -ahead)) for one in high]
         return bool(needed) and all(self._not_after(one) for one in needed) and _whole(needed)
 
     def _ahead(self, low: Sequence[Arrival], *, declared: bool) -> int | None:
@@ -383,7 +385,7 @@ class _Bounding:
             one.no_later(guard) and tied(full, guard, among, self.arrivals) for guard in self.guards
         ):
             return True
-        if self.guards and not covered(self.late.guard(self.guards)):
+        if self.guards and not covered(self.late.guard(self.guards, self.arrivals)):
             return False  # what is seen from another instant on is no question's own
         ats = self.late.not_after(one)
         rows = self.guards or ats

@@ -114,9 +114,17 @@ class Late:
         """The columns to follow: those that tell, or all that together do."""
         return self.told or self.of or self.rows
 
-    def guard(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
-        """Those of an instant's ways that make it no earlier than the label's row was known."""
-        return [one for one in arrivals if self._guards(one)]
+    def guard(self, ways: Iterable[Arrival], arrivals: Arrivals) -> list[Arrival]:
+        """Those of an instant's ways that make it no earlier than the label's row was known.
+
+        Where another instant stands in for one that is null, that nothing happened shows by the row's being there.
+        """
+        return [one for one in ways if self._guards(one) and (not one.filled or self._is_said(one, arrivals))]
+
+    def _is_said(self, one: Arrival, arrivals: Arrivals) -> bool:
+        """Whether an instant is never null, or what stands in for it is what stands in for it in `label.known`."""
+        own = (one.after(known.same) for known in self.known_arrivals)
+        return any(after is not None and after >= 0 for after in own) or arrivals.is_there(one)
 
     def _guards(self, one: Arrival) -> bool:
         if not one.of_own_rows:

@@ -6,7 +6,7 @@ The rules are written for people in docs/leaks.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sqlglot import exp
@@ -143,7 +143,7 @@ class _Search:
         where = self.project.where(f"model.{found.model}", "label", "at")
         own = self.roots.of(found.value, own_row=True)
         first = next(iter(sorted(own & found.asked)), None)
-        if own and own <= found.asked and first is not None:
+        if own and own <= found.asked and first is not None and not found.rows:
             path = self._path(found.at, {first})
             error = FoundWrong(
                 "LCH-2520",
@@ -262,7 +262,7 @@ class _Search:
         known = getattr(source.spec, "known", None)
         if known is None or one.column.asset in {asked.asset for asked in found.asked}:
             return False
-        if one.column.column in _keys(source) or not found.guard(self._ways_of_text(source, known)):
+        if one.column.column in _keys(source) or not found.guard(self._ways_of_text(source, known), self.arrivals):
             return False
         return not rows_bounded(one, found, self.arrivals)
 
@@ -457,7 +457,7 @@ class _Search:
 
     def _guards(self, found: Late, view: FeatureView) -> list[Arrival]:
         ways = self._known_ways(view)
-        guards = found.guard(ways)
+        guards = found.guard(ways, self.arrivals)
         # Where the label is known a while after `at`, come what may, an instant of another kind is believed.
         others = [one for one in ways if one.column not in found.asked and one.of_own_rows] if found.horizon else []
         return guards or others
@@ -474,6 +474,10 @@ class _Search:
             return f"how much later it is than {_names(found.guards)} cannot be read, and it may be earlier", (
                 "write it as that column, or the table's as `label.known` is written, plus an INTERVAL written out, "
                 "or the `greatest` of such"
+            )
+        if any(one.filled and found.guard([replace(one, filled=False)], self.arrivals) for one in ways):
+            return "where that is null another instant stands in for it, and that nothing happened shows", (
+                f"leave those rows out (`WHERE {ways[0].column.column} IS NOT NULL`)"
             )
         return f"only an instant made of {_names(found.guards)}, and no earlier, guards it", fix
 

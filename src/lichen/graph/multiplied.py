@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from lichen.graph.arrival import joined, own_nodes
 from lichen.graph.build import Asset, Graph
 from lichen.graph.expression import is_aggregate
+from lichen.graph.frame import joined, own_nodes
 from lichen.graph.samerow import keys_of
 from lichen.spec import Table
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlglot import exp
 
-from lichen.graph.arrival import Arrivals, Frame
+from lichen.graph.arrival import Arrivals
+from lichen.graph.frame import Frame
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival
 from lichen.spec import Source, Table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -39,16 +40,28 @@ _SHORT = {"D": "DAY", "H": "HOUR", "M": "MINUTE", "MIN": "MINUTE", "S": "SECOND"
     "HR": "HOUR", "MON": "MONTH", "Y": "YEAR", "YR": "YEAR", "MS": "MILLISECOND", "US": "MICROSECOND",
 }  # fmt: skip
 
-Span = tuple[int | None, int | None]
-"""The least and the most, in microseconds, by which an instant is later than another; None where one is not known."""
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12, "DECADE": 120, "CENTURY": 1200}
+
+
+class Span(NamedTuple):
+    """The least and the most, in microseconds, by which an instant is later than another; None where one is not known.
+
+    `months` are those of the calendar by which it is later, `bucket` those of which it is the first instant.
+    """
+
+    least: int | None
+    most: int | None
+    months: int = 0
+    bucket: int = 0
+
 
 Length = tuple[int, int]
 """The least and the greatest length of a written span, in microseconds."""
 
 Moved = list[tuple[exp.Expr, Span | None]]
 
-STAYS: Span = (0, 0)
-NO_EARLIER: Span = (0, None)
+STAYS = Span(0, 0)
+NO_EARLIER = Span(0, None)
 
 _FAR = 14 * HOUR
 """No clock is further from UTC."""
@@ -65,7 +78,7 @@ def shift(node: exp.Expr) -> Moved | None:
 
     >>> import sqlglot
     >>> [(str(of), by) for of, by in shift(sqlglot.parse_one("at + INTERVAL 1 HOUR", dialect="duckdb"))]
-    [('at', (3600000000, 3600000000))]
+    [('at', Span(least=3600000000, most=3600000000, months=0, bucket=0))]
     """
     if isinstance(node, exp.Paren | exp.Alias):
         return [(node.this, STAYS)]
@@ -73,10 +86,11 @@ def shift(node: exp.Expr) -> Moved | None:
         return _added(node)
     if isinstance(node, exp.TimestampTrunc | exp.DateTrunc):
         unit = _unit(str(node.args["unit"].name))
-        return [(node.this, (-_LONGEST[unit], 0))] if unit in _LONGEST else None
+        return [(node.this, Span(-_LONGEST[unit], 0, bucket=_MONTHS.get(unit, 0)))] if unit in _LONGEST else None
     if isinstance(node, exp.DateBin):
         width = span(node.this)
-        return [(node.expression, (-width[1], 0))] if width is not None and width[0] > 0 else None
+        whole = Span(-width[1], 0, bucket=_months(node.this)) if width is not None and width[0] > 0 else None
+        return None if whole is None else [(node.expression, whole)]
     if type(node) is exp.Cast:
         return _cast(node)
     if isinstance(node, exp.AtTimeZone):
@@ -143,7 +157,26 @@ def _added(node: exp.Add | exp.Sub | exp.DateAdd | exp.DateSub) -> Moved | None:
         left, right, by = right, left, _days_or_span(left)
     if by is None:
         return None
-    return [(left, by if isinstance(node, exp.Add | exp.DateAdd) else (-by[1], -by[0]))]
+    if isinstance(node, exp.Sub | exp.DateSub):
+        return [(left, Span(-by[1], -by[0]))]
+    return [(left, Span(*by, months=_months(node.expression if left is node.this else node.this)))]
+
+
+def _months(node: exp.Expr) -> int:
+    """The months of the calendar that a written span is long; 0 where it is one of other units, too."""
+    node = node.unnest()
+    if isinstance(node, exp.Mul):
+        amount = _number(node.this)
+        return int(_months(node.expression) * amount) if amount is not None and amount == int(amount) else 0
+    amount, unit = None, ""
+    if isinstance(node, exp.Interval) and node.args.get("unit") is not None:
+        amount, unit = _number(node.this), _unit(str(node.args["unit"].name))
+    elif isinstance(node, exp.Interval) and isinstance(node.this, exp.Literal):
+        parts = _PART.findall(node.this.name)
+        amount, unit = (float(parts[0][0]), _unit(parts[0][1])) if len(parts) == 1 else (None, "")
+    elif isinstance(node, exp.Anonymous) and node.name.lower().startswith("to_") and len(node.expressions) == 1:
+        amount, unit = _number(node.expressions[0]), _unit(node.name[3:])
+    return int(amount) * _MONTHS.get(unit, 0) if amount is not None and amount == int(amount) else 0
 
 
 def _days_or_span(node: exp.Expr) -> Length | None:
@@ -155,14 +188,14 @@ def _days_or_span(node: exp.Expr) -> Length | None:
 def _cast(node: exp.Cast) -> Moved | None:
     kind = node.to.this
     if kind == exp.DataType.Type.DATE:
-        return [(node.this, (-DAY, 0))]
+        return [(node.this, Span(-DAY, 0))]
     instants = (exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.TIMESTAMPTZ)
     return [(node.this, STAYS)] if kind in instants else None
 
 
 def _zoned(zone: exp.Expr) -> Span:
     utc = isinstance(zone, exp.Literal) and zone.name.upper() in ("UTC", "ETC/UTC", "GMT")
-    return STAYS if utc else (-_FAR, _FAR)
+    return STAYS if utc else Span(-_FAR, _FAR)
 
 
 def _interval(node: exp.Interval) -> Length | None:

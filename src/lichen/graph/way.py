@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from lichen.graph.lineage import AssetColumn
-from lichen.graph.shift import NO_EARLIER, Span
+from lichen.graph.shift import NO_EARLIER, STAYS, Span
 
 Role = Literal["key", "last", "value", "window", "relation", "filter"]
 
@@ -71,6 +71,9 @@ class Arrival:
     choices: frozenset[Choice] = frozenset()
     same: Instant = ITSELF
     floors: frozenset[Instant] = frozenset()
+    bucket: tuple[int, int] | None = None
+    """Where it is the first instant of so many months: their number, and the `least` of what lies in them."""
+
     filled: bool = False
     """Whether another value stands in its place where it is null."""
 
@@ -108,11 +111,16 @@ class Arrival:
         new = Instant(made)
         if by is None:
             kept = frozenset(one for one in self.choices if one.rows)
-            return replace(self, least=None, most=None, choices=kept, same=new, floors=frozenset())
-        least, most = by
+            return replace(self, least=None, most=None, bucket=None, choices=kept, same=new, floors=frozenset())
+        least, most = by.least, by.most
+        later = None if self.least is None or least is None else self.least + least
+        if later is not None and self.bucket is not None and by.months >= self.bucket[0]:
+            later = max(later, self.bucket[1])  # the end of a month is no earlier than what lies in it
+        bucket = (by.bucket, self.least) if by.bucket and self.least is not None else None
         return replace(
             self,
-            least=None if None in (self.least, least) else self.least + least,  # type: ignore[operator]
+            least=later,
+            bucket=self.bucket if by == STAYS else bucket,
             most=None if None in (self.most, most) else self.most + most,  # type: ignore[operator]
             same=self.same.moved(least) if least is not None and least == most else new,
             floors=frozenset(one.moved(least) for one in (self.same, *self.floors))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lichen.testing.leaks.shipping import (
+    BASE,
     LABELS,
     MODEL,
     PARCEL,
@@ -87,3 +88,94 @@ COUNTED = labels("coalesce(h.n, 0) AS past", f"LEFT JOIN {OWN} AS h USING (shipm
 def test_a_column_of_the_request(look: Callable[..., Any], sql: str, leaks: bool) -> None:
     made = look({PARCEL: parcel("past: double"), LABELS: sql})
     assert [leak.error.code for leak in made.leaks] == (["LCH-2523"] if leaks else [])
+
+
+KNOWN = "time: booked_at\nknown: booked_at\n"
+BORN = {"sources/shipments.yaml": BASE["sources/shipments.yaml"].replace("contract:", KNOWN + "contract:", 1)}
+ANY = "(SELECT {} FROM shipments AS o WHERE o.carrier = s.carrier AND {}) AS past"
+
+
+@pytest.mark.parametrize(
+    ("sql", "leaks"),
+    [
+        (labels(ANY.format("avg(o.delay)", "o.booked_at < s.booked_at")), True),
+        (labels(ANY.format("avg(o.delay)", "o.delivered_at < s.booked_at")), False),
+        (labels(ANY.format("avg(o.delay)", "NOT (o.delivered_at >= s.booked_at)")), False),
+        (labels(ANY.format("count(*)", "o.booked_at < s.booked_at")), False),
+        (labels(ANY.format("count(*)", "o.booked_at < s.booked_at AND o.delay > 60")), True),
+        (
+            labels(
+                "b.delay AS past",
+                "ASOF LEFT JOIN shipments AS b ON b.carrier = s.carrier AND b.booked_at < s.booked_at",
+            ),
+            True,
+        ),
+        (labels("EXISTS " + ANY.format("1", "o.delivered_at < s.booked_at")), False),
+        (labels("EXISTS " + ANY.format("1", "o.booked_at < s.booked_at AND o.delay > 60")), True),
+        (labels("s.hub IN " + ANY.format("o.hub", "o.delivered_at < s.booked_at")), False),
+        (labels("s.hub IN " + ANY.format("o.hub", "o.delay > 60")), True),
+    ],
+)
+def test_what_tells_the_label_is_later_than_its_row_is_said_to_be(
+    look: Callable[..., Any], sql: str, leaks: bool
+) -> None:
+    made = look({**BORN, PARCEL: parcel("past: double"), LABELS: sql})
+    assert [leak.error.code for leak in made.leaks] == (["LCH-2523"] if leaks else [])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        labels(
+            "q.past", "JOIN (SELECT hub, avg(COLUMNS('^delay$')) AS past FROM shipments GROUP BY 1) AS q USING (hub)"
+        ),
+        labels("avg(d.delay) OVER (PARTITION BY s.hub) AS past", "JOIN deliveries AS d ON " + BOUND),
+        labels("avg(d.delay) OVER () AS past", "JOIN deliveries AS d USING (carrier)")
+        + "QUALIFY d.delivered_at < s.booked_at\n",
+        labels("(SELECT avg(o.delay) FROM shipments AS o ANTI JOIN wind AS w ON o.delivered_at < s.booked_at) AS past"),
+        labels(
+            "(SELECT avg(d.delay) FROM deliveries AS d JOIN (SUMMARIZE carriers) AS p ON true WHERE total < 3) AS past"
+        ),
+    ],
+)
+def test_what_nothing_bounds_or_cannot_be_read_is_refused(look: Callable[..., Any], sql: str) -> None:
+    made = look({PARCEL: parcel("past: double"), LABELS: sql})
+    assert [leak.error.code for leak in made.leaks] == ["LCH-2523"]
+
+
+BAD = "SELECT shipment, carrier, {} AS past, {} AS k FROM shipments WHERE {}"
+THERE = "(delivered_at IS NOT NULL)::int"
+
+
+@pytest.mark.parametrize(
+    ("sql", "leaks"),
+    [
+        (BAD.format(THERE, "coalesce(delivered_at, booked_at)", "true"), True),
+        (BAD.format(THERE, "ifnull(delivered_at, booked_at)", "true"), True),
+        (BAD.format(THERE, "greatest(delivered_at, booked_at)", "true"), True),
+        (BAD.format("delay", "greatest(delivered_at, booked_at)", "delivered_at IS NOT NULL"), False),
+        (BAD.format("delay", "coalesce(delivered_at, booked_at)", "delivered_at > booked_at"), False),
+        (BAD.format("delay", "delivered_at", "true"), False),
+        (BAD.format("delay", "date_trunc('month', delivered_at) + INTERVAL 1 MONTH", "true"), False),
+        (BAD.format("delay", "date_trunc('quarter', delivered_at) + INTERVAL 3 MONTH", "true"), False),
+        (BAD.format("delay", "time_bucket(INTERVAL 1 YEAR, delivered_at) + to_months(12)", "true"), False),
+        (BAD.format("delay", "date_trunc('quarter', delivered_at) + INTERVAL 1 MONTH", "true"), True),
+    ],
+)
+def test_what_stands_in_for_an_instant_and_the_end_of_a_month(look: Callable[..., Any], sql: str, leaks: bool) -> None:
+    view = "entity: {carrier: varchar}\nfrom: past\naggregates: {r: avg(past)}\nwindows: [14d]\n"
+    made = look({PAST: table(sql, "time: k\nknown: k"), PAST_VIEW: view, MODEL: model("carrier_history, parcel, past")})
+    assert [leak.error.code for leak in made.leaks] == (["LCH-2525"] if leaks else [])
+
+
+def test_a_view_that_is_known_earlier_than_it_is_asked_is_not_bounded_by_the_question(look: Callable[..., Any]) -> None:
+    front = "grain: [shipment]\ntime: booked_at\nknown: booked_at - INTERVAL 1 DAY"
+    files = {PAST: table(inner("avg(d.delay)"), front), PAST_VIEW: latest_of("shipment: bigint", column="past")}
+    made = look({**files, MODEL: model("carrier_history, parcel, past")})
+    assert [leak.error.code for leak in made.leaks] == ["LCH-2525"]
+
+
+def test_a_label_of_other_rows_may_look_at_the_instant_that_asks(look: Callable[..., Any]) -> None:
+    again = "lead(s.booked_at) OVER (PARTITION BY s.hub ORDER BY s.booked_at) <= s.booked_at + INTERVAL 1 DAY"
+    made = look({LABELS: labels().replace("s.delay > 60", f"coalesce({again}, false)")})
+    assert "LCH-2520" not in [leak.error.code for leak in made.leaks]

@@ -76,7 +76,8 @@ def deliveries(known: str, other: int) -> str:
     """The deliveries, each known at an expression over its own row and another's."""
     return (
         f"SELECT s.shipment, s.delay, s.delivered_at, {known} AS k\n"
-        f"FROM shipments AS s JOIN shipments AS o ON o.shipment = s.shipment + {other}"
+        f"FROM shipments AS s JOIN shipments AS o ON o.shipment = s.shipment + {other}\n"
+        "WHERE s.delivered_at IS NOT NULL"
     )
 
 

@@ -40,7 +40,7 @@ HOUR = 3_600 * SECOND
 def test_instants_that_are_moved(text: str, moved: dict[str, tuple[int, int] | None]) -> None:
     found = shift(sqlglot.parse_one(text, dialect="duckdb"))
     assert found is not None
-    assert {of.sql("duckdb"): by for of, by in found} == moved
+    assert {of.sql("duckdb"): by and (by.least, by.most) for of, by in found} == moved
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,26 @@ def test_what_is_one_of_several(text: str, one_of: list[str]) -> None:
 def test_an_interval_of_which_the_parser_keeps_a_part_is_found(text: str) -> None:
     assert misread_interval(f"SELECT a + INTERVAL {text}") == text.strip("'")
     assert misread_interval("SELECT INTERVAL '3 days', INTERVAL '3 days 2 hours', INTERVAL '02:00:00'") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "months", "bucket"),
+    [
+        ("a + INTERVAL 2 MONTH", 2, 0),
+        ("a + INTERVAL '1 quarter'", 3, 0),
+        ("a + 3 * INTERVAL 1 YEAR", 36, 0),
+        ("a + to_months(5)", 5, 0),
+        ("a + INTERVAL '1 month 2 days'", 0, 0),
+        ("a + INTERVAL 31 DAY", 0, 0),
+        ("a - INTERVAL 1 MONTH", 0, 0),
+        ("date_trunc('quarter', a)", 0, 3),
+        ("date_trunc('week', a)", 0, 0),
+        ("time_bucket(INTERVAL 1 MONTH, a)", 0, 1),
+    ],
+)
+def test_months_of_the_calendar_are_counted(text: str, months: int, bucket: int) -> None:
+    found = shift(sqlglot.parse_one(text, dialect="duckdb"))
+    assert found is not None
+    (by,) = (by for _, by in found)
+    assert by is not None
+    assert (by.months, by.bucket) == (months, bucket)

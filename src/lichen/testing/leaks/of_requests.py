@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lichen.testing.leaks.shipping import LABELS, MODEL, PARCEL, REPORTS, Pair, labels, model, parcel, table
+from lichen.testing.leaks.shipping import BASE, LABELS, MODEL, PARCEL, REPORTS, Pair, labels, model, parcel, table
 
 GRAIN = "/* ---\ngrain: [shipment]\n--- */\n"
 LISTED = ("n.shipment IS NOT NULL AS listed", "LEFT JOIN listed AS n ON n.shipment = s.shipment")
@@ -35,6 +35,10 @@ def through_cte(join: str) -> str:
     """The label table without a grain, of a query that joins."""
     return f"WITH met AS (SELECT s.* FROM shipments AS s {join})\n" + ungrained("met")
 
+
+SHIPMENTS = "sources/shipments.yaml"
+BORN = BASE[SHIPMENTS].replace("contract:", "time: booked_at\nknown: booked_at\ncontract:", 1)
+EARLIER = "(SELECT avg(o.delay) FROM shipments AS o WHERE o.carrier = s.carrier AND {} < s.booked_at) AS past"
 
 REQUESTS: tuple[Pair, ...] = (
     Pair(
@@ -325,5 +329,23 @@ REQUESTS: tuple[Pair, ...] = (
         "a row may stand on both sides of `UNION ALL`",
         {LABELS: ungrained("shipments") + "UNION ALL\n" + ungrained("shipments")},
         {LABELS: GRAIN + ungrained("shipments")},
+    ),
+    Pair(
+        "columns_by_a_pattern",
+        "the label row carries what COLUMNS finds by a pattern, and it finds the delay",
+        "lineage",
+        "LCH-2523",
+        "which tells the label `late`",
+        {LABELS: labels("COLUMNS('^delay$') / 60 AS parts"), PARCEL: parcel("parts: double")},
+        {LABELS: labels("COLUMNS('^weight$') / 60 AS parts"), PARCEL: parcel("parts: double")},
+    ),
+    Pair(
+        "born_before_the_label",
+        "the label row carries the mean delay of what was booked before it; a booking is known before its delay is",
+        "lineage",
+        "LCH-2523",
+        "over rows that nothing bounds by when they were known",
+        {SHIPMENTS: BORN, LABELS: labels(EARLIER.format("o.booked_at")), PARCEL: parcel("past: double")},
+        {SHIPMENTS: BORN, LABELS: labels(EARLIER.format("o.delivered_at")), PARCEL: parcel("past: double")},
     ),
 )

@@ -67,6 +67,15 @@ def typical(bound: str = "", shown: str = "avg(d.delay)") -> str:
     )
 
 
+def arrived(condition: str) -> str:
+    """The bookings with whether they were delivered, known at the delivery or else at the booking."""
+    return table(
+        "SELECT shipment, carrier, (delivered_at IS NOT NULL)::INT AS delay,\n"
+        f"  coalesce(delivered_at, booked_at) AS seen_at\nFROM shipments WHERE {condition}",
+        "time: seen_at\nknown: seen_at",
+    )
+
+
 VIEWS: tuple[Pair, ...] = (
     Pair(
         "target_encoding",
@@ -403,5 +412,14 @@ VIEWS: tuple[Pair, ...] = (
             PARCEL: parcel("shipment: bigint"),
             MODEL: model("past, parcel"),
         },
+    ),
+    Pair(
+        "known_by_what_stands_in",
+        "each booking is known at its delivery, or at once where there is none: that it is there tells",
+        "lineage",
+        "LCH-2525",
+        "where that is null another instant stands in for it",
+        {PAST: arrived("true"), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
+        {PAST: arrived("delivered_at IS NOT NULL"), PAST_VIEW: latest_of(), MODEL: model("past, parcel")},
     ),
 )
