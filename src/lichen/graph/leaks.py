@@ -22,6 +22,7 @@ from lichen.graph.bounded import (
     windows_bounded,
 )
 from lichen.graph.build import Asset, Graph
+from lichen.graph.declared import Declared
 from lichen.graph.edges import SCORE
 from lichen.graph.late import Columns, Late, Roots, late
 from lichen.graph.lineage import AssetColumn, Edge, Lineage
@@ -93,6 +94,10 @@ class _Search:
     @cached_property
     def arrivals(self) -> Arrivals:
         return Arrivals(self.graph, self.lineage.columns, self.roots.of)
+
+    @cached_property
+    def declared(self) -> Declared:
+        return Declared(self.graph, self.lineage, self.roots, self.arrivals)
 
     # -------------------------------------------------------------------------------------------- models
 
@@ -262,7 +267,9 @@ class _Search:
         known = getattr(source.spec, "known", None)
         if known is None or one.column.asset in {asked.asset for asked in found.asked}:
             return False
-        if one.column.column in _keys(source) or not found.guard(self._ways_of_text(source, known), self.arrivals):
+        if one.column.column in _keys(source) or not found.guard(
+            self.declared.ways_of_text(source, known), self.arrivals
+        ):
             return False
         return not rows_bounded(one, found, self.arrivals)
 
@@ -326,7 +333,7 @@ class _Search:
         if not found.tells(roots):
             return None
         path = (*self._path(edge.source, roots & found.telling), edge)
-        kind = self._unguarded(found, edge.source, self._guards(found, view), self._known_ways(view))
+        kind = self._unguarded(found, edge.source, self.declared.guards(found, view), self.declared.ways(view))
         return (kind, path) if kind else None
 
     def _unguarded(
@@ -362,7 +369,7 @@ class _Search:
         relation = self.graph.relation(view.from_ or "")
         assert relation is not None
         rows = AssetColumn(relation.id, ROWS)
-        if not view.static and covered(self._guards(found, view)):
+        if not view.static and covered(self.declared.guards(found, view)):
             return ()
         sources = self.roots.row_filters(rows) & found.told
         if not sources or self._let_in(found, relation, feature, view) or (view.static and not self._is_count(feature)):
@@ -383,7 +390,7 @@ class _Search:
         told = {one.asset for one in filters if self.roots.of(one) & found.told}
         if len(filtered) != 1 or not told <= {filtered[0].id}:
             return False
-        known = self._known_ways(view)
+        known = self.declared.ways(view)
         values = [edge.source for edge in self.lineage.into(feature) if edge.kind == "value" and edge.within is None]
         try:
             ways = [one for value in values for one in self.arrivals.of(value)]
@@ -394,7 +401,7 @@ class _Search:
 
     def _chosen_early(self, found: Late, feature: AssetColumn, view: FeatureView) -> tuple[Edge, ...]:
         """A way by which what tells the label decides on a feature's value, and no `known` guards."""
-        known = self._known_ways(view)
+        known = self.declared.ways(view)
         for edge in self.lineage.into(feature):
             if edge.kind == "value" and edge.within is None:
                 sources = self._deciding(found, edge.source, known)
@@ -426,7 +433,7 @@ class _Search:
                 fix=f"give `{view.from_}` a `time` and a `known`, and take `static: true` away; " + _accept(name),
             )
         elif kind in ("known", "row"):
-            known = self._known(view)
+            known = self.declared.known(view)
             why, fix = self._no_guard(found, view, kind)
             error = FoundWrong(
                 "LCH-2525",
@@ -446,26 +453,10 @@ class _Search:
             )
         return Leak(name, kind, feature, tuple(edge for one in paths.values() for edge in one), error)
 
-    def _known(self, view: FeatureView) -> str | None:
-        """The SQL that says when a view's rows became known."""
-        relation = self.graph.relation(view.from_ or "")
-        return view.known or getattr(relation.spec if relation else None, "known", None)
-
-    def _known_ways(self, view: FeatureView) -> Sequence[Arrival]:
-        relation, known = self.graph.relation(view.from_ or ""), self._known(view)
-        return self._ways_of_text(relation, known) if relation is not None and known is not None else ()
-
-    def _guards(self, found: Late, view: FeatureView) -> list[Arrival]:
-        ways = self._known_ways(view)
-        guards = found.guard(ways, self.arrivals)
-        # Where the label is known a while after `at`, come what may, an instant of another kind is believed.
-        others = [one for one in ways if one.column not in found.asked and one.of_own_rows] if found.horizon else []
-        return guards or others
-
     def _no_guard(self, found: Late, view: FeatureView, kind: str) -> tuple[str, str]:
         """Why a view's `known` guards nothing, and how to mend it."""
         fix = "let `known` be the instant at which the value became known"
-        ways = [one for one in self._known_ways(view) if one.column in found.guards]
+        ways = [one for one in self.declared.ways(view) if one.column in found.guards]
         if kind == "row":
             return "it is the instant of another row, and no key says that the two are one", f"{fix}, from the same row"
         if any(not one.of_own_rows for one in ways):
@@ -480,14 +471,6 @@ class _Search:
                 f"leave those rows out (`WHERE {ways[0].column.column} IS NOT NULL`)"
             )
         return f"only an instant made of {_names(found.guards)}, and no earlier, guards it", fix
-
-    def _ways_of_text(self, relation: Asset, text: str) -> Sequence[Arrival]:
-        try:
-            return self.arrivals.of_text(relation.id, text)
-        except Unread:
-            columns = [one for one in self.lineage.columns[relation.id] if one.lower() in text.lower()]
-            read = self.roots.all(AssetColumn(relation.id, one) for one in columns)
-            return [Arrival.unread(one) for one in read]
 
     def _counted(self, found: Late, column: AssetColumn) -> Columns:
         """The telling columns that decide which rows a column counts, or which group they fall in."""
@@ -509,7 +492,7 @@ class _Search:
             if known is None or isinstance(asset.spec, Source):
                 continue
             own = self.graph[asset.inputs[0]] if isinstance(asset.spec, FeatureView) else asset
-            ways = self._ways_of_text(own, known)
+            ways = self.declared.ways_of_text(own, known)
             for name in asset.inputs:
                 yield from self._earlier(asset, known, ways, self.graph[name])
 
@@ -517,7 +500,7 @@ class _Search:
         said = getattr(given.spec, "known", None)
         if said is None:
             return
-        for needed in self._ways_of_text(given, said):
+        for needed in self.declared.ways_of_text(given, said):
             mine = [one for one in ways if one.column == needed.column]
             if not mine or covered(one for one in mine if needed.no_later(one)) or not _read(needed, *mine):
                 continue

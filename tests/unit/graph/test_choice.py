@@ -9,6 +9,7 @@ import pytest
 
 from lichen.testing.leaks.shipping import (
     BASE,
+    DELIVERIES,
     LABELS,
     MODEL,
     PARCEL,
@@ -179,3 +180,30 @@ def test_a_label_of_other_rows_may_look_at_the_instant_that_asks(look: Callable[
     again = "lead(s.booked_at) OVER (PARTITION BY s.hub ORDER BY s.booked_at) <= s.booked_at + INTERVAL 1 DAY"
     made = look({LABELS: labels().replace("s.delay > 60", f"coalesce({again}, false)")})
     assert "LCH-2520" not in [leak.error.code for leak in made.leaks]
+
+
+BOOKED = "SELECT carrier, {} AS past, booked_at AS k FROM shipments"
+DONE = "SELECT carrier, -1 AS past, {} AS k FROM shipments WHERE delivered_at IS NOT NULL"
+
+
+@pytest.mark.parametrize(
+    ("sql", "leaks"),
+    [
+        (f"{BOOKED.format('1')} UNION ALL {DONE.format('delivered_at')}", False),
+        (f"{BOOKED.format('delay')} UNION ALL {DONE.format('delivered_at')}", True),
+        (f"{BOOKED.format('1')} WHERE delay > 60 UNION ALL {DONE.format('delivered_at')}", True),
+        (f"{BOOKED.format('1').replace('shipments', 'deliveries')} UNION ALL {DONE.format('delivered_at')}", True),
+        (f"{BOOKED.format('1')} UNION ALL {DONE.format('booked_at')}", True),
+    ],
+)
+def test_each_side_of_a_log_of_events_is_known_at_its_own_instant(
+    look: Callable[..., Any], sql: str, leaks: bool
+) -> None:
+    deliveries = table(
+        "SELECT shipment, carrier, hub, delay, delivered_at, booked_at FROM shipments WHERE delivered_at IS NOT NULL",
+        "grain: [shipment]\ntime: delivered_at\nknown: delivered_at",
+    )
+    view = "entity: {carrier: varchar}\nfrom: past\naggregates: {r: sum(past)}\nwindows: [14d]\n"
+    files = {DELIVERIES: deliveries, PAST: table(sql, "time: k\nknown: k"), PAST_VIEW: view}
+    made = look({**files, MODEL: model("carrier_history, parcel, past")})
+    assert sorted({leak.error.code for leak in made.leaks} & {"LCH-2525"}) == (["LCH-2525"] if leaks else [])
