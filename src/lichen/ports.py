@@ -139,7 +139,8 @@ class Engine(Protocol):
     """Runs SELECT statements in DuckDB's dialect over named relations.
 
     One engine object serves one process; each call is a session of its own, so a name registered in one is
-    unknown in the next. Bad SQL raises `FoundWrong` with the engine's own words; a full disk or
+    unknown in the next, and several threads may call at once. A statement that only computes, without a join, a group
+    or an order, keeps the order of its rows. Bad SQL raises `FoundWrong` with the engine's own words; a full disk or
     exhausted memory raises `SystemFailed`.
     """
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from threading import local
+from threading import Event, local
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -24,10 +24,17 @@ def side_by_side(work: Callable[[T], U], items: Iterable[T], threads: int) -> It
     [2, 4, 6]
     """
     stops: set[Callable[[], None]] = set()
+    ended = Event()
 
     def stoppable(item: T) -> U:
+        if ended.is_set():
+            raise CancelledError
         _own.stops = stops
-        return work(item)
+        try:
+            return work(item)
+        except BaseException:
+            ended.set()
+            raise
 
     with ThreadPoolExecutor(threads, "lichen-beside") as pool:
         started = [pool.submit(stoppable, item) for item in items]
@@ -35,8 +42,7 @@ def side_by_side(work: Callable[[T], U], items: Iterable[T], threads: int) -> It
             for one in started:
                 yield one.result()
         except BaseException:
-            for one in started:
-                one.cancel()
+            ended.set()
             # Again and again: a stop that comes before what it stops has begun is lost.
             while wait(started, timeout=_INSIST).not_done:
                 for stop in list(stops):

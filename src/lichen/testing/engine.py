@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,25 @@ class EngineSuite:
             "SELECT n, n > 1 AS big FROM t", {"t": Relation((Column("n", "BIGINT"),))}
         )
         assert described == (Column("n", "BIGINT"), Column("big", "BOOLEAN"))
+
+    def test_a_statement_that_only_computes_keeps_the_order_of_its_rows(self, tmp_path: Path) -> None:
+        """So it does of more rows than an engine reads at once."""
+        rows = Table.from_pydict({"n": Array(range(300_000, 0, -1), type=DataType.int64())})
+        computed = self.make(tmp_path).query(
+            "SELECT n + 1 AS n FROM (SELECT *, n * 2 AS m FROM t)", {"t": Relation(arrow=rows)}
+        )
+        assert Table.from_arrow(computed)["n"].to_pylist() == list(range(300_001, 1, -1))
+
+    def test_several_threads_ask_at_once(self, tmp_path: Path) -> None:
+        """Each gets the answer to its own question."""
+        engine = self.make(tmp_path)
+
+        def ask(number: int) -> list[tuple[object, ...]]:
+            rows = Table.from_pydict({"n": Array([number] * 1000, type=DataType.int64())})
+            return self._rows(engine.query("SELECT sum(n)::BIGINT AS s FROM t", {"t": Relation(arrow=rows)}))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(ask, range(20))) == [[(number * 1000,)] for number in range(20)]
 
     def test_what_sql_writes_query_reads_in_order(self, tmp_path: Path) -> None:
         """Rows come back as they were written, in their order."""

@@ -38,7 +38,7 @@ def test_a_slice_of_one_class_is_left_out() -> None:
 
 
 def test_many_numbers_are_cut_into_fifths_and_few_are_values() -> None:
-    distance = [float(n) if n % 10 else None for n in range(3000)]
+    distance = [float(n) if n % 10 else (None, float("nan"))[n % 20 > 0] for n in range(3000)]
     stops = [n % 2 for n in range(3000)]
     found = slices("classification", scored({"distance": distance, "stops": stops}, np.ones(3000)), "roc_auc").found
     assert sorted(one.value for one in found if one.column == "stops") == ["0", "1"]

@@ -169,3 +169,12 @@ def test_a_released_model_without_the_metric_is_refused(engine, store):
         "  why: the monitor asks how far `roc_auc` has moved from it\n"
         "  fix: remove `roc_auc` from the monitor's `ask`, or train again with labels in the test that differ"
     )
+
+
+def test_what_is_no_number_is_missing(engine, store):
+    training, live = lived(8)
+    live["feature.a.x"] = np.where(live["at"] >= START + 14 * DAY, np.nan, live["feature.a.x"])
+    (found,) = ask(
+        engine, store, training, live, monitor=Monitor(watch="late", every="7d", ask={"missing": {}})
+    ).findings
+    assert "`a.x` is missing in 100.0% of 700 predictions" in found.message
