@@ -177,4 +177,4 @@ def test_what_is_no_number_is_missing(engine, store):
     (found,) = ask(
         engine, store, training, live, monitor=Monitor(watch="late", every="7d", ask={"missing": {}})
     ).findings
-    assert "`a.x` is missing in 100.0% of 700 predictions" in found.message
+    assert "`a` (x) is missing in 100.0% of 700 predictions" in found.message
