@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,42 @@ def test_types_are_found_and_codes_stay_text(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+FAR = ["12345678901234567890", "12345678901234567891"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "read"),
+    [
+        (FAR, "DECIMAL(38,0)", [Decimal(FAR[0]), Decimal(FAR[1])]),
+        (["1", "-9223372036854775809"], "DECIMAL(38,0)", [Decimal(1), Decimal(-9223372036854775809)]),
+        (["9" * 38, "-" + "9" * 38], "DECIMAL(38,0)", [Decimal("9" * 38), Decimal("-" + "9" * 38)]),
+        (["7", "1" + "0" * 38], "VARCHAR", ["7", "1" + "0" * 38]),
+        (["1.5", FAR[0]], "DOUBLE", [1.5, float(FAR[0])]),
+        (["9223372036854775807", "1"], "BIGINT", [2**63 - 1, 1]),
+    ],
+)
+@pytest.mark.parametrize("kind_of_file", ["csv", "jsonl"])
+def test_whole_numbers_beyond_bigint_are_found_to_be_exact(
+    tmp_path: Path, values: list[str], kind: str, read: list[Any], kind_of_file: str
+) -> None:
+    path = tmp_path / f"s.{kind_of_file}"
+    lines = [f'{{"id": {value}}}' for value in values] if kind_of_file == "jsonl" else ["id", *values]
+    path.write_text("\n".join(lines) + "\n")
+    assert [column.type for column in FILES.columns({"path": str(path)}, {})] == [kind]
+    good, bad = _read(path)
+    assert (good["id"], bad["_row"]) == (read, [])
+
+
+@pytest.mark.parametrize("kind_of_file", ["csv", "jsonl"])
+def test_a_number_beyond_bigint_below_the_first_records_is_a_reject(tmp_path: Path, kind_of_file: str) -> None:
+    values = [*map(str, range(1, 20_482)), FAR[0]]
+    lines = [f'{{"id": {value}}}' for value in values] if kind_of_file == "jsonl" else ["id", *values]
+    (tmp_path / f"s.{kind_of_file}").write_text("\n".join(lines) + "\n")
+    good, bad = _read(tmp_path / f"s.{kind_of_file}")
+    assert good["id"] == list(range(1, 20_482))
+    assert (bad["_row"], bad["reason"], bad["raw"]) == ([20_482], [f"id: `{FAR[0]}` is not BIGINT"], [lines[-1]])
+
+
 def _errors(tmp_path: Path) -> list[tuple[dict[str, Any], type[LichenError], str, str]]:
     (tmp_path / "ok.csv").write_text("n,t\n1,a\n")
     (tmp_path / "twice.csv").write_text("n,n\n1,2\n")
@@ -333,7 +370,10 @@ def test_decimal_marks_and_dates_are_read_as_the_options_say(tmp_path: Path) -> 
     [
         ("12.0", "BIGINT", True), ("1e3", "BIGINT", True), ("12.5", "BIGINT", False), ("12,5", "BIGINT", False),
         ("9007199254740993.5", "BIGINT", False), ("1.25", "DECIMAL(5,2)", True), ("1.255", "DECIMAL(5,2)", False),
-        ("1.250", "DECIMAL(5,2)", True), ("1e400", "DOUBLE", False), ("300", "TINYINT", False),
+        ("1.250", "DECIMAL(5,2)", True), ("12.5", "DECIMAL(38,0)", False), ("12.50", "DECIMAL(38,1)", True),
+        ("12345678901234567890.0", "DECIMAL(38,0)", True), ("12345678901234567890.5", "DECIMAL(38,0)", False),
+        ("1.25e2", "DECIMAL(38,0)", True), ("120e-1", "DECIMAL(38,0)", True), ("125e-1", "HUGEINT", False),
+        ("0.0e-3", "DECIMAL(38,0)", True), ("1e400", "DOUBLE", False), ("300", "TINYINT", False),
         ("2020-01-01 00:00:00", "DATE", True), ("2020-01-01 01:00:00", "DATE", False),
         ("2020-01-01 01:00:00+02:00", "TIMESTAMP", False), ("yes?", "BOOLEAN", False),
     ],
