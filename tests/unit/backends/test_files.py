@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import fsspec
 import pytest
+import zstandard
 from arro3.core import Array, DataType, Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -453,15 +454,32 @@ def test_a_file_behind_fsspec_is_read(tmp_path: Path) -> None:
         memory.rm("/lichen-test", recursive=True)
 
 
-def test_zstd_names_what_to_install_or_is_read(tmp_path: Path) -> None:
+def test_zstd_is_read_frame_by_frame_or_is_not_whole(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv.zst"
     with duckdb.connect() as session:
-        session.execute(f"COPY (SELECT 7 AS n) TO '{tmp_path}/s.csv.zst' (FORMAT csv, COMPRESSION zstd)")
-    if importlib.util.find_spec("zstandard") is not None:
-        assert _read(tmp_path / "s.csv.zst")[0]["n"] == [7]
-        return
-    with pytest.raises(SystemFailed) as failed:
-        FILES.columns({"path": str(tmp_path / "s.csv.zst")}, {})
-    assert (failed.value.code, failed.value.fix) == ("LCH-3103", "pip install 'lichen[zstd]'")
+        session.execute(f"COPY (SELECT 7 AS n) TO '{path}' (FORMAT csv, COMPRESSION zstd)")
+    one = path.read_bytes()
+    skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+    path.write_bytes(one)
+    assert _read(path)[0]["n"] == [7]
+    path.write_bytes(skippable + one + skippable + zstandard.compress(b"8\n9\n"))
+    assert _read(path)[0]["n"] == [7, 8, 9]
+    noise = zstandard.compress(b"n\n" + b"".join(b"%d\n" % (n * 7919 % 99_991) for n in range(90_000)))
+    path.write_bytes(noise)
+    assert len(_read(path)[0]["n"]) == 90_000
+    ends = "it ends before a frame's end"
+    for cut in (noise[:-1], noise[: len(noise) // 2], one + noise[:-5], one[:3], b""):
+        path.write_bytes(cut)
+        with pytest.raises(FoundWrong) as wrong:
+            FILES.columns({"path": str(path)}, {})
+        assert (wrong.value.code, wrong.value.what) == ("LCH-2204", f"`{path}` is not a whole zst file")
+        assert wrong.value.why == ends
+    path.write_bytes(one + b"more")
+    with pytest.raises(FoundWrong, match="is not a whole zst file"):
+        _read(path)
+    path.write_bytes(zstandard.compress(bytes(50_000_000)))
+    with pytest.raises(FoundWrong, match="it grows to more than 100 times its size"):
+        _read(path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
