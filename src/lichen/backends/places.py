@@ -274,7 +274,7 @@ def _broken(suffix: str) -> tuple[type[Exception], ...]:
 def _unzip(name: str, local: Path, folder: Path, most: int | None) -> list[tuple[str, Path]]:
     members = []
     with zipfile.ZipFile(local) as archive:
-        listed = [entry for entry in archive.infolist() if not entry.is_dir()]
+        listed = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_finders(entry)]
         for entry in listed:
             _demand_safe(name, entry)
         for number, entry in enumerate(listed[:1] if most else listed):
@@ -286,6 +286,12 @@ def _unzip(name: str, local: Path, folder: Path, most: int | None) -> list[tuple
     if not members:
         raise FoundWrong("LCH-2204", f"`{name}` holds no file", fix="fetch or write it anew")
     return members
+
+
+def _is_finders(entry: zipfile.ZipInfo) -> bool:
+    """Whether a member is what macOS keeps about files and folders, beside what the user packed."""
+    parts = PurePosixPath(entry.filename).parts
+    return parts[:1] == ("__MACOSX",) or parts[-1:] == (".DS_Store",)
 
 
 def _demand_safe(name: str, entry: zipfile.ZipInfo) -> None:

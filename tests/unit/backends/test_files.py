@@ -191,6 +191,19 @@ def test_zip_members_globs_and_gzip_are_read(tmp_path: Path) -> None:
     assert _read(tmp_path / "*.gz")[0]["n"] == [3]
 
 
+def test_what_macos_adds_to_a_zip_is_no_data(tmp_path: Path) -> None:
+    added = {"__MACOSX/._x.csv": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "in/.DS_Store": b"\0\0\0\1Bud1"}
+    _zip(tmp_path / "a.zip", {**added, "x.csv": b"n\n1\n"})
+    good, bad = _read(tmp_path / "a.zip")
+    assert (good["n"], good["_file"], bad["_row"]) == ([1], [f"{tmp_path}/a.zip"], [])
+    _zip(tmp_path / "b.zip", {"x.csv": b"n\n1\n", **added, "in/y.csv": b"n\n2\n"})
+    good, _ = _read(tmp_path / "b.zip")
+    assert (good["n"], good["_file"]) == ([1, 2], [f"{tmp_path}/b.zip/x.csv", f"{tmp_path}/b.zip/in/y.csv"])
+    _zip(tmp_path / "c.zip", added)
+    with pytest.raises(FoundWrong, match=r"c\.zip` holds no file"):
+        _read(tmp_path / "c.zip")
+
+
 def test_types_are_found_and_codes_stay_text(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("i,f,b,d,z,code\n1,1.5,true,2020-01-01,2020-01-01T10:00:00Z,007\n")
     found = {column.name: column.type for column in FILES.columns({"path": str(tmp_path / "s.csv")}, {})}
