@@ -115,6 +115,10 @@ class Connector(Protocol):
 
     options: ClassVar[Mapping[str, str]]
     """The keys this connector understands, each with one sentence of help."""
+    option_types: ClassVar[Mapping[str, Any]]
+    """The Python type that a key's value must have (`bool`, `str | list[str]`): another is refused where it stands in
+    the YAML. A key without one takes any value; a value that holds an environment variable is a text of such a value.
+    """
 
     def token(self, options: Mapping[str, Any], before: str | None = None) -> str:
         """A text that changes whenever there might be new rows; cheap, for `plan` asks it every time.

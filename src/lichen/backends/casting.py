@@ -19,6 +19,7 @@ _NANOSECONDS = "TIMESTAMP_NS"
 _MICROSECONDS = frozenset(["TIMESTAMP", "TIMESTAMP WITH TIME ZONE"])
 _DIGITS = {"UBIGINT": 20, "HUGEINT": 38}
 _NEVER_EXACT = frozenset(["VARCHAR", "FLOAT", "DOUBLE"])
+_WHOLE = "[+-]?(0|[1-9][0-9]*)"
 _NUMBER = r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
@@ -171,9 +172,23 @@ def _inexact_text(number: str, text: str, value: str, target: str, notation: Not
 
 
 def _rounded(number: str, value: str, digits: int, decimals: int) -> str:
-    """True where the number has more decimals than the value: it is read again with as many as 38 digits allow."""
+    """True where the number has more decimals than the value: it is read again with as many as 38 digits allow.
+
+    Where all the digits are taken, so that it is rounded again, its decimals are counted in the text.
+    """
     wide = f"DECIMAL(38,{38 - min(digits - decimals, 38)})"
-    return f"TRY_CAST({number} AS {wide}) IS DISTINCT FROM TRY_CAST({value} AS {wide})"
+    distinct = f"TRY_CAST({number} AS {wide}) IS DISTINCT FROM TRY_CAST({value} AS {wide})"
+    return distinct if digits < 38 else f"({distinct} OR {_decimals(number)} > {decimals})"
+
+
+def _decimals(number: str) -> str:
+    """The SQL of how many decimals a number's text has, written out without an exponent and zeros at its end."""
+    mantissa = f"regexp_extract({number}, '^[^eE]*')"
+    digits = f"regexp_replace({mantissa}, '[^0-9]', '', 'g')"
+    exponent = f"coalesce(TRY_CAST(regexp_extract({number}, '[eE](.*)', 1) AS INTEGER), 0)"
+    zeros = f"length({digits}) - length(rtrim({digits}, '0'))"
+    written = f"length(regexp_extract({mantissa}, '[.]([0-9]*)', 1)) - ({zeros}) - {exponent}"
+    return f"CASE WHEN rtrim({digits}, '0') = '' THEN 0 ELSE {written} END"
 
 
 def _point(expression: str, notation: Notation) -> str:
@@ -183,13 +198,17 @@ def _point(expression: str, notation: Notation) -> str:
 def guesses(expression: str, notation: Notation) -> Mapping[str, str]:
     """For each type a text column may be found to have, the SQL that is true of a value that fits; narrowest first.
 
-    Numbers with leading zeros are codes and stay text.
+    Numbers with leading zeros are codes and stay text. Whole numbers beyond BIGINT may be ids, which a DOUBLE would
+    take for one another: they are DECIMAL, or stay text where one has too many digits for that.
     """
     number = _point(expression, notation)
+    whole = f"regexp_full_match({number}, '{_WHOLE}')"
     stamp = f"regexp_full_match({expression}, '{_DAY}{_TIME}"
     found = {
         "BOOLEAN": f"lower({expression}) IN ('true', 'false')",
-        "BIGINT": f"regexp_full_match({number}, '[+-]?(0|[1-9][0-9]*)') AND TRY_CAST({number} AS BIGINT) IS NOT NULL",
+        "BIGINT": f"{whole} AND TRY_CAST({number} AS BIGINT) IS NOT NULL",
+        "DECIMAL(38,0)": f"{whole} AND TRY_CAST({number} AS DECIMAL(38,0)) IS NOT NULL",
+        "VARCHAR": whole,
         "DOUBLE": f"regexp_full_match({number}, '{_NUMBER}') AND TRY_CAST({number} AS DOUBLE) IS NOT NULL",
         "DATE": f"regexp_full_match({expression}, '{_DAY}') AND TRY_CAST({expression} AS DATE) IS NOT NULL",
         "TIMESTAMP": f"{stamp}') AND TRY_CAST({expression} AS TIMESTAMP) IS NOT NULL",

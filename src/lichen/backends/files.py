@@ -6,7 +6,7 @@ import json
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
-from lichen.backends.files_options import HELP, Options
+from lichen.backends.files_options import HELP, TYPES, Options
 from lichen.backends.files_reading import Reading
 from lichen.backends.places import Place, places
 from lichen.ground.digest import canonical
@@ -21,6 +21,7 @@ class FilesConnector:
     """Reads files."""
 
     options: ClassVar[Mapping[str, str]] = HELP
+    option_types: ClassVar[Mapping[str, Any]] = TYPES
 
     def __init__(self) -> None:
         # A source is asked for its columns and then read: the second looks at its first records no more.

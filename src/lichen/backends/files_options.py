@@ -6,7 +6,9 @@ import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from lichen.backends.casting import Notation
 from lichen.backends.records import Layout
@@ -25,6 +27,14 @@ HELP = {
     "encoding": "What the text is written in, by Python's name for it; by default utf-8.",
     "date_format": "How dates are written, with strptime's marks; by default 2013-12-31.",
     "timestamp_format": "How instants are written, with strptime's marks; by default 2013-12-31 23:59:59.",
+}
+TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(HELP, str),
+    "quote": str | None,
+    "header": bool,
+    "skip": Annotated[int, Field(ge=0)],
+    # A whole number is the text it is written as.
+    "null": str | int | list[str | int],
 }
 _FORMATS = {
     ".csv": "csv",
@@ -53,7 +63,7 @@ class Options:
         for key in given:
             if key not in HELP:
                 raise FoundWrong("LCH-2206", f"`files` has no option `{key}`", fix=did_you_mean(key, HELP))
-        given, written = {key: reveal(value) for key, value in given.items()}, given
+        given, written = {key: _read(key, value) for key, value in given.items()}, given
         if not given.get("path"):
             raise FoundWrong(
                 "LCH-2206", "a `files` source needs `path`", fix="add `path:` with a file, a glob or a URL"
@@ -78,7 +88,7 @@ class Options:
             layout=Layout(
                 given.get("delimiter"), given.get("quote", '"'), given.get("header", True), given.get("skip", 0)
             ),
-            null=tuple(dict.fromkeys(["", *([null] if isinstance(null, str) else map(str, null))])),
+            null=tuple(dict.fromkeys(["", *map(str, [null] if isinstance(null, str | int) else null)])),
             encoding=encoding,
             notation=Notation(given.get("decimal", "."), given.get("date_format"), given.get("timestamp_format")),
         )
@@ -97,3 +107,8 @@ class Options:
     def layout_of(self, kind: str) -> Layout:
         """How a text file of this format is cut into fields."""
         return replace(self.layout, delimiter=self.layout.delimiter or {"csv": ",", "tsv": "\t"}[kind])
+
+
+def _read(key: str, value: Any) -> Any:
+    """A value as it is: of what an environment variable holds, which is a text, what it says."""
+    return TypeAdapter(TYPES[key]).validate_python(value.reveal()) if isinstance(value, Secret) else reveal(value)

@@ -23,6 +23,8 @@ PACKED = frozenset([".gz", ".zip", ".zst"])
 RATIO = 100
 _INSTALLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "sftp": "paramiko"}
 _CHUNK = 1 << 20
+_SIP = 1 << 12
+"""How much of a zstd file is unpacked at once: it may hold 30,000 times as much."""
 _BROKEN: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,
@@ -230,7 +232,8 @@ def _members(name: str, local: Path, folder: Path, most: int | None) -> list[tup
             return _unzip(name, local, folder, most)
         target = folder / f"0{Path(local.stem).suffix}"
         with _opened(local, suffix) as source:
-            _write(_within_ratio(_chunks(source, most), local.stat().st_size, name), target)
+            chunks = _frames(source, most) if suffix == ".zst" else _chunks(source, most)
+            _write(_within_ratio(chunks, local.stat().st_size, name), target)
         return [(name, target)]
     except _broken(suffix) as broken:
         raise FoundWrong(
@@ -239,21 +242,29 @@ def _members(name: str, local: Path, folder: Path, most: int | None) -> list[tup
 
 
 def _opened(local: Path, suffix: str) -> IO[bytes]:
-    if suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(local, "rb"))
-    try:
-        import zstandard
-    except ImportError:
-        raise SystemFailed(
-            "LCH-3103", "`.zst` needs the package `zstandard`, which is not installed", fix="pip install 'lichen[zstd]'"
-        ) from None
-    opened: IO[bytes] = zstandard.open(local, "rb")
-    return opened
+    return cast("IO[bytes]", gzip.open(local, "rb")) if suffix == ".gz" else open(local, "rb")
+
+
+def _frames(source: IO[bytes], most: int | None) -> Iterator[bytes]:
+    """What the frames of a zstd file hold; of one that is cut short the library's own readers say nothing."""
+    import zstandard
+
+    unread, frame, whole = b"", None, False
+    left = most
+    while (left is None or left > 0) and (chunk := unread or source.read(_SIP)):
+        frame = frame or zstandard.ZstdDecompressor().decompressobj()
+        part: bytes = frame.decompress(chunk)
+        yield part[:left]
+        left = None if left is None else left - len(part)
+        whole = frame.eof
+        unread, frame = (frame.unused_data, None) if whole else (b"", frame)
+    if not whole and (left is None or left > 0):
+        raise EOFError("it ends before a frame's end")
 
 
 def _broken(suffix: str) -> tuple[type[Exception], ...]:
     """What reading a packed file that is not whole raises."""
-    if suffix != ".zst" or importlib.util.find_spec("zstandard") is None:
+    if suffix != ".zst":
         return _BROKEN
     import zstandard
 
@@ -263,7 +274,7 @@ def _broken(suffix: str) -> tuple[type[Exception], ...]:
 def _unzip(name: str, local: Path, folder: Path, most: int | None) -> list[tuple[str, Path]]:
     members = []
     with zipfile.ZipFile(local) as archive:
-        listed = [entry for entry in archive.infolist() if not entry.is_dir()]
+        listed = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_finders(entry)]
         for entry in listed:
             _demand_safe(name, entry)
         for number, entry in enumerate(listed[:1] if most else listed):
@@ -275,6 +286,12 @@ def _unzip(name: str, local: Path, folder: Path, most: int | None) -> list[tuple
     if not members:
         raise FoundWrong("LCH-2204", f"`{name}` holds no file", fix="fetch or write it anew")
     return members
+
+
+def _is_finders(entry: zipfile.ZipInfo) -> bool:
+    """Whether a member is what macOS keeps about files and folders, beside what the user packed."""
+    parts = PurePosixPath(entry.filename).parts
+    return parts[:1] == ("__MACOSX",) or parts[-1:] == (".DS_Store",)
 
 
 def _demand_safe(name: str, entry: zipfile.ZipInfo) -> None:

@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from lichen.ground.files import write_durably
-from lichen.run.workshop import connector_options
+from lichen.run.workshop import connector_options, option_types
 from lichen.spec import ProjectFile
 from lichen.spec.reader import KINDS
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+_FROM_ENVIRONMENT = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -26,10 +30,20 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def _close_source(schema: dict[str, Any]) -> None:
     """A source's file also has its connector's keys, and no others."""
-    for options in connector_options().values():
+    own, types = set(schema["properties"]), option_types()
+    for name, options in connector_options().items():
         for key, help_text in options.items():
-            schema["properties"].setdefault(key, {"description": help_text})
+            if key not in own:
+                value = schema["properties"].setdefault(key, {"description": help_text, "anyOf": []})
+                value["anyOf"] += [one for one in _forms(types[name].get(key, Any)) if one not in value["anyOf"]]
     schema["additionalProperties"] = False
+
+
+def _forms(kind: Any) -> list[dict[str, Any]]:
+    """The forms a value of a type has in a file; a text from the environment may say it too."""
+    made = TypeAdapter(kind).json_schema()
+    forms = made.get("anyOf", [made])
+    return forms if {"type": "string"} in forms or {} in forms else [*forms, _FROM_ENVIRONMENT]
 
 
 def write_schemas(folder: Path, made: dict[str, dict[str, Any]]) -> list[Path]:

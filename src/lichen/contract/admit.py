@@ -137,18 +137,24 @@ class Admission:
             admitted = replace(admitted, notes=(note,))
         return admitted
 
-    def refuse_nothing_kept(self, admitted: Admitted, engine: Engine, tables: TableStore) -> None:
-        """Refuse rows of which not one was kept: an empty table in the place of a full one is no result."""
+    def refuse_nothing_kept(
+        self, admitted: Admitted, engine: Engine, tables: TableStore, *, first: bool = False
+    ) -> None:
+        """Refuse rows of which not one was kept: an empty table in the place of a full one is no result.
+
+        Where the table is the `first` of its name, there is none whose place it would take.
+        """
         if admitted.kept or not admitted.quarantined:
             return
         aside = Relation(SET_ASIDE, tables.locations(quarantine_table(self.table), admitted.quarantine))
         reason, rows, example = commonest(aside, engine)
+        empty = "an empty table is no result" if first else "an empty table would have taken the place of what is there"
         raise FoundWrong(
             "LCH-2229",
             f"not one row of `{self.table}` was kept: all {admitted.quarantined:,} were set aside, "
             f"{rows:,} of them because {reason}",
             where=self.where,
-            why=f"{example}; an empty table would have taken the place of what is there, so nothing was released",
+            why=f"{example}; {empty}, so nothing was released",
             fix="mend the rows where they come from, or the contract: a promise, or a column's type, written there",
         )
 

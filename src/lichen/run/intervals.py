@@ -133,7 +133,7 @@ def make_intervals(
         if made is not None:
             return made
         due = _Due(None, why="a key of the rows built is in another interval, too")
-    return making.whole(due.why)
+    return making.whole(due.why, first=before is None)
 
 
 def _continues(asset: Asset, before: Before, inputs: Mapping[str, Version], columns: tuple[Column, ...]) -> bool:
@@ -214,9 +214,9 @@ class _Making:
         found = {one.repeats for one in promises(contract, key, self.columns) if one.repeats}
         return [(", ".join(one), one) for one in sorted(found) if self.by.by not in one and one not in proven]
 
-    def whole(self, why: str | None) -> Version:
+    def whole(self, why: str | None, *, first: bool) -> Version:
         """Every interval, in one statement."""
-        made = make_table(self.asset, self.inputs, self.project, self.workshop)
+        made = make_table(self.asset, self.inputs, self.project, self.workshop, first=first)
         kept = Kept({file.path: self._held(made, file) for file in made.files})
         every = Spans()
         for spans in kept.files.values():

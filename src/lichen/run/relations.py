@@ -123,7 +123,7 @@ def make_source(asset: Asset, previous: Version | None, project: ProjectSpec, wo
         admitted = _land(asset, source, read, columns, admitted, late, same, workshop)
         landed = Relation(columns, workshop.tables.locations(asset.name, admitted.files))
         cursor = newest(source, landed, now, workshop.engine)
-    admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
+    admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables, first=previous is None)
     if previous is not None and previous.rows and not admitted.kept:
         admitted = replace(admitted, notes=(*admitted.notes, f"EMPTY NOW: it had {count(previous.rows, 'row')}"))
     told = [f"`{name}`: {count(cells, 'value')} cut to the microsecond" for name, cells in read.cut.items()]
@@ -240,15 +240,17 @@ def _gather(
         return tables.adopt(aside, folder, files), repeated
 
 
-def make_table(asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec, workshop: Workshop) -> Version:
-    """Build a table: run its statement over these versions, set aside what breaks its contract."""
+def make_table(
+    asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec, workshop: Workshop, *, first: bool = False
+) -> Version:
+    """Build a table, the `first` of its name or not: run its statement, set aside what breaks its contract."""
     relations = {version.relation: workshop.relation(version) for version in inputs.values()}
     staged = build(asset, relations, workshop.engine, workshop.tables, project)
     with staging(staged.folder):
         check_relation(asset, staged.columns, project, workshop)
     admission = replace(admission_of(asset, staged.columns, project), proven=proven_keys(asset, inputs))
     admitted = admission.admit(staged, workshop.engine, workshop.tables)
-    admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables)
+    admission.refuse_nothing_kept(admitted, workshop.engine, workshop.tables, first=first)
     own = fingerprint(asset)
     named = {name: version.version for name, version in inputs.items()}
     return Version(

@@ -22,6 +22,11 @@ def connector_options() -> dict[str, Mapping[str, str]]:
     return {name: plugins.load(GROUPS["Connector"], name).options for name in plugins.names(GROUPS["Connector"])}
 
 
+def option_types() -> dict[str, Mapping[str, Any]]:
+    """Each installed connector with the types that the values of its sources' keys must have."""
+    return {name: plugins.load(GROUPS["Connector"], name).option_types for name in plugins.names(GROUPS["Connector"])}
+
+
 def check_learner(name: str, where: Where) -> None:
     """Refuse a learner that is not installed; `where` is the place that names it."""
     known = plugins.names(GROUPS["Learner"])

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from lichen.errors import FoundWrong, LichenError, did_you_mean, nearest
 from lichen.spec.files import Place, SpecFile
+from lichen.spec.source import Source
 from lichen.spec.words import Spec
 
 _QUOTED = re.compile(r"`(\w+)")
@@ -23,6 +26,7 @@ _RIGHT = {
     "int_from_float": "it must be a whole number",
     "float_type": "it must be a number",
     "float_parsing": "it must be a number",
+    "list_type": "it must be a list: `[a, b]`",
     "tuple_type": "it must be a list: `[a, b]`",
     "dict_type": "it must be a mapping: `{key: value}`",
     "model_type": "it must be a mapping: `{key: value}`",
@@ -116,6 +120,26 @@ def _words(problem: Any, same: Sequence[Any]) -> tuple[str, str | None]:
 def _either(words: Sequence[str], *, quote: str = "`") -> str:
     shown = [f"{quote}{word}{quote}" for word in words]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
+def mistyped(file: SpecFile, key: str, kind: Any) -> Iterator[LichenError]:
+    """What is wrong with a value that has to be of a Python type; of a text from the environment, what it says."""
+    try:
+        TypeAdapter(kind).validate_python(file.data[key], strict=(key,) not in file.filled)
+    except ValidationError as failure:
+        found: list[dict[str, Any]] = [
+            {**each, "loc": _inside(file, key, each["loc"])} for each in failure.errors(include_url=False)
+        ]
+        deepest = max(len(each["loc"]) for each in found)
+        # Of a value that may have several forms, the form that it has tells best what is wrong in it.
+        yield from problems(Source, file, [each for each in found if len(each["loc"]) == deepest])
+
+
+def _inside(file: SpecFile, key: str, at: Sequence[str | int]) -> Place:
+    found: Place = (key,)
+    for part in at:
+        found = (*found, part) if (*found, part) in file.values else found
+    return found
 
 
 def unknown_key(file: SpecFile, at: Place, known: Sequence[str]) -> LichenError:

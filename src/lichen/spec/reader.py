@@ -16,7 +16,7 @@ from lichen.spec.feature import FeatureView
 from lichen.spec.files import Place, SpecFile, read_sql, read_yaml
 from lichen.spec.model import Model
 from lichen.spec.monitor import Monitor
-from lichen.spec.problem import known_keys, problems, unknown_key
+from lichen.spec.problem import known_keys, mistyped, problems, unknown_key
 from lichen.spec.project import ProjectFile
 from lichen.spec.service import Service
 from lichen.spec.source import Source
@@ -77,11 +77,15 @@ def find_root(start: Path) -> Path:
 
 
 def read_project(
-    root: Path, environment: Mapping[str, str], connector_options: Mapping[str, Mapping[str, str]]
+    root: Path,
+    environment: Mapping[str, str],
+    connector_options: Mapping[str, Mapping[str, str]],
+    option_types: Mapping[str, Mapping[str, Any]] = {},
 ) -> ProjectSpec:
     """Read every file of a project; all that is wrong is told at once.
 
-    `connector_options` holds, for each connector, the keys its sources may have.
+    `connector_options` holds, for each connector, the keys its sources may have, and `option_types` the types of
+    their values.
     """
     errors: list[LichenError] = []
     files: dict[str, SpecFile] = {}
@@ -101,7 +105,7 @@ def read_project(
         data = {**file.data, "sql": file.sql} if kind == "table" else file.data
         asset = _build(spec, file, _with_secrets(data, file) if kind == "source" else data, errors)
         if kind == "source":
-            errors.extend(_check_options(file, connector_options))
+            errors.extend(_check_options(file, connector_options, option_types))
         if asset is None:
             continue
         found[folder][path.stem] = asset
@@ -250,7 +254,11 @@ def _is_meaning(kind: str, at: Place) -> bool:
     return kind != "source" or at[0] in known_keys(Source, ())
 
 
-def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, str]]) -> Iterator[LichenError]:
+def _check_options(
+    file: SpecFile,
+    connector_options: Mapping[str, Mapping[str, str]],
+    option_types: Mapping[str, Mapping[str, Any]],
+) -> Iterator[LichenError]:
     connector = file.data.get("connector", Source.model_fields["connector"].default)
     if not (isinstance(connector, str) and NAME.fullmatch(connector)):
         return
@@ -267,6 +275,9 @@ def _check_options(file: SpecFile, connector_options: Mapping[str, Mapping[str, 
     for key in file.data:
         if key not in known and key not in own:
             yield unknown_key(file, (key,), [*known, *own])
+    for key, kind in option_types.get(connector, {}).items():
+        if key in file.data and key not in own:
+            yield from mistyped(file, key, kind)
 
 
 def _clashes(found: Mapping[str, Mapping[str, Any]], files: Mapping[str, SpecFile]) -> Iterator[LichenError]:

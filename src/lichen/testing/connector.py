@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arro3.core import Table
+from pydantic import TypeAdapter
 
 from lichen.ground.secret import Secret
 from lichen.ports import Arrow, Connector, Since
@@ -29,6 +30,13 @@ class ConnectorSuite:
     def _rows(self, arrow: Arrow) -> list[tuple[object, ...]]:
         table = Table.from_arrow(arrow)
         return list(zip(*(table[name].to_pylist() for name in table.column_names), strict=True))
+
+    def test_what_has_a_type_is_an_option(self) -> None:
+        """A type is said of a key that the connector understands, and is one that pydantic knows."""
+        connector = self.make()
+        assert set(connector.option_types) <= set(connector.options)
+        for kind in connector.option_types.values():
+            assert TypeAdapter(kind).json_schema() is not None
 
     def test_every_record_is_a_row_or_a_reject(self, tmp_path: Path) -> None:
         """No record is lost, doubled or turned to null, and each bears its number."""

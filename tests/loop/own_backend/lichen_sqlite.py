@@ -30,6 +30,7 @@ class SQLiteConnector:
         "path": "The SQLite file.",
         "table": "The table in it.",
     }
+    option_types: ClassVar[Mapping[str, Any]] = {"path": str, "table": str}
 
     def token(self, options: Mapping[str, Any], before: str | None = None) -> str:
         """The file's size and time of change; nothing in it is read."""

@@ -10,12 +10,14 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import fsspec
 import pytest
+import zstandard
 from arro3.core import Array, DataType, Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -188,12 +190,61 @@ def test_zip_members_globs_and_gzip_are_read(tmp_path: Path) -> None:
     assert _read(tmp_path / "*.gz")[0]["n"] == [3]
 
 
+def test_what_macos_adds_to_a_zip_is_no_data(tmp_path: Path) -> None:
+    added = {"__MACOSX/._x.csv": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "in/.DS_Store": b"\0\0\0\1Bud1"}
+    _zip(tmp_path / "a.zip", {**added, "x.csv": b"n\n1\n"})
+    good, bad = _read(tmp_path / "a.zip")
+    assert (good["n"], good["_file"], bad["_row"]) == ([1], [f"{tmp_path}/a.zip"], [])
+    _zip(tmp_path / "b.zip", {"x.csv": b"n\n1\n", **added, "in/y.csv": b"n\n2\n"})
+    good, _ = _read(tmp_path / "b.zip")
+    assert (good["n"], good["_file"]) == ([1, 2], [f"{tmp_path}/b.zip/x.csv", f"{tmp_path}/b.zip/in/y.csv"])
+    _zip(tmp_path / "c.zip", added)
+    with pytest.raises(FoundWrong, match=r"c\.zip` holds no file"):
+        _read(tmp_path / "c.zip")
+
+
 def test_types_are_found_and_codes_stay_text(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("i,f,b,d,z,code\n1,1.5,true,2020-01-01,2020-01-01T10:00:00Z,007\n")
     found = {column.name: column.type for column in FILES.columns({"path": str(tmp_path / "s.csv")}, {})}
     assert found == {
         "i": "BIGINT", "f": "DOUBLE", "b": "BOOLEAN", "d": "DATE", "z": "TIMESTAMP WITH TIME ZONE", "code": "VARCHAR",
     }  # fmt: skip
+
+
+FAR = ["12345678901234567890", "12345678901234567891"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "read"),
+    [
+        (FAR, "DECIMAL(38,0)", [Decimal(FAR[0]), Decimal(FAR[1])]),
+        (["1", "-9223372036854775809"], "DECIMAL(38,0)", [Decimal(1), Decimal(-9223372036854775809)]),
+        (["9" * 38, "-" + "9" * 38], "DECIMAL(38,0)", [Decimal("9" * 38), Decimal("-" + "9" * 38)]),
+        (["7", "1" + "0" * 38], "VARCHAR", ["7", "1" + "0" * 38]),
+        (["1.5", FAR[0]], "DOUBLE", [1.5, float(FAR[0])]),
+        (["9223372036854775807", "1"], "BIGINT", [2**63 - 1, 1]),
+    ],
+)
+@pytest.mark.parametrize("kind_of_file", ["csv", "jsonl"])
+def test_whole_numbers_beyond_bigint_are_found_to_be_exact(
+    tmp_path: Path, values: list[str], kind: str, read: list[Any], kind_of_file: str
+) -> None:
+    path = tmp_path / f"s.{kind_of_file}"
+    lines = [f'{{"id": {value}}}' for value in values] if kind_of_file == "jsonl" else ["id", *values]
+    path.write_text("\n".join(lines) + "\n")
+    assert [column.type for column in FILES.columns({"path": str(path)}, {})] == [kind]
+    good, bad = _read(path)
+    assert (good["id"], bad["_row"]) == (read, [])
+
+
+@pytest.mark.parametrize("kind_of_file", ["csv", "jsonl"])
+def test_a_number_beyond_bigint_below_the_first_records_is_a_reject(tmp_path: Path, kind_of_file: str) -> None:
+    values = [*map(str, range(1, 20_482)), FAR[0]]
+    lines = [f'{{"id": {value}}}' for value in values] if kind_of_file == "jsonl" else ["id", *values]
+    (tmp_path / f"s.{kind_of_file}").write_text("\n".join(lines) + "\n")
+    good, bad = _read(tmp_path / f"s.{kind_of_file}")
+    assert good["id"] == list(range(1, 20_482))
+    assert (bad["_row"], bad["reason"], bad["raw"]) == ([20_482], [f"id: `{FAR[0]}` is not BIGINT"], [lines[-1]])
 
 
 def _errors(tmp_path: Path) -> list[tuple[dict[str, Any], type[LichenError], str, str]]:
@@ -223,6 +274,7 @@ def _errors(tmp_path: Path) -> list[tuple[dict[str, Any], type[LichenError], str
             "LCH-3104",
             "the package `nosuchpackage` is not installed",
         ),
+        ({"path": "abfs://a/x.csv"}, SystemFailed, "LCH-3103", "`abfs://` needs a package that is not installed"),
         ({"path": "package://lichen/../x"}, FoundWrong, "LCH-2202", "`package://lichen/../x` leaves its package"),
         ({"path": f"{at}/ok.csv", "delimeter": ";"}, FoundWrong, "LCH-2206", "`files` has no option `delimeter`"),
         ({}, FoundWrong, "LCH-2206", "a `files` source needs `path`"),
@@ -333,7 +385,10 @@ def test_decimal_marks_and_dates_are_read_as_the_options_say(tmp_path: Path) -> 
     [
         ("12.0", "BIGINT", True), ("1e3", "BIGINT", True), ("12.5", "BIGINT", False), ("12,5", "BIGINT", False),
         ("9007199254740993.5", "BIGINT", False), ("1.25", "DECIMAL(5,2)", True), ("1.255", "DECIMAL(5,2)", False),
-        ("1.250", "DECIMAL(5,2)", True), ("1e400", "DOUBLE", False), ("300", "TINYINT", False),
+        ("1.250", "DECIMAL(5,2)", True), ("12.5", "DECIMAL(38,0)", False), ("12.50", "DECIMAL(38,1)", True),
+        ("12345678901234567890.0", "DECIMAL(38,0)", True), ("12345678901234567890.5", "DECIMAL(38,0)", False),
+        ("1.25e2", "DECIMAL(38,0)", True), ("120e-1", "DECIMAL(38,0)", True), ("125e-1", "HUGEINT", False),
+        ("0.0e-3", "DECIMAL(38,0)", True), ("1e400", "DOUBLE", False), ("300", "TINYINT", False),
         ("2020-01-01 00:00:00", "DATE", True), ("2020-01-01 01:00:00", "DATE", False),
         ("2020-01-01 01:00:00+02:00", "TIMESTAMP", False), ("yes?", "BOOLEAN", False),
     ],
@@ -412,15 +467,32 @@ def test_a_file_behind_fsspec_is_read(tmp_path: Path) -> None:
         memory.rm("/lichen-test", recursive=True)
 
 
-def test_zstd_names_what_to_install_or_is_read(tmp_path: Path) -> None:
+def test_zstd_is_read_frame_by_frame_or_is_not_whole(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv.zst"
     with duckdb.connect() as session:
-        session.execute(f"COPY (SELECT 7 AS n) TO '{tmp_path}/s.csv.zst' (FORMAT csv, COMPRESSION zstd)")
-    if importlib.util.find_spec("zstandard") is not None:
-        assert _read(tmp_path / "s.csv.zst")[0]["n"] == [7]
-        return
-    with pytest.raises(SystemFailed) as failed:
-        FILES.columns({"path": str(tmp_path / "s.csv.zst")}, {})
-    assert (failed.value.code, failed.value.fix) == ("LCH-3103", "pip install 'lichen[zstd]'")
+        session.execute(f"COPY (SELECT 7 AS n) TO '{path}' (FORMAT csv, COMPRESSION zstd)")
+    one = path.read_bytes()
+    skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+    path.write_bytes(one)
+    assert _read(path)[0]["n"] == [7]
+    path.write_bytes(skippable + one + skippable + zstandard.compress(b"8\n9\n"))
+    assert _read(path)[0]["n"] == [7, 8, 9]
+    noise = zstandard.compress(b"n\n" + b"".join(b"%d\n" % (n * 7919 % 99_991) for n in range(90_000)))
+    path.write_bytes(noise)
+    assert len(_read(path)[0]["n"]) == 90_000
+    ends = "it ends before a frame's end"
+    for cut in (noise[:-1], noise[: len(noise) // 2], one + noise[:-5], one[:3], b""):
+        path.write_bytes(cut)
+        with pytest.raises(FoundWrong) as wrong:
+            FILES.columns({"path": str(path)}, {})
+        assert (wrong.value.code, wrong.value.what) == ("LCH-2204", f"`{path}` is not a whole zst file")
+        assert wrong.value.why == ends
+    path.write_bytes(one + b"more")
+    with pytest.raises(FoundWrong, match="is not a whole zst file"):
+        _read(path)
+    path.write_bytes(zstandard.compress(bytes(50_000_000)))
+    with pytest.raises(FoundWrong, match="it grows to more than 100 times its size"):
+        _read(path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

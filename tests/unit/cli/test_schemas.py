@@ -48,3 +48,22 @@ def test_schemas_are_written_one_file_a_kind(tmp_path: Path) -> None:
     paths = write_schemas(tmp_path / "new", made)
     assert [path.name for path in paths] == [f"{kind}.schema.json" for kind in made]
     assert {path.name.partition(".")[0]: json.loads(path.read_text()) for path in paths} == made
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        ("header", [False, "${HEADER}"], ["no", 1]),
+        ("skip", [0, 2, "${SKIP}"], [-1, 1.5, "x", True]),
+        ("null", ["NA", -999, ["NA", -999]], [{"NA": "x"}, [1.5], True]),
+        ("delimiter", [";", "${MARK}"], [5, None]),
+        ("quote", ["'", None], [5]),
+    ],
+)
+def test_a_connectors_key_has_its_type(key: str, right: list[Any], wrong: list[Any]) -> None:
+    schema = schemas()["source"]
+    for value in right:
+        jsonschema.validate({"path": "x", key: value}, schema)
+    for value in wrong:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"path": "x", key: value}, schema)

@@ -135,6 +135,9 @@ def test_where_nothing_is_kept_the_commonest_reason_is_told(admit, engine, table
         "nothing was released\n"
         "  fix: mend the rows where they come from, or the contract: a promise, or a column's type, written there"
     )
+    with pytest.raises(FoundWrong) as caught:
+        admission.refuse_nothing_kept(admit(ALL_BAD, numbered=False, **RANGE), engine, tables, first=True)
+    assert caught.value.why == ("row 1: n: it is outside [0, 10]; an empty table is no result, so nothing was released")
 
 
 @pytest.mark.parametrize(("bad", "shouts"), [(2, False), (3, True)])

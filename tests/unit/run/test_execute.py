@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lichen.errors import LichenError, SystemFailed
+from lichen.project import Project
 from lichen.run.execute import Watcher
 from lichen.run.facts import RUNS
 
@@ -68,6 +69,33 @@ def test_a_failed_run_is_recorded_and_the_release_stands(shop: Any) -> None:
         shop.open().run()
     facts = shop.open().status()
     assert (facts["release"], facts["run"]["status"], facts["errors"]) == (1, "failed", [failed.value.as_dict()])
+
+
+@pytest.mark.parametrize("intervals", ["", "intervals: {by: day, every: 1d}\n"])
+def test_a_table_of_which_no_row_is_kept_is_told_by_whether_one_was_there(tmp_path: Path, intervals: str) -> None:
+    def kept_between(least: int) -> None:
+        contract = f"contract: {{columns: {{n: {{range: [{least}, 9]}}}}}}"
+        statement = "SELECT n, day FROM s"
+        (tmp_path / "tables/t.sql").write_text(f"/* ---\ngrain: [n, day]\n{intervals}{contract}\n--- */\n{statement}\n")
+
+    def why() -> str | None:
+        with pytest.raises(LichenError) as failed:
+            Project(tmp_path).run()
+        assert failed.value.code == "LCH-2229"
+        return failed.value.why
+
+    for folder in ("sources", "tables"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "lichen.yaml").write_text("name: p\n")
+    (tmp_path / "sources/s.yaml").write_text("path: s.csv\n")
+    (tmp_path / "s.csv").write_text("n,day\n1,2026-07-01\n")
+    kept_between(5)
+    broken = "row 1: n: it is outside [5, 9]; an empty table"
+    assert why() == f"{broken} is no result, so nothing was released"
+    kept_between(0)
+    Project(tmp_path).run()
+    kept_between(5)
+    assert why() == f"{broken} would have taken the place of what is there, so nothing was released"
 
 
 @pytest.mark.parametrize(

@@ -408,9 +408,17 @@ def test_a_source_of_which_no_row_is_kept_is_refused(world):
         "  at sources/s.yaml:2:11\n"
         "    contract: {columns: {n: {type: bigint, range: [0, 5]}}}\n"
         "              ^\n"
-        "  why: record 2 of s.csv: n: `x` is not BIGINT; an empty table would have taken the place of "
-        "what is there, so nothing was released\n"
+        "  why: record 2 of s.csv: n: `x` is not BIGINT; an empty table is no result, so nothing was released\n"
         "  fix: mend the rows where they come from, or the contract: a promise, or a column's type, written there"
+    )
+    world.write("s.csv", "n\n1\n")
+    world.collect()
+    world.write("s.csv", "n\nx\n")
+    with pytest.raises(FoundWrong) as caught:
+        world.collect()
+    assert caught.value.why == (
+        "record 1 of s.csv: n: `x` is not BIGINT; an empty table would have taken the place of what is there, so "
+        "nothing was released"
     )
 
 
