@@ -406,15 +406,23 @@ class Arrivals:
             node = node.this
         for child in node.iter_expressions():
             if isinstance(child, exp.Star):
-                for alias, relation in frame.relations.items():
-                    self.places[id(relation)] = (frame, relation)
-                    asset = self.graph.relation(relation.name.lower()) if isinstance(relation, exp.Table) else None
-                    if asset is not None and alias:
-                        yield Arrival(AssetColumn(asset.id, ROWS), None, None).through(
-                            Site(frame.asset, id(relation), "relation")
-                        )
+                for alias in frame.relations:
+                    yield from self._rows(frame, alias)
             else:
                 yield from self._value(child, frame)
+
+    def _rows(self, frame: Frame, alias: str) -> Iterator[Arrival]:
+        """The ways of the rows of a relation; those of a query are the rows of which its columns are."""
+        relation = frame.relations[alias]
+        self.places[id(relation)] = (frame, relation)
+        asset = self.graph.relation(relation.name.lower()) if isinstance(relation, exp.Table) else None
+        if asset is not None and alias and relation.name.lower() not in frame.queries:
+            yield Arrival(AssetColumn(asset.id, ROWS), None, None).through(Site(frame.asset, id(relation), "relation"))
+            return
+        for name in self._columns_of(frame, alias):
+            for one in self._from(frame, alias, name):
+                rows = AssetColumn(one.column.asset, ROWS)
+                yield Arrival(rows, None, None, one.sites, frozenset(choice for choice in one.choices if choice.rows))
 
     def _aggregated(self, node: exp.Expr, frame: Frame) -> Iterator[Arrival]:
         own = id(frame.select)

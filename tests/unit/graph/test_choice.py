@@ -91,6 +91,7 @@ def test_a_column_of_the_request(look: Callable[..., Any], sql: str, leaks: bool
     assert [leak.error.code for leak in made.leaks] == (["LCH-2523"] if leaks else [])
 
 
+TWICE = "SELECT shipment FROM shipments UNION ALL SELECT shipment FROM shipments WHERE delay > 60"
 KNOWN = "time: booked_at\nknown: booked_at\n"
 BORN = {"sources/shipments.yaml": BASE["sources/shipments.yaml"].replace("contract:", KNOWN + "contract:", 1)}
 ANY = "(SELECT {} FROM shipments AS o WHERE o.carrier = s.carrier AND {}) AS past"
@@ -129,6 +130,9 @@ def test_what_tells_the_label_is_later_than_its_row_is_said_to_be(
     [
         labels(
             "q.past", "JOIN (SELECT hub, avg(COLUMNS('^delay$')) AS past FROM shipments GROUP BY 1) AS q USING (hub)"
+        ),
+        labels(
+            "q.past", f"JOIN (SELECT shipment, count(*) AS past FROM ({TWICE}) AS o GROUP BY 1) AS q USING (shipment)"
         ),
         labels("avg(d.delay) OVER (PARTITION BY s.hub) AS past", "JOIN deliveries AS d ON " + BOUND),
         labels("avg(d.delay) OVER () AS past", "JOIN deliveries AS d USING (carrier)")
