@@ -20,7 +20,7 @@ from lichen.errors import FoundWrong, SystemFailed, Where, WrongUsage
 from lichen.ground import files as durable
 from lichen.ground.clock import Clock, SystemClock
 from lichen.ground.failpoint import fp
-from lichen.ground.files import disk_full, sync_file, sync_folder, system_failures
+from lichen.ground.files import altered, disk_full, sync_file, sync_folder, system_failures
 from lichen.ports import Column, DataFile
 
 _APPLICATION = "lichen"
@@ -356,13 +356,7 @@ def _reason(failure: Exception) -> str:
 
 
 def _broken(table: str, path: Path, why: str) -> SystemFailed:
-    return SystemFailed(
-        "LCH-3004",
-        f"a file of table `{table}` is not what was written",
-        where=Where(path),
-        why=why,
-        fix="build the table anew: lichen run; or restore the file from a copy, as recorded predictions must be",
-    )
+    return altered(table, path, why, "build the table anew: lichen run")
 
 
 def _damaged(log: Path, why: str) -> SystemFailed:
