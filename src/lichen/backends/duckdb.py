@@ -17,7 +17,7 @@ from lichen.errors import FoundWrong, SystemFailed
 from lichen.ground.files import altered, digest, system_failures
 from lichen.ground.quoting import literal, sql
 from lichen.ground.stream import Stream
-from lichen.ground.types import lake_columns, storable
+from lichen.ground.types import lake_columns, storable, streamable
 from lichen.ports import Arrow, Column, DataFile, Relation
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class DuckDBEngine:
         try:
             with translated(names, select, None, broken, look):
                 register(session, inputs, broken)
-                statement = _one_select(session, select)
-                schema = _schema(session, statement)
+                statement, schema = _streamed(session, _one_select(session, select))
         except BaseException:
             session.close()
             raise
@@ -162,10 +161,19 @@ def _fetched(session: duckdb.DuckDBPyConnection, statement: str) -> list[Any]:
     return rows
 
 
-def _schema(session: duckdb.DuckDBPyConnection, statement: str) -> Any:
+def _streamed(session: duckdb.DuckDBPyConnection, select: str) -> tuple[str, Any]:
+    """A SELECT as Arrow can carry its rows, and their schema."""
     from arro3.core import RecordBatchReader
 
-    return RecordBatchReader.from_stream(session.sql(sql("FROM (\n", statement, "\n) LIMIT 0"))).schema
+    described = session.sql(_empty(select))
+    statement = streamable(select, list(zip(described.columns, map(str, described.types), strict=True)))
+    if statement != select:
+        described = session.sql(_empty(statement))
+    return statement, RecordBatchReader.from_stream(described).schema
+
+
+def _empty(select: str) -> str:
+    return sql("FROM (\n", select, "\n) LIMIT 0")
 
 
 def _batches(

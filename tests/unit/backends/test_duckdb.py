@@ -178,6 +178,18 @@ def test_a_foreign_stream_that_breaks_is_named(engine: DuckDBEngine, tmp_path: P
     assert "the cable was cut" in (wrong.value.why or "")
 
 
+def test_a_number_wider_than_arrows_is_text(engine: DuckDBEngine) -> None:
+    most = 2**128 - 1
+    rows = engine.query(
+        f"SELECT {most}::UHUGEINT AS a, n, [{most}::UHUGEINT] AS a FROM range(2) AS r(n) ORDER BY n DESC", {}
+    )
+    assert [column.to_pylist() for column in Table.from_arrow(rows).columns] == [
+        [str(most)] * 2,
+        [1, 0],
+        [[str(most)]] * 2,
+    ]
+
+
 def test_a_querys_rows_can_be_read_twice_and_by_another_duckdb(engine: DuckDBEngine) -> None:
     rows = engine.query("SELECT range AS n FROM range(10)", {})
     assert Table.from_arrow(rows).num_rows == 10
