@@ -126,9 +126,11 @@ def _suggestion(message: str, names: Sequence[str]) -> str:
     table = re.search(r"Table with name (\S+) does not exist", message)
     if table is not None:
         return did_you_mean(table[1].strip('"'), names)
-    found = re.search(r"(?:Did you mean|Candidate \w+): *(.*)", message) or re.search(r"Did you mean (.*)", message)
+    found = re.search(r"(?:Did you mean|Candidate \w+):? +(\S.*)", message)
     if found:
         return f"did you mean {found[1].rstrip('?')}?"
+    if "No function matches the given name and argument types" in message:
+        return "cast its arguments to types that it takes"
     word = re.search(r'syntax error at or near "(\w+)"', message)
     if word is None or word[1].lower() not in _NOUNS:
         return "correct the statement"

@@ -45,6 +45,13 @@ def engine(tmp_path: Path) -> DuckDBEngine:
         ),
         ("SELECT 1\nFROM tt", "LCH-2301", "the SQL is wrong", (2, 6), "did you mean `t`?"),
         ("SELECT nn\nFROM t", "LCH-2301", "the SQL is wrong", (1, 8), 'did you mean "n"?'),
+        (
+            "SELECT n + '2020-01-01'::DATE AS q FROM t",
+            "LCH-2301",
+            "the SQL is wrong",
+            (1, 10),
+            "cast its arguments to types that it takes",
+        ),
         ("FROM t; FROM t", "LCH-2302", "one SELECT statement is wanted, not SELECT, SELECT", None, None),
         ("DROP TABLE t", "LCH-2302", "one SELECT statement is wanted, not DROP", None, None),
         ("FROM read_text('/etc/passwd')", "LCH-2304", "SQL may read its tables and nothing else", (1, 6), None),
