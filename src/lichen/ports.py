@@ -202,7 +202,10 @@ class TableStore(Protocol):
         ...
 
     def publish(self, table: str, columns: Sequence[Column], files: Sequence[DataFile], release: int) -> None:
-        """Make the table's outside face exactly these files, as release `release`; repeating it does nothing."""
+        """Make the table's outside face these columns in their order and these files, as release `release`.
+
+        Repeating it does nothing.
+        """
         ...
 
     def withdraw(self, table: str, release: int) -> None:

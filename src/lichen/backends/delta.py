@@ -8,10 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import count, takewhile
 from pathlib import Path, PurePosixPath
 
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, TableFeatures, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Schema, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
@@ -20,10 +20,11 @@ from lichen.errors import FoundWrong, SystemFailed, Where, WrongUsage
 from lichen.ground import files as durable
 from lichen.ground.clock import Clock, SystemClock
 from lichen.ground.failpoint import fp
-from lichen.ground.files import disk_full, sync_file, sync_folder, system_failures
+from lichen.ground.files import altered, disk_full, sync_file, sync_folder, system_failures
 from lichen.ports import Column, DataFile
 
 _APPLICATION = "lichen"
+_MARK = "lichen.reordered"
 _LOG = "_delta_log"
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[0-9a-f]{32}(-\d+)?\.parquet")
@@ -195,7 +196,7 @@ class DeltaTableStore:
             if naive and "timestampNtz" not in (face.protocol().writer_features or ()):
                 face.alter.add_feature([TableFeatures.TimestampWithoutTimezone], allow_protocol_versions_increase=True)
                 face = DeltaTable(str(folder))
-            actions, mode = self._actions(folder, face, schema, adds)
+            actions, mode, schema = self._actions(folder, face, schema, adds, release)
             face.create_write_transaction(
                 actions, mode, schema, commit_properties=properties, post_commithook_properties=hooks
             )
@@ -205,28 +206,31 @@ class DeltaTableStore:
                 raise _refused(folder, failure) from failure
 
     def _actions(
-        self, folder: Path, face: DeltaTable, schema: Schema, adds: list[AddAction]
-    ) -> tuple[list[AddAction | RemoveAction], str]:
-        """The actions from the face to these files, and the mode the library takes them in.
+        self, folder: Path, face: DeltaTable, schema: Schema, adds: list[AddAction], release: int
+    ) -> tuple[list[AddAction | RemoveAction], str, Schema]:
+        """The actions from the face to these files, and the mode and the schema the library takes them with.
 
         Only the difference is committed: `overwrite` would add and remove a kept file in one commit, which Delta
-        forbids. But only `overwrite` changes the schema; then no file can be kept, for its columns are the old ones.
+        forbids. But only `overwrite` changes the schema. A kept file then has the same columns in another order, or it
+        is refused; it goes by another name.
         """
         listed = _listed(face)
         wanted = {add.path for add in adds}
-        fresh: list[AddAction | RemoveAction] = [add for add in adds if add.path not in listed]
-        if face.schema().fields == schema.fields:  # two schemas are `==` in whatever order their fields are
+        shown = _plain(face.schema())
+        if [field.to_json() for field in shown.fields] == [field.to_json() for field in schema.fields]:
+            fresh: list[AddAction | RemoveAction] = [add for add in adds if add.path not in listed]
             now = int(self._clock.now().timestamp() * 1000)
             gone = [RemoveAction(path, True, now, size, {}) for path, size in listed.items() if path not in wanted]
-            return fresh + gone, "append"
-        if len(fresh) < len(adds):
-            shared = min(wanted & listed.keys())
+            return fresh + gone, "append", schema
+        if shown == schema:  # to the library two schemas are equal in whatever order their columns are
+            return [*_by_other_names(folder, adds, listed)], "overwrite", _marked(schema, release)
+        if shared := wanted & listed.keys():
             raise FoundWrong(
                 "LCH-3008",
-                f"table `{folder.name}` has new columns, but its file `{shared}` was published with the old ones",
+                f"table `{folder.name}` has new columns, but its file `{min(shared)}` was published with the old ones",
                 fix="build the table anew, so that every file has the new columns",
             )
-        return fresh, "overwrite"
+        return [*adds], "overwrite", schema
 
 
 def _open(folder: Path) -> DeltaTable | None:
@@ -276,10 +280,42 @@ def _adds(table: str, folder: Path, columns: Sequence[Column], files: Sequence[D
 
 def _second_name(path: Path, nth: int) -> Path:
     """Another name for the same bytes: a table may hold equal files, but Delta counts a name once."""
-    other = path.with_name(f"{path.stem}-{nth}.parquet")
+    other = _nth(path, nth)
     if not other.exists():
         os.link(path, other)
     return other
+
+
+def _nth(path: Path, nth: int) -> Path:
+    return path.with_name(f"{path.stem}-{nth}.parquet")
+
+
+def _by_other_names(folder: Path, adds: Sequence[AddAction], listed: Mapping[str, int]) -> list[AddAction]:
+    """The same files by names that the face does not show: Delta forbids to add and remove a name in one commit."""
+    taken = {*listed, *(add.path for add in adds)}
+    renamed = []
+    for add in adds:
+        path = folder / add.path
+        if add.path in listed:
+            first = path.with_name(f"{path.stem.partition('-')[0]}.parquet")
+            nth = next(n for n in count(2) if _nth(first, n).name not in taken)
+            path = _second_name(first, nth)
+            taken.add(path.name)
+        renamed.append(replace(add, path=path.name))
+    sync_folder(folder)
+    return renamed
+
+
+def _plain(schema: Schema) -> Schema:
+    """The schema without the marks on its columns."""
+    return Schema([Field(field.name, field.type, nullable=field.nullable) for field in schema.fields])
+
+
+def _marked(schema: Schema, release: int) -> Schema:
+    """The schema with the release on its first column: of the order of columns alone the library writes nothing."""
+    first, *others = schema.fields
+    mark = {_MARK: str(release)}
+    return Schema([Field(first.name, first.type, nullable=first.nullable, metadata=mark), *others])
 
 
 def _is_a_tables(path: Path) -> bool:
@@ -320,13 +356,7 @@ def _reason(failure: Exception) -> str:
 
 
 def _broken(table: str, path: Path, why: str) -> SystemFailed:
-    return SystemFailed(
-        "LCH-3004",
-        f"a file of table `{table}` is not what was written",
-        where=Where(path),
-        why=why,
-        fix="build the table anew: lichen run; or restore the file from a copy, as recorded predictions must be",
-    )
+    return altered(table, path, why, "build the table anew: lichen run")
 
 
 def _damaged(log: Path, why: str) -> SystemFailed:

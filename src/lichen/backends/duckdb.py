@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import closing, contextmanager
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lichen.backends.duckdb_errors import translated
+from lichen.backends.duckdb_errors import may_be_damage, translated
 from lichen.backends.duckdb_inputs import Broken, Shapes, register
 from lichen.backends.duckdb_session import connect, stoppable
-from lichen.errors import FoundWrong
-from lichen.ground.files import digest, system_failures
+from lichen.errors import FoundWrong, SystemFailed
+from lichen.ground.files import altered, digest, system_failures
 from lichen.ground.quoting import literal, sql
 from lichen.ground.stream import Stream
-from lichen.ground.types import lake_columns, storable
+from lichen.ground.types import lake_columns, storable, streamable
 from lichen.ports import Arrow, Column, DataFile, Relation
 
 if TYPE_CHECKING:
@@ -53,16 +53,16 @@ class DuckDBEngine:
 
     def query(self, select: str, inputs: Mapping[str, Relation]) -> Arrow:
         """The statement's rows, as a stream that is computed while it is read."""
-        session, broken = self._open(inputs), Broken()
+        session, broken, names = self._open(inputs), Broken(), tuple(inputs)
+        look = partial(self._damage, _files(inputs))
         try:
-            with translated(tuple(inputs), select, None, broken):
+            with translated(names, select, None, broken, look):
                 register(session, inputs, broken)
-                statement = _one_select(session, select)
-                schema = _schema(session, statement)
+                statement, schema = _streamed(session, _one_select(session, select))
         except BaseException:
             session.close()
             raise
-        return Stream(schema, lambda: _batches(session, statement, tuple(inputs), broken))
+        return Stream(schema, lambda: _batches(session, statement, names, broken, look))
 
     def sql(self, select: str, inputs: Mapping[str, Relation], into: Path) -> tuple[DataFile, ...]:
         """Write the statement's rows as one Parquet file in the folder `into`, in the statement's order."""
@@ -92,7 +92,7 @@ class DuckDBEngine:
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         session, broken = self._open(inputs, target, reads), Broken()
         try:
-            with translated(tuple(inputs), select, target, broken):
+            with translated(tuple(inputs), select, target, broken, partial(self._damage, _files(inputs))):
                 register(session, inputs, broken)
                 yield session
         finally:
@@ -106,13 +106,33 @@ class DuckDBEngine:
     def _open(
         self, inputs: Mapping[str, Relation], target: Path | None = None, reads: tuple[str, ...] = ()
     ) -> duckdb.DuckDBPyConnection:
-        paths = [*reads, *(file for relation in inputs.values() for file in relation.files)]
+        paths = [*reads, *_files(inputs)]
         if target is not None:
             paths.append(str(target))
         lake = self._lake
         if not paths or (lake is not None and all(Path(path).is_relative_to(lake) for path in paths)):
             return self._shared.cursor()
         return self._sealed(sql("SET allowed_paths = [", ", ".join(map(literal, paths)), "]"))
+
+    def _damage(self, files: Sequence[str]) -> SystemFailed | None:
+        """The error for the first of the lake's files among these that cannot be read to its end; None if all can."""
+        import duckdb
+
+        lake = self._lake
+        mine = [Path(file) for file in files if lake is not None and Path(file).is_relative_to(lake)]
+        # A database of its own: an error of DuckDB's inside may have ended the other.
+        session = self._sealed(sql("SET allowed_paths = [", ", ".join(literal(str(path)) for path in mine), "]"))
+        with closing(session):
+            for path in filter(Path.exists, mine):
+                whole = sql("SELECT max(hash(rows)) FROM", f"read_parquet({literal(str(path))})", "AS rows")
+                try:
+                    stoppable(session, partial(_fetched, session, whole))
+                except duckdb.Error as damage:
+                    if may_be_damage(str(damage)):
+                        why = " ".join(str(damage).partition("\n\n")[0].split())
+                        table = path.relative_to(lake or "").parts[0]
+                        return altered(table, path, why, "remove it and build the table anew: lichen run")
+        return None
 
     @cached_property
     def _shapes(self) -> Shapes:
@@ -132,22 +152,44 @@ class DuckDBEngine:
         return session
 
 
-def _schema(session: duckdb.DuckDBPyConnection, statement: str) -> Any:
+def _files(inputs: Mapping[str, Relation]) -> list[str]:
+    return [file for relation in inputs.values() for file in relation.files]
+
+
+def _fetched(session: duckdb.DuckDBPyConnection, statement: str) -> list[Any]:
+    rows: list[Any] = session.execute(statement).fetchall()
+    return rows
+
+
+def _streamed(session: duckdb.DuckDBPyConnection, select: str) -> tuple[str, Any]:
+    """A SELECT as Arrow can carry its rows, and their schema."""
     from arro3.core import RecordBatchReader
 
-    return RecordBatchReader.from_stream(session.sql(sql("FROM (\n", statement, "\n) LIMIT 0"))).schema
+    described = session.sql(_empty(select))
+    statement = streamable(select, list(zip(described.columns, map(str, described.types), strict=True)))
+    if statement != select:
+        described = session.sql(_empty(statement))
+    return statement, RecordBatchReader.from_stream(described).schema
+
+
+def _empty(select: str) -> str:
+    return sql("FROM (\n", select, "\n) LIMIT 0")
 
 
 def _batches(
-    session: duckdb.DuckDBPyConnection, statement: str, names: tuple[str, ...], broken: Broken
+    session: duckdb.DuckDBPyConnection,
+    statement: str,
+    names: tuple[str, ...],
+    broken: Broken,
+    look: Callable[[], SystemFailed | None],
 ) -> Iterator[Any]:
     """The batches of the statement's rows, each computed when it is asked for."""
     from arro3.core import RecordBatchReader
 
-    with translated(names, statement, None, broken):
+    with translated(names, statement, None, broken, look):
         reader = stoppable(session, lambda: RecordBatchReader.from_stream(session.sql(statement)))
     while True:
-        with translated(names, statement, None, broken):
+        with translated(names, statement, None, broken, look):
             batch = stoppable(session, lambda: next(reader, None))
         if batch is None:
             return

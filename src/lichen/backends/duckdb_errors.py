@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from lichen.backends.duckdb_inputs import Broken
 from lichen.errors import FoundWrong, LichenError, SystemFailed, Where, did_you_mean
-from lichen.ground.files import disk_full
+from lichen.ground.files import disk_full, unreachable
 from lichen.ground.quoting import identifier
 
 _CARRIED = re.compile(r"^(?:C Data interface error: |External error: )+")
 _FULL = re.compile(r"no space left|disk full|max_temp_directory_size", re.IGNORECASE)
 # What is not there DuckDB takes for a folder, and looking into one is forbidden.
 _NOT_THERE = re.compile(r'Cannot access file "(.*?)/\*\*/\*\.parquet"')
+# It says why in JSON where it wrote beside: there the quotes have a backslash.
+_NOT_WRITTEN = re.compile(r'Could not write (?:to )?file \\?"(.*?)\\?"(?::| -) ([^"]+)')
 _NOUNS = frozenset(
     [
         *("all", "any", "array", "asc", "both", "case", "check", "column", "default", "desc", "end", "group", "limit"),
@@ -24,16 +26,22 @@ _NOUNS = frozenset(
 )
 """Words of SQL that columns are called, too, and that stand for one only in quotes."""
 
+_DAMAGED = frozenset(["IO", "INTERNAL"])
 _UNFIT = frozenset(["Conversion", "Out of Range", "Invalid Input"])
 
 
 @contextmanager
 def translated(
-    names: Sequence[str], select: str, target: Path | None = None, broken: Broken | None = None
+    names: Sequence[str],
+    select: str,
+    target: Path | None = None,
+    broken: Broken | None = None,
+    damage: Callable[[], LichenError | None] | None = None,
 ) -> Iterator[None]:
     """Turn DuckDB's errors into ours; `names` are the relations that the statement may name.
 
-    Where an input broke, its own error is raised, or its words where it is none of ours.
+    Where an input broke, its own error is raised, or its words where it is none of ours. Where the words may be of a
+    damaged file, `damage` looks for one among those that were read.
     """
     import duckdb
 
@@ -59,7 +67,18 @@ def translated(
             raise FoundWrong(
                 "LCH-2305", f"the rows of `{name}` broke off", why=why, fix="mend what gives them"
             ) from cause
+        if damage is not None and may_be_damage(str(error)) and (found := damage()) is not None:
+            raise found from error
         raise in_our_words(str(error), names, select, target) from error
+
+
+def may_be_damage(message: str) -> bool:
+    """Whether one of DuckDB's messages may come of a damaged file: it names one, or is the bare word of a decoder."""
+    message = _CARRIED.sub("", message)
+    kind, colon, words = message.partition(" Error: ")
+    if _FULL.search(message) or _NOT_WRITTEN.search(message):
+        return False
+    return not colon or kind in _DAMAGED or ".parquet" in words.partition("\n\nLINE ")[0]
 
 
 def kind_of(error: Exception) -> str:
@@ -89,6 +108,8 @@ def in_our_words(message: str, names: Sequence[str], select: str, target: Path |
             "LCH-2304", "SQL may read its tables and nothing else", where=where, why=words,
             fix="bring the file in as a source, and name that in FROM",
         )  # fmt: skip
+    if written := _NOT_WRITTEN.search(message):
+        return unreachable("write what the statement gives", Path(written[1]), written[2].strip())
     if kind == "IO":
         return SystemFailed(
             "LCH-3002", "a file cannot be read or written", why=words, fix="look whether it is there and whole"
@@ -105,9 +126,11 @@ def _suggestion(message: str, names: Sequence[str]) -> str:
     table = re.search(r"Table with name (\S+) does not exist", message)
     if table is not None:
         return did_you_mean(table[1].strip('"'), names)
-    found = re.search(r"(?:Did you mean|Candidate \w+): *(.*)", message) or re.search(r"Did you mean (.*)", message)
+    found = re.search(r"(?:Did you mean|Candidate \w+):? +(\S.*)", message)
     if found:
         return f"did you mean {found[1].rstrip('?')}?"
+    if "No function matches the given name and argument types" in message:
+        return "cast its arguments to types that it takes"
     word = re.search(r'syntax error at or near "(\w+)"', message)
     if word is None or word[1].lower() not in _NOUNS:
         return "correct the statement"

@@ -138,7 +138,7 @@ def _demand(path: Path, shown: str) -> None:
         folder, there = shown.rpartition("/")[0] or ".", path.parent.is_dir()
         names = [entry.name for entry in path.parent.iterdir()] if there else []
         why = f"`{folder}` holds no such name" if there else f"there is no folder `{folder}`"
-        fix = did_you_mean(path.name, names) if there else "correct `path`"
+        fix = did_you_mean(path.name, names) if names else "put it there, or correct `path`"
         raise SystemFailed("LCH-3101", f"there is no file `{shown}`", why=why, fix=fix) from None
     except PermissionError:
         raise _refused(shown) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import cohort_rows, day, late_rows, nothing_found
+from lichen.cli.screen import cohort_rows, day, in_environment, late_rows, nothing_found
 from lichen.ground.counted import count
 from lichen.ground.files import write_durably
 from lichen.run.intervals import told_late
@@ -166,11 +166,16 @@ def _add_seconds(made: Document, seconds: dict[str, float]) -> None:
 
 
 def _next(facts: dict[str, Any]) -> str:
+    environment = facts["environment"]
     if facts["release"] is None:
-        return "lichen run"
+        return in_environment("lichen run", environment)
+    aside = in_environment('lichen query "FROM quarantine"', environment)
     service = next(iter(facts["services"]), None)
     if service is None:
-        return 'lichen query "FROM quarantine"'
+        return aside
+    serve = in_environment(f"lichen serve {service}", environment)
     if not facts["predictions"]:
-        return f"lichen serve {service}, or ask past rows again: lichen replay {service} --from <day>"
-    return f'lichen serve {service}    lichen query "FROM quarantine"    lichen history'
+        return (
+            f"{serve}, or ask past rows again: {in_environment(f'lichen replay {service} --from <day>', environment)}"
+        )
+    return f"{serve}    {aside}    {in_environment('lichen history', environment)}"

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from lichen.deploy.refused import unknown_field, wrong_value
+from lichen.deploy.refused import no_batch, unknown_field, wrong_value
 from lichen.errors import FoundWrong
 from lichen.ports import Column
 
@@ -66,7 +66,7 @@ class Fields:
         for name, value in given.items():
             read = reads.get(name)
             if read is None:
-                raise unknown_field(name, reads)
+                raise no_batch(value) if name == "rows" else unknown_field(name, reads)
             if value is not None:
                 try:
                     typed[name] = read(value)

@@ -46,6 +46,11 @@ def unknown_field(name: str, known: Iterable[str]) -> Refused:
     )
 
 
+def no_batch(rows: object) -> Refused:
+    """The refusal of a body whose `rows` is no array, by a service that has no such field."""
+    return wrong_value("rows", rows, 'an array of objects, {"rows": [...]}')
+
+
 def wrong_value(name: str, value: object, right: str) -> Refused:
     """The refusal of a field's value; `right` says what it must be."""
     return Refused(422, "LCH-1803", f"`{name}` is {shown(value)}", fix=f"it must be {right}", field=name)

@@ -147,10 +147,10 @@ class _Builder:
             self.errors.append(error)
             return Asset("table", name, spec)
         self.errors += refuse_volatile(statement.volatile, spec.sql, place)
-        inputs = [self._relation(read, place(*statement.places[read])) for read in statement.reads]
+        inputs = [self._relation(read, place(*statement.places[read]), reader=name) for read in statement.reads]
         return Asset("table", name, spec, tuple(filter(None, inputs)), statement)
 
-    def _relation(self, name: str, where: Where) -> str | None:
+    def _relation(self, name: str, where: Where, reader: str = "") -> str | None:
         for kind, known in (("source", self.project.sources), ("table", self.project.tables)):
             if name in known:
                 return f"{kind}.{name}"
@@ -159,7 +159,7 @@ class _Builder:
                 "LCH-2101",
                 f"there is no source or table `{name}`",
                 where=where,
-                fix=did_you_mean(name, self.relations),
+                fix=did_you_mean(name, set(self.relations) - {reader}),
             )
         )
         return None

@@ -112,3 +112,14 @@ def unreachable(what: str, path: Path, why: str, *, refused: bool = False) -> Sy
     else:
         fix = "look whether the disk is mounted and healthy, then run again"
     return SystemFailed("LCH-3002", f"cannot {what}", where=Where(path), why=why, fix=fix)
+
+
+def altered(table: str, path: Path, why: str, fix: str) -> SystemFailed:
+    """The error for a file of a table that is no longer as it was written; `fix` says how its rows come back."""
+    return SystemFailed(
+        "LCH-3004",
+        f"a file of table `{table}` is not what was written",
+        where=Where(path),
+        why=why,
+        fix=f"{fix}; or restore the file from a copy, as recorded predictions must be",
+    )

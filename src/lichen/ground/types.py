@@ -41,6 +41,9 @@ _CAST_TO = {
     "BIT": "to VARCHAR",
 }
 
+_WIDEST = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\bUHUGEINT\b(?!\s+[A-Z])""")
+"""The type, but in no quotes, and not where a struct has a member of this name."""
+
 
 def lake_type(duckdb_type: str) -> str:
     """The type a column of this DuckDB type is stored as; raises `ValueError` where there is none.
@@ -112,6 +115,22 @@ def storable(select: str, columns: Sequence[tuple[str, str]]) -> str:
     shown = ", ".join(
         identifier(name) if kind == old else f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}"
         for (name, kind), (_, old) in zip(stored, columns, strict=True)
+    )
+    return sql("SELECT", shown, f"FROM (\n{select}\n)")
+
+
+def streamable(select: str, columns: Sequence[tuple[str, str]]) -> str:
+    r"""The statement with UHUGEINT as text, for Arrow has no number of its width; the same text where there is none.
+
+    >>> streamable("SELECT n, h", [("n", "BIGINT"), ("h", "STRUCT(h UHUGEINT)")])
+    'SELECT #1 AS "n", CAST(#2 AS STRUCT(h VARCHAR)) AS "h" FROM (\nSELECT n, h\n)'
+    """
+    told = [_WIDEST.sub(lambda found: found[1] or "VARCHAR", kind) for _, kind in columns]
+    if all(kind == old for kind, (_, old) in zip(told, columns, strict=True)):
+        return select
+    shown = ", ".join(
+        f"{f'#{nth}' if kind == old else f'CAST(#{nth} AS {kind})'} AS {identifier(name)}"
+        for nth, (kind, (name, old)) in enumerate(zip(told, columns, strict=True), 1)
     )
     return sql("SELECT", shown, f"FROM (\n{select}\n)")
 

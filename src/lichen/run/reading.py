@@ -56,7 +56,9 @@ def query(text: str | None, releases: Releases, environment: str, workshop: Work
     """
     release = releases.current(environment)
     if release is None:
-        raise WrongUsage("LCH-1018", f"`{environment}` has no release yet", fix="build one: lichen run")
+        raise WrongUsage(
+            "LCH-1018", f"`{environment}` has no release yet", fix=f"build one: lichen run --env {environment}"
+        )
     versions = releases.versions(release)
     about = _ABOUT.fullmatch(text or "SHOW TABLES")
     if about is None:

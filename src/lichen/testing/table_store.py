@@ -43,13 +43,13 @@ def add(store: TableStore, table: str, *selects: str) -> tuple[DataFile, ...]:
     return store.adopt(table, staging, files)
 
 
-def read(paths: Sequence[str]) -> Rows:
-    """The rows of these files, sorted; a file named twice is read twice."""
+def read(paths: Sequence[str], columns: str = "*") -> Rows:
+    """These columns of these files, sorted; a file named twice is read twice."""
     rows: Rows = []
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for path in paths:
-            rows += rows_of(connection.sql("SELECT COLUMNS(*) FROM read_parquet(?)", params=[path]))
+            rows += rows_of(connection.sql(f"SELECT {columns} FROM read_parquet(?)", params=[path]))
     return sorted(rows, key=repr)
 
 
@@ -206,6 +206,25 @@ class TableStoreSuite(ABC):
         wider = (Column("x", "DOUBLE"), *COLUMNS)
         store.publish("t", wider, add(store, "t", "SELECT 0.5::DOUBLE x, 2::BIGINT n, 'c' s"), 3)
         assert self.face(tmp_path, "t") == [(0.5, 2, "c")]
+
+    def test_a_table_may_change_the_order_of_its_columns(self, store: TableStore, tmp_path: Path) -> None:
+        turned = COLUMNS[::-1]
+        store.publish("t", COLUMNS, add(store, "t", "SELECT 1::BIGINT n, 'a' s"), 1)
+        files = add(store, "t", *["SELECT 'b' s, 2::BIGINT n"] * 2)
+        store.publish("t", turned, files, 2)
+        assert self.face(tmp_path, "t") == [("b", 2)] * 2
+        files += add(store, "t", "SELECT 'c' s, 3::BIGINT n")
+        store.publish("t", turned, files, 3)
+        assert self.face(tmp_path, "t") == [("b", 2)] * 2 + [("c", 3)]
+        store.publish("t", COLUMNS, files[1:], 4)
+        assert self.face(tmp_path, "t") == [(2, "b"), (3, "c")]
+        store.publish("t", turned, files, 5)
+        assert self.face(tmp_path, "t") == [("b", 2)] * 2 + [("c", 3)]
+        store.publish("t", turned, files[:1], 6)
+        assert self.face(tmp_path, "t") == [("b", 2)]
+        assert store.published() == {"t": 6}
+        store.sweep({"t": frozenset()})
+        assert self.face(tmp_path, "t") == [("b", 2)]
 
     def test_a_withdrawn_table_is_no_table(self, store: TableStore, tmp_path: Path) -> None:
         files = add(store, "t", "SELECT 1::BIGINT n, 'a' s")

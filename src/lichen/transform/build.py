@@ -84,7 +84,12 @@ def _refuse_repeated(asset: Asset, names: list[str], project: ProjectSpec) -> No
 
 
 def placed(error: LichenError, asset: Asset, project: ProjectSpec, *, above: int = 0) -> LichenError:
-    """An engine's error about a statement, with its place in the user's file; `above` lines stood before it."""
+    """An engine's error about a statement, with its place in the user's file; `above` lines stood before it.
+
+    An error about a file of its own, as one that cannot be written, keeps that place.
+    """
+    if error.where is not None and error.where.line is None:
+        return error
     file = project.files[asset.id]
     # The statement's text starts at its first word, which may stand some lines below the front matter, or behind it.
     start = len(file.text) - len(file.sql.lstrip())

@@ -8,12 +8,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Schema, Transaction
+from deltalake.transaction import AddAction
 
 from lichen.backends import delta
 from lichen.backends.delta import DeltaTableStore
 from lichen.errors import FoundWrong, SystemFailed, WrongUsage
 from lichen.ground import failpoint
+from lichen.ground.quoting import identifier
 from lichen.ports import Column, DataFile, TableStore
 from lichen.testing.table_store import COLUMNS, Rows, TableStoreSuite, add, read, rows_of, stage
 
@@ -38,7 +40,8 @@ class TestDeltaTableStore(TableStoreSuite):
         path = folder / "lake" / table
         if not DeltaTable.is_deltatable(str(path)):
             return None
-        rows = read(DeltaTable(str(path)).file_uris())
+        face = DeltaTable(str(path))
+        rows = read(face.file_uris(), ", ".join(identifier(field.name) for field in face.schema().fields))
         assert _delta_rows(path) == rows
         return rows
 
@@ -246,12 +249,50 @@ def test_new_columns_with_an_old_file_are_refused(store: DeltaTableStore, root: 
     files = add(store, "t", ONE)
     store.publish("t", COLUMNS, files, 1)
     with pytest.raises(FoundWrong) as caught:
-        store.publish("t", COLUMNS[::-1], files, 2)
+        store.publish("t", (Column("n", "VARCHAR"), COLUMNS[1]), files, 2)
     assert str(caught.value) == (
         f"LCH-3008: table `t` has new columns, but its file `{files[0].path}` was published with the old ones\n"
         "  fix: build the table anew, so that every file has the new columns"
     )
     assert store.published() == {"t": 1}
+
+
+def test_the_same_columns_in_another_order_are_one_commit(store: DeltaTableStore, root: Path) -> None:
+    (one,) = add(store, "t", ONE)
+    store.publish("t", COLUMNS, (one,), 1)
+    store.publish("t", COLUMNS[::-1], (one,), 2)
+    commit = {kind: what for action in _log(root, 1) for kind, what in action.items()}
+    assert commit.keys() == {"commitInfo", "metaData", "add", "remove", "txn"}
+    assert [field["name"] for field in json.loads(commit["metaData"]["schemaString"])["fields"]] == ["s", "n"]
+    assert (commit["add"]["path"], commit["remove"]["path"]) == (f"{one.path[:32]}-2.parquet", one.path)
+    assert commit["txn"]["version"] == 2
+    (two,) = add(store, "t", TWO)
+    store.publish("t", COLUMNS[::-1], (one, two), 3)
+    assert _delta_rows(root / "t") == [("a", 1), ("b", 2)]
+    with duckdb.connect() as connection:
+        shown = connection.read_parquet(DeltaTable(str(root / "t")).file_uris())
+        assert sorted(shown.project("s, n").fetchall()) == [("a", 1), ("b", 2)]
+
+
+def test_a_face_left_in_an_older_order_is_mended_by_the_next_release(store: DeltaTableStore, root: Path) -> None:
+    store.publish("t", COLUMNS, add(store, "t", ONE), 1)
+    (file,) = add(store, "t", "SELECT 'b' s, 2::BIGINT n")
+    face = DeltaTable(str(root / "t"))
+    again = AddAction(file.path, file.bytes, {}, 0, True, "{}")
+    released = CommitProperties(app_transactions=[Transaction("lichen", 2)])
+    turned = Schema(face.schema().fields[::-1])
+    face.create_write_transaction([again], "overwrite", turned, commit_properties=released)
+    assert _delta_rows(root / "t") == [(2, "b")]
+    store.publish("t", COLUMNS[::-1], (file, *add(store, "t", "SELECT 'c' s, 3::BIGINT n")), 3)
+    assert _delta_rows(root / "t") == [("b", 2), ("c", 3)]
+
+
+def test_a_struct_whose_members_change_their_order(store: DeltaTableStore, root: Path) -> None:
+    for release, members in enumerate(("a: 1::BIGINT, b: 'x'", "b: 'x', a: 1::BIGINT"), 1):
+        kind = "STRUCT(a BIGINT, b VARCHAR)" if release == 1 else "STRUCT(b VARCHAR, a BIGINT)"
+        store.publish("t", (Column("r", kind),), add(store, "t", f"SELECT {{{members}}} r"), release)
+        (field,) = DeltaTable(str(root / "t")).schema().fields
+        assert [inner.name for inner in field.type.fields] == (["a", "b"] if release == 1 else ["b", "a"])
 
 
 def test_a_commit_that_the_library_refuses(store: DeltaTableStore, root: Path) -> None:

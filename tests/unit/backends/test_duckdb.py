@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,13 @@ def engine(tmp_path: Path) -> DuckDBEngine:
         ),
         ("SELECT 1\nFROM tt", "LCH-2301", "the SQL is wrong", (2, 6), "did you mean `t`?"),
         ("SELECT nn\nFROM t", "LCH-2301", "the SQL is wrong", (1, 8), 'did you mean "n"?'),
+        (
+            "SELECT n + '2020-01-01'::DATE AS q FROM t",
+            "LCH-2301",
+            "the SQL is wrong",
+            (1, 10),
+            "cast its arguments to types that it takes",
+        ),
         ("FROM t; FROM t", "LCH-2302", "one SELECT statement is wanted, not SELECT, SELECT", None, None),
         ("DROP TABLE t", "LCH-2302", "one SELECT statement is wanted, not DROP", None, None),
         ("FROM read_text('/etc/passwd')", "LCH-2304", "SQL may read its tables and nothing else", (1, 6), None),
@@ -177,6 +185,18 @@ def test_a_foreign_stream_that_breaks_is_named(engine: DuckDBEngine, tmp_path: P
     assert "the cable was cut" in (wrong.value.why or "")
 
 
+def test_a_number_wider_than_arrows_is_text(engine: DuckDBEngine) -> None:
+    most = 2**128 - 1
+    rows = engine.query(
+        f"SELECT {most}::UHUGEINT AS a, n, [{most}::UHUGEINT] AS a FROM range(2) AS r(n) ORDER BY n DESC", {}
+    )
+    assert [column.to_pylist() for column in Table.from_arrow(rows).columns] == [
+        [str(most)] * 2,
+        [1, 0],
+        [[str(most)]] * 2,
+    ]
+
+
 def test_a_querys_rows_can_be_read_twice_and_by_another_duckdb(engine: DuckDBEngine) -> None:
     rows = engine.query("SELECT range AS n FROM range(10)", {})
     assert Table.from_arrow(rows).num_rows == 10
@@ -191,6 +211,83 @@ def test_a_file_that_is_gone_is_the_systems_failure(engine: DuckDBEngine, tmp_pa
         engine.sql("FROM t", {"t": gone}, tmp_path)
     assert (failed.value.code, failed.value.what) == ("LCH-3002", "a file cannot be read or written")
     assert (str(failed.value.where), failed.value.why) == (str(tmp_path / "gone.parquet"), "it is not there")
+
+
+def _in_the_lake(tmp_path: Path) -> tuple[DuckDBEngine, Path, Relation]:
+    engine, folder = DuckDBEngine(threads=1, scratch=tmp_path / "scratch", lake=tmp_path / "lake"), tmp_path / "lake/x"
+    folder.mkdir(parents=True)
+    (file,) = engine.sql("SELECT range AS n, md5(range::VARCHAR) AS s FROM range(1000)", {}, folder)
+    columns = (Column("n", "BIGINT"), Column("s", "VARCHAR"))
+    return engine, folder / file.path, Relation(columns, (str(folder / file.path),))
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        (10, "Variable-length int over 10 bytes."),
+        (40, 'Invalid Input Error: Failed to read file "{}": ZSTD'),
+        (-30, ""),
+    ],
+)
+def test_a_damaged_file_of_the_lake_is_told_and_not_blamed_on_the_statement(tmp_path: Path, at: int, why: str) -> None:
+    engine, file, rows = _in_the_lake(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[at : at + 20] = b"\xff" * 20
+    file.write_bytes(content)
+    other = Relation(rows.columns, arrow=Table.from_arrow(engine.query("SELECT 1::BIGINT AS n, 'a' AS s", {})))
+    for ask in (
+        lambda: list(engine.query("SELECT sum(n + 1), max(s) FROM x", {"o": other, "x": rows}).batches()),
+        lambda: engine.sql("SELECT n, s FROM x", {"o": other, "x": rows}, tmp_path),
+    ):
+        with pytest.raises(SystemFailed) as failed:
+            ask()
+        assert (failed.value.code, failed.value.what) == ("LCH-3004", "a file of table `x` is not what was written")
+        assert str(failed.value.where) == str(file)
+        assert (failed.value.why or "").startswith(why.format(file))
+        assert failed.value.fix == (
+            "remove it and build the table anew: lichen run; "
+            "or restore the file from a copy, as recorded predictions must be"
+        )
+
+
+def test_a_statement_that_speaks_of_damage_damages_no_file(tmp_path: Path) -> None:
+    engine, _, rows = _in_the_lake(tmp_path)
+    with pytest.raises(FoundWrong) as wrong:
+        engine.sql("SELECT error('a.parquet: ZSTD Decompression failure') AS e FROM x", {"x": rows}, tmp_path)
+    assert (wrong.value.code, wrong.value.where) == ("LCH-2303", None)
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from lichen.backends.duckdb import DuckDBEngine
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+folder = Path(sys.argv[1])
+memory = sys.argv[3] if sys.argv[3:] else None
+try:
+    DuckDBEngine(threads=1, memory=memory, scratch=folder / "scratch").sql(sys.argv[2], {}, folder)
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("select", "memory", "place"),
+    [
+        ("SELECT random() AS r FROM range(1000000)", [], r"part-0\.parquet"),
+        ("SELECT random() AS r, i FROM range(10000000) AS t(i) ORDER BY r", ["30MB"], r"scratch/duckdb_temp_\S+"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, select: str, memory: list[str], place: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path), select, *memory], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.fullmatch(
+        rf"LCH-3002: cannot write what the statement gives\n  at {re.escape(str(tmp_path))}/{place}\n"
+        r"  why: File too large\n  fix: look whether the disk is mounted and healthy, then run again\n",
+        told,
+    ), told
 
 
 @pytest.mark.parametrize("words", ["No space left on device", "disk full", "max_temp_directory_size"])

@@ -306,6 +306,13 @@ def _errors(tmp_path: Path) -> list[tuple[dict[str, Any], type[LichenError], str
     ]
 
 
+def test_a_file_that_is_missing_in_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(SystemFailed) as missing:
+        FILES.columns({"path": f"{tmp_path}/x.csv"}, {})
+    assert missing.value.why == f"`{tmp_path}` holds no such name"
+    assert missing.value.fix == "put it there, or correct `path`"
+
+
 def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
     for options, kind, code, what in _errors(tmp_path):
         with pytest.raises(kind) as wrong:

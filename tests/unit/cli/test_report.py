@@ -20,6 +20,14 @@ def test_a_report_tells_the_whole_loop(answered: Any, capsys: pytest.CaptureFixt
     assert said.err.startswith("next: lichen serve late_payment")
 
 
+def test_what_is_next_is_said_for_its_environment(answered: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    show_status({**answered.open().status(), "environment": "trial"})
+    assert capsys.readouterr().err == (
+        "next: lichen serve late_payment --env trial    "
+        'lichen query "FROM quarantine" --env trial    lichen history --env trial\n'
+    )
+
+
 def test_before_the_first_release(fresh: Any, capsys: pytest.CaptureFixture[str]) -> None:
     facts = fresh.open().status()
     show_status(facts)

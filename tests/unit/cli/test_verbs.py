@@ -105,10 +105,15 @@ def test_verbs_of_a_project_before_its_first_run(nursery: Nursery, fresh: Any) -
     planned = nursery.lichen(root, "plan", "--env", "trial", "--json").facts
     assert (planned["environment"], planned["release"], len(planned["steps"])) == ("trial", None, 10)
     assert nursery.lichen(root, "query", "SELECT 1").err == (
-        "LCH-1018: `prod` has no release yet\n  fix: build one: lichen run\n"
+        "LCH-1018: `prod` has no release yet\n  fix: build one: lichen run --env prod\n"
     )
     ended = nursery.lichen(root, "status")
     assert (ended.code, ended.out, ended.err) == (0, "shop: `prod` has no release yet\n", "next: lichen run\n")
+    ended = nursery.lichen(root, "status", "--env", "trial")
+    assert (ended.out, ended.err) == ("shop: `trial` has no release yet\n", "next: lichen run --env trial\n")
+    assert nursery.lichen(root, "query", "--env", "trial", "SELECT 1").err == (
+        "LCH-1018: `trial` has no release yet\n  fix: build one: lichen run --env trial\n"
+    )
     ended = nursery.lichen(root, "history")
     assert (ended.out, ended.err) == ("no release yet\n", "next: lichen run\n")
     for verb in ("serve", "monitor"):

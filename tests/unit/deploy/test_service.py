@@ -101,6 +101,9 @@ def test_a_wrong_field_is_named(child):
     error = refused(ask(child, "POST", "/predict", {"distence": 1}), 422)
     assert (error["code"], error["field"]) == ("LCH-1802", "distence")
     assert error["message"] == "'distence' is not a field of this service; did you mean `distance`?"
+    error = refused(ask(child, "POST", "/predict", {"rows": 3}), 422)
+    assert (error["code"], error["field"]) == ("LCH-1803", "rows")
+    assert error["message"] == '`rows` is 3; it must be an array of objects, {"rows": [...]}'
     error = refused(ask(child, "POST", "/predict", {"rows": [ROW, {"distance": "far"}]}), 422)
     assert (error["field"], error["row"]) == ("distance", 1)
     assert error["message"] == "`distance` is 'far'; it must be a number"

@@ -66,6 +66,9 @@ def test_a_common_table_expression_hides_a_table_but_in_itself(build) -> None:
         ({"tables/a.sql": "/* ---\ntime: b\n--- */ SELECT * FROM leg"},
          "LCH-2101: there is no source or table `leg`\n  at tables/a.sql:3:22\n    --- */ SELECT * FROM leg\n                         ^\n"
          "  fix: did you mean `legs`?"),
+        ({"tables/zz.sql": "SELECT * FROM zzz"},
+         "LCH-2101: there is no source or table `zzz`\n  at tables/zz.sql:1:15\n    SELECT * FROM zzz\n                  ^\n"
+         "  fix: it is one of: flights, legs"),
         ({"tables/a.sql": "\n\nSELECT a b c"}, "LCH-2001: this is not SQL that DuckDB's dialect knows\n  at tables/a.sql:3:12\n    SELECT a b c\n"
          "               ^\n  why: Invalid expression / Unexpected token\n"
          "  fix: check the word at this place and the commas and parentheses before it"),

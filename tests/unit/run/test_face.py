@@ -111,6 +111,16 @@ def test_a_rollback_is_shown(world):
     assert _face(world) == _expected(world)
 
 
+def test_columns_in_another_order_are_shown_in_it(world):
+    _first(world)
+    _show(world)
+    for select in ("SELECT 'x' AS t, 1 AS n", "SELECT 1 AS n, 'x' AS t", "SELECT 1 AS n, 'y' AS m"):
+        world.put("table.a", select)
+        world.release()
+        assert _show(world) == ["a"]
+        assert _face(world) == _expected(world)
+
+
 @pytest.mark.parametrize(
     "point",
     [

@@ -152,7 +152,7 @@ def test_what_is_no_question_is_refused(released, ask, text, why):
 
 def test_without_a_release_there_is_nothing_to_read(world, ask):
     assert _refused(ask, "SELECT 1", WrongUsage) == (
-        "LCH-1018: `prod` has no release yet\n  fix: build one: lichen run"
+        "LCH-1018: `prod` has no release yet\n  fix: build one: lichen run --env prod"
     )
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.errors import FoundWrong
+from lichen.errors import FoundWrong, SystemFailed, Where
 from lichen.graph.build import build_graph
 from lichen.ports import Column, Relation
 from lichen.spec import read_project
-from lichen.transform.build import build, describe
+from lichen.transform.build import build, describe, placed
 
 MATTER = "/* ---\ngrain: [id]\n--- */\n"
 COLUMNS = (Column("id", "BIGINT"), Column("amount", "DOUBLE"), Column("kind", "VARCHAR"))
@@ -138,3 +138,8 @@ def test_names_that_sql_uses_may_be_columns(built, fetch):
 
 def test_two_columns_of_one_name_are_refused(refused):
     assert "LCH-2235: the statement gives two columns called `ID`" in refused("SELECT 1 AS id, 2 AS ID")
+
+
+def test_an_error_about_a_file_of_its_own_keeps_its_place(table):
+    error = SystemFailed("LCH-3002", "cannot write what the statement gives", where=Where("lake/part-0.parquet"))
+    assert placed(error, *table("SELECT 1 AS n")) is error
