@@ -8,10 +8,10 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from lichen.graph.arrival import Arrivals
-from lichen.graph.frame import Frame, joined, parts_of
+from lichen.graph.frame import Frame, parts_of
 from lichen.graph.late import Late
 from lichen.graph.origin import ROWS
-from lichen.graph.samerow import keys_of, seen_from, tied
+from lichen.graph.samerow import is_named, outside, owner_of, reads, seen_from, tied
 from lichen.graph.scope import Unread
 from lichen.graph.shift import Span
 from lichen.graph.way import Arrival, covered
@@ -129,7 +129,7 @@ def _bounds(one: Arrival, late: Late, arrivals: Arrivals, guards: Sequence[Arriv
         if site.role != "relation":
             continue
         frame, relation = arrivals.places[site.node]
-        alias = next((name for name, other in frame.relations.items() if other is relation), None)
+        alias = frame.alias_of(relation)
         conditions = list(frame.conditions(alias, windowed=_in_window(one, place, frame, arrivals)))
         conditions += [node.expression.this for at, node in filters if at.select is frame.select]
         for less, more in (pair for condition in conditions for pair in _comparisons(condition)):
@@ -147,84 +147,13 @@ def _in_window(one: Arrival, place: int, frame: Frame, arrivals: Arrivals) -> bo
     return any(other.select is frame.select for other in after)
 
 
-def choice_bounded(one: Arrival, late: Late, arrivals: Arrivals, *, guards: Sequence[Arrival] = ()) -> bool:
-    """Whether a value's rows are bounded, and with them all that tells the label and decides which rows it is made of.
-
-    In `(SELECT count(*) FROM d WHERE d.at < s.at AND s.delay > 60)` the rows are, and what decides is not.
-    """
-    return rows_bounded(one, late, arrivals, guards=guards) and conditions_bounded(one, late, arrivals, guards=guards)
-
-
-def conditions_bounded(one: Arrival, late: Late, arrivals: Arrivals, *, guards: Sequence[Arrival] = ()) -> bool:
-    """Whether all that tells the label and decides which rows a value is made of is bounded."""
-    try:
-        return all(rows_bounded(way, late, arrivals, guards=guards) for way in _deciding(one, late, arrivals))
-    except Unread:
-        return False
-
-
 def _is_own_count(one: Arrival, arrivals: Arrivals) -> bool:
     """Whether a `count(*)` counts, of a relation, one row alone, for its group names that by its key."""
     if one.column.column != ROWS or not one.sites:
         return False
     frame, relation = arrivals.places[one.sites[0].node]
-    alias = next((name for name, other in frame.relations.items() if other is relation), "")
-    return bool(alias) and _is_named(alias, frame, frame, arrivals)
-
-
-def _deciding(one: Arrival, late: Late, arrivals: Arrivals) -> Iterator[Arrival]:
-    """The ways of what tells the label into what chooses a value's rows, on to where the value ends."""
-    for place, site in enumerate(one.sites):
-        frame, _ = arrivals.places[site.node]
-        for part in _choosing(one, place, arrivals):
-            for column in part.find_all(exp.Column):
-                for way in arrivals.of_part(column, frame):
-                    if way.column in late.told:
-                        yield way.through(*one.sites[place + 1 :])
-
-
-def _choosing(one: Arrival, place: int, arrivals: Arrivals) -> Iterator[exp.Expr]:
-    """What chooses, at a place of a value's way, the rows that it is made of; which rows there are is another thing."""
-    site = one.sites[place]
-    frame, node = arrivals.places[site.node]
-    if site.role == "filter":
-        yield node.expression.this
-    elif site.role == "window":
-        yield from node.args.get("partition_by") or ()
-    if site.role != "relation":
-        return
-    joins = [join for _, join in joined(frame.select) if join is not None and join.args.get("on") is not None]
-    outer = [join.args["on"] for join in joins if join.side]
-    last = _is_last(one, place, frame, arrivals)
-    if last and not _sums_up(one, frame, arrivals):
-        # Its rows are handed on one by one.
-        yield from outer if site.node in frame.missing else ()
-        return
-    rows = [frame.select.args[key].this for key in ("where", "having", "qualify") if frame.select.args.get(key)]
-    for condition in [*rows, *(join.args["on"] for join in joins if not join.side)]:
-        yield from (part for part in parts_of(condition) if not (last and _names_group(part, frame, arrivals)))
-    yield from (key for key in _keys(frame) if not _names_group(key, frame, arrivals))
-    if frame.select.args.get("limit") is not None and frame.select.args.get("order") is not None:
-        yield from frame.select.args["order"].expressions
-    yield from outer
-
-
-def _is_last(one: Arrival, place: int, frame: Frame, arrivals: Arrivals) -> bool:
-    """Whether a SELECT is the last on a value's way."""
-    after = (site.node for site in one.sites[place:] if site.role == "relation")
-    return frame.outer is None and all(arrivals.places[node][0].select is frame.select for node in after)
-
-
-def _sums_up(one: Arrival, frame: Frame, arrivals: Arrivals) -> bool:
-    """Whether a value is made of several rows in a SELECT, or of chosen ones."""
-    roles = {site.role for site in one.sites if arrivals.places[site.node][0].select is frame.select}
-    return frame.select.args.get("limit") is not None or not roles.isdisjoint({"value", "last", "window"})
-
-
-def _names_group(part: exp.Expr, frame: Frame, arrivals: Arrivals) -> bool:
-    """Whether an expression is of rows that a group names by their key: it is the same for the whole group."""
-    owners = [_owner(column, frame, arrivals) for column in part.find_all(exp.Column)]
-    return all(one is not None and _is_named(one[1], one[0], frame, arrivals) for one in owners)
+    alias = frame.alias_of(relation)
+    return bool(alias) and is_named(str(alias), frame, frame, arrivals)
 
 
 def let_in_by(known: Sequence[Arrival], one: Arrival, late: Late, arrivals: Arrivals) -> bool:
@@ -241,58 +170,15 @@ def let_in_by(known: Sequence[Arrival], one: Arrival, late: Late, arrivals: Arri
 def _same_for_all(bound: _Bound, group: Frame, arrivals: Arrivals) -> bool:
     """Whether an instant is the same for all rows of a group: of a row around its SELECT, or of one that it names."""
     try:
-        owners = [_owner(column, bound.frame, arrivals) for column in bound.instant.find_all(exp.Column)]
+        owners = [owner_of(column, bound.frame, arrivals) for column in bound.instant.find_all(exp.Column)]
     except Unread:
         return False
-    around = [one.select for one in _outside(group)]
+    around = [one.select for one in outside(group)]
     return bool(owners) and all(
         owner is not None
-        and (any(owner[0].select is one for one in around) or _is_named(owner[1], owner[0], group, arrivals))
+        and (any(owner[0].select is one for one in around) or is_named(owner[1], owner[0], group, arrivals))
         for owner in owners
     )
-
-
-def _owner(column: exp.Column, frame: Frame, arrivals: Arrivals) -> tuple[Frame, str] | None:
-    """The SELECT and the alias of the relation to which a column belongs, its own SELECT's first."""
-    for around in (frame, *_outside(frame)):
-        alias = column.table.lower() or arrivals.owner(around, column.name.lower())
-        if alias in around.relations:
-            return around, str(alias)
-    return None
-
-
-def _outside(frame: Frame) -> Iterator[Frame]:
-    """The SELECTs around one."""
-    while frame.outer is not None:
-        frame = frame.outer
-        yield frame
-
-
-def _is_named(alias: str, frame: Frame, group: Frame, arrivals: Arrivals) -> bool:
-    """Whether what a SELECT groups by names one row of a relation of its own."""
-    relation = frame.relations[alias]
-    if frame.select is not group.select or not isinstance(relation, exp.Table):
-        return False
-    asset = arrivals.graph.relation(relation.name.lower())
-    if asset is None or relation.name.lower() in frame.queries:
-        return False
-    try:
-        named = {one.name.lower() for one in _keys(group) if _reads(one, alias, group, arrivals)}
-    except Unread:
-        return False
-    return any(key <= named for key in keys_of(asset.spec))
-
-
-def _keys(group: Frame) -> Iterator[exp.Column]:
-    """The plain columns that a SELECT groups by."""
-    by, shown = group.select.args.get("group"), [item.unalias() for item in group.select.expressions]
-    if by is None:
-        return
-    for one in [*by.expressions, *(shown if by.args.get("all") else ())]:
-        place = int(one.name) - 1 if isinstance(one, exp.Literal) and one.name.isdigit() else None
-        column = shown[place] if place is not None and 0 <= place < len(shown) else one
-        if isinstance(column, exp.Column):
-            yield column
 
 
 def _comparisons(condition: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
@@ -315,13 +201,7 @@ def _comparisons(condition: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
 
 def _of(node: exp.Expr, alias: str | None, frame: Frame, arrivals: Arrivals) -> bool:
     """Whether an expression reads a relation's columns."""
-    return any(_reads(column, alias, frame, arrivals) for column in node.find_all(exp.Column))
-
-
-def _reads(column: exp.Column, alias: str | None, frame: Frame, arrivals: Arrivals) -> bool:
-    if column.table:
-        return column.table.lower() == alias
-    return alias is not None and arrivals.owner(frame, column.name.lower()) == alias
+    return any(reads(column, alias, frame, arrivals) for column in node.find_all(exp.Column))
 
 
 class _Bounding:

@@ -47,6 +47,10 @@ class Frame:
         """The SELECT's own columns by the names that it gives them."""
         return {item.alias.lower(): item.this for item in self.select.expressions if isinstance(item, exp.Alias)}
 
+    def alias_of(self, relation: exp.Expr) -> str | None:
+        """The alias of a relation of its FROM."""
+        return next((alias for alias, other in self.relations.items() if other is relation), None)
+
     @cached_property
     def groups(self) -> bool:
         """Whether the SELECT makes one row of many."""

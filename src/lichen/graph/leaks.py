@@ -13,15 +13,9 @@ from sqlglot import exp
 
 from lichen.errors import FoundWrong, Where
 from lichen.graph.arrival import Arrivals
-from lichen.graph.bounded import (
-    choice_bounded,
-    conditions_bounded,
-    grouped_apart,
-    let_in_by,
-    rows_bounded,
-    windows_bounded,
-)
+from lichen.graph.bounded import grouped_apart, let_in_by, rows_bounded, windows_bounded
 from lichen.graph.build import Asset, Graph
+from lichen.graph.choice import choice_bounded, conditions_bounded
 from lichen.graph.declared import Declared
 from lichen.graph.edges import SCORE
 from lichen.graph.late import Columns, Late, Roots, late

@@ -1,4 +1,4 @@
-"""Whether two values of a statement are of the same row: they came through the same relations, or a key ties these."""
+"""Whether two values are of the same row: they came through the same relations, a key ties these, a group names it."""
 
 from __future__ import annotations
 
@@ -110,3 +110,53 @@ def keys_of(spec: object) -> list[set[str]]:
     found = [spec.contract.key, spec.grain if isinstance(spec, Table) else ()]
     found += [(column,) for column, promise in spec.contract.columns.items() if promise.unique]
     return [{name.lower() for name in key} for key in found if key]
+
+
+def owner_of(column: exp.Column, frame: Frame, arrivals: Arrivals) -> tuple[Frame, str] | None:
+    """The SELECT and the alias of the relation to which a column belongs, its own SELECT's first."""
+    for around in (frame, *outside(frame)):
+        alias = column.table.lower() or arrivals.owner(around, column.name.lower())
+        if alias in around.relations:
+            return around, str(alias)
+    return None
+
+
+def outside(frame: Frame) -> Iterator[Frame]:
+    """The SELECTs around one."""
+    while frame.outer is not None:
+        frame = frame.outer
+        yield frame
+
+
+def is_named(alias: str, frame: Frame, group: Frame, arrivals: Arrivals) -> bool:
+    """Whether what a SELECT groups by names one row of a relation of its own."""
+    relation = frame.relations[alias]
+    if frame.select is not group.select or not isinstance(relation, exp.Table):
+        return False
+    asset = arrivals.graph.relation(relation.name.lower())
+    if asset is None or relation.name.lower() in frame.queries:
+        return False
+    try:
+        named = {one.name.lower() for one in group_keys(group) if reads(one, alias, group, arrivals)}
+    except Unread:
+        return False
+    return any(key <= named for key in keys_of(asset.spec))
+
+
+def group_keys(group: Frame) -> Iterator[exp.Column]:
+    """The plain columns that a SELECT groups by."""
+    by, shown = group.select.args.get("group"), [item.unalias() for item in group.select.expressions]
+    if by is None:
+        return
+    for one in [*by.expressions, *(shown if by.args.get("all") else ())]:
+        place = int(one.name) - 1 if isinstance(one, exp.Literal) and one.name.isdigit() else None
+        column = shown[place] if place is not None and 0 <= place < len(shown) else one
+        if isinstance(column, exp.Column):
+            yield column
+
+
+def reads(column: exp.Column, alias: str | None, frame: Frame, arrivals: Arrivals) -> bool:
+    """Whether a column is of the relation with this alias."""
+    if column.table:
+        return column.table.lower() == alias
+    return alias is not None and arrivals.owner(frame, column.name.lower()) == alias
