@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from lichen.graph.build import Asset, Graph
 from lichen.graph.expression import is_aggregate
-from lichen.graph.frame import joined, own_nodes
+from lichen.graph.frame import joined, own_nodes, parts_of
 from lichen.graph.samerow import keys_of
 from lichen.spec import Table
 
@@ -174,11 +174,8 @@ def _grouped_by(query: exp.Select, group: exp.Expr) -> set[str]:
 
 def _tied(condition: exp.Expr, alias: str) -> Iterator[str]:
     """The columns of a relation that a condition holds equal to something else."""
-    for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
-        node = part.unnest()
-        if isinstance(node, exp.And):
-            yield from _tied(node, alias)
-        elif isinstance(node, exp.EQ | exp.NullSafeEQ):
+    for node in parts_of(condition):
+        if isinstance(node, exp.EQ | exp.NullSafeEQ):
             for one, other in ((node.this, node.expression), (node.expression, node.this)):
                 own = isinstance(one, exp.Column) and one.table.lower() in (alias, "")
                 if own and not any(column.table.lower() == alias for column in other.find_all(exp.Column)):

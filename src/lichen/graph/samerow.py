@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlglot import exp
 
 from lichen.graph.arrival import Arrivals
-from lichen.graph.frame import Frame
+from lichen.graph.frame import Frame, parts_of
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival
 from lichen.spec import Source, Table
@@ -81,8 +81,7 @@ def _equal(
 ) -> Iterator[tuple[str, str]]:
     """The names of the columns that a SELECT holds equal, one of each of two ways through relations."""
     for condition in frame.conditions(None, every=True):
-        for node in condition.flatten() if isinstance(condition, exp.And) else [condition]:
-            test = node.unnest()
+        for test in parts_of(condition):
             if not isinstance(test, exp.EQ):
                 continue
             try:

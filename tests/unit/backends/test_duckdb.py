@@ -1,4 +1,3 @@
-import os
 import re
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 from arro3.core import Array, DataType, RecordBatchReader, Table
+from interrupted import interrupted
 
 from lichen.backends.duckdb import DuckDBEngine
 from lichen.backends.duckdb_errors import in_our_words
@@ -121,21 +121,7 @@ def test_ctrl_c_stops_a_statement(tmp_path: Path, method: str, threads: str) -> 
         "if sys.argv[2] == 'sql':\n    engine.sql(select, {}, folder)\n"
         "else:\n    import arro3.core; arro3.core.Table.from_arrow(engine.query(select, {}))"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), method, threads],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    time.sleep(1)
-    os.kill(child.pid, signal.SIGINT)
-    try:
-        _, err = child.communicate(timeout=10)
-    finally:
-        child.kill()
-    assert "KeyboardInterrupt" in err
+    assert "KeyboardInterrupt" in interrupted(code, str(tmp_path), method, threads)
     assert not list(tmp_path.glob("*.parquet"))
 
 

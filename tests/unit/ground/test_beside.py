@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from threading import Event
 
 import pytest
+from interrupted import interrupted
 
 from lichen.ground.beside import side_by_side, stopped_by
 
@@ -53,14 +50,4 @@ def test_ctrl_c_stops_statements_that_run_side_by_side(tmp_path: Path) -> None:
         "print('ready', flush=True)\n"
         "list(side_by_side(lambda _: Table.from_arrow(engine.query(select, {})), range(3), 2))\n"
     )
-    argv = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(1)
-        os.kill(child.pid, signal.SIGINT)
-        try:
-            _, err = child.communicate(timeout=10)
-        finally:
-            child.kill()
-    assert "KeyboardInterrupt" in err
+    assert "KeyboardInterrupt" in interrupted(code, str(tmp_path))
