@@ -32,6 +32,9 @@ class WindowAggregate:
     value: str
     clip: tuple[float, float] | None = None
     type: str = ""
+    lag_us: int = 0
+    at: float = 0.5
+    back: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class View:
     ttl_us: int | None
     static: bool
     features: tuple[Column, ...]
+    grain: tuple[str, ...] = ()
+    corrected: bool = False
 
     @cached_property
     def spans(self) -> tuple[int, ...]:
