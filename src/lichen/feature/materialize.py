@@ -42,7 +42,7 @@ def materialize(
     rows = again({"rows": source})["rows"]
     items = _static_items(view, rows, engine) if view.static else _items(view, {"rows": rows}, engine, since)
     counted = _Counted(items)
-    store.replace(key, counted, _cursor(view, rows, engine))
+    store.replace(key, counted, newest_known(view, rows, engine))
     return counted.count
 
 
@@ -81,7 +81,7 @@ def rematerialize(
             yield gone, None
 
     written = len(keys)
-    store.change(key, found[0], each(), _cursor(view, inputs["rows"], engine))
+    store.change(key, found[0], each(), newest_known(view, inputs["rows"], engine))
     return written
 
 
@@ -97,7 +97,8 @@ class _Counted:
             yield item
 
 
-def _cursor(view: View, source: Relation, engine: Engine) -> str:
+def newest_known(view: View, source: Relation, engine: Engine) -> str:
+    """The last known-time in a view's table, in microseconds; nothing where there is none."""
     if view.known is None:
         return ""
     last = select([(f"max(epoch_us({view.known}))", "last")], "rows")
@@ -122,6 +123,13 @@ def _static_items(
     view: View, source: Relation, engine: Engine, among: Relation | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
     refuse_twins(view, source, engine)
+    yield from static_rows(view, source, engine, among)
+
+
+def static_rows(
+    view: View, source: Relation, engine: Engine, among: Relation | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a static view's table, in its order: key and state; of the keys in `among` alone where it is given."""
     latest = [(finite(column), f"_c{place}") for place, column in enumerate(view.latest)]
     inner = select([*key_columns(view.entity), *latest], "rows")
     wired = [(wire_sql(f"_c{place}", column.type), f"_c{place}") for place, column in enumerate(view.latest)]

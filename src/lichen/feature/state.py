@@ -162,13 +162,17 @@ def trim(view: View, rows: Rows, since: int | None) -> Rows:
     if view.latest and view.ttl_us is None:
         # The last settled row may be the latest for ever.
         settled -= 1
-    longest = max((*(span + lag for span, lag in view.frames), view.ttl_us or 0, 0))
-    kept = max(0, min(int(times.searchsorted(since - longest)), settled))
+    kept = max(0, min(int(times.searchsorted(horizon(view, since))), settled))
     dawn = rows.dawn
     if kept and ALL in view.spans:
         dawn = Dawn.of(history(view, events_in(view, rows)), kept + (dawn is not None))
     columns = {name: values[kept:] for name, values in rows.columns.items()}
     return Rows(columns, rows.texts[kept:], since, dawn)
+
+
+def horizon(view: View, since: int) -> int:
+    """The event time before which no instant from `since` on needs to see rows one by one."""
+    return since - max((*(span + lag for span, lag in view.frames), view.ttl_us or 0, 0))
 
 
 def _without(rows: Rows, kept: Any) -> Rows:

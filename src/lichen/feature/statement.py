@@ -109,7 +109,10 @@ def events_sql(view: View, relation: str, among: str | None = None) -> str:
     """
     whole = [*key_columns(view.entity), *_times(view), *_values(view), *_shown(view)]
     if view.grain:
-        whole.append((f"hash({', '.join(identifier(name) for name in view.grain)})", "_x"))
+        grain = [identifier(name) for name in view.grain]
+        # A row whose event is not named whole is an event of its own.
+        own = f"hash(_r, {', '.join(sql for sql, _ in _times(view))}, {', '.join(grain)})"
+        whole.append((f"CASE WHEN {whole_key(grain)} THEN hash({', '.join(grain)}) ELSE {own} END", "_x"))
     if view.corrected:
         source = _followed(view, relation, whole)
     else:
