@@ -116,13 +116,9 @@ class RedisOnlineStore:
             self._places.clear()
         self._places[view, number] = place
 
-    def _write(
-        self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str
-    ) -> int:
+    def _write(self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
         meta, writer = self._meta(view), uuid4().hex.encode()
-        begun, *found = self._writer.run(
-            BEGIN, meta, self._root, writer, "" if changes is None else changes, _FORMAT
-        )
+        begun, *found = self._writer.run(BEGIN, meta, self._root, writer, "" if changes is None else changes, _FORMAT)
         if not begun:
             assert changes is not None
             raise refused.not_visible(view, changes, int(found[0]) if found else None, self._writer.where)
@@ -158,9 +154,7 @@ class RedisOnlineStore:
             standing, version, line = said.split(b" ", 2)
             if line not in lines:
                 self._writer.run(FORGET, meta, self._root, writer)
-            elif standing == b"undo" or (
-                standing == b"shown" and int(version) <= int(facts.get(b"before_version", 0))
-            ):
+            elif standing == b"undo" or (standing == b"shown" and int(version) <= int(facts.get(b"before_version", 0))):
                 undo = int(standing == b"undo")
                 while self._writer.run(TIDY, meta, self._root, writer, line, version, undo, _BATCH):
                     fp("redis.tidied")

@@ -32,7 +32,7 @@ from lichen.ground.secret import Secret
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]+")
 _OF_TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _REFUSED = (AuthenticationError, NoPermissionError, ReadOnlyError)
-_REFUSALS = re.compile(r"NOAUTH|WRONGPASS|NOPERM|invalid password|no password is set|unable to authenticate", re.I)
+_REFUSALS = re.compile(r"NOAUTH|WRONGPASS|NOPERM|(?i:invalid password|no password is set)|unable to authenticate")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Address:
         """
         parts = urlsplit(url.reveal())
         host = parts.netloc.rpartition("@")[2]
-        shown = urlunsplit((parts.scheme, host, parts.path, "", ""))
+        shown = f"{parts.scheme}://{host}{parts.path}"
         try:
             found, _ = parts.hostname, parts.port
         except ValueError:
@@ -67,9 +67,9 @@ class Address:
         prefix = options.pop("prefix", project)
         if not _PREFIX.fullmatch(prefix):
             raise _no_address(shown, f"`prefix={prefix}` is not of letters, digits and _ . -")
-        words = [parts.password or "", unquote(parts.password or "")]
+        password = parts.password or ""
         real = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(options), ""))
-        return cls(Secret(real, shown, {word: "***" for word in words if word}), prefix)
+        return cls(Secret(real, shown, {"***": unquote(password), "****": password}), prefix)
 
 
 def _no_address(shown: str, why: str, fix: str | None = None) -> FoundWrong:

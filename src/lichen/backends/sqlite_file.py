@@ -34,8 +34,8 @@ class SqliteFile:
     """A database in WAL mode with full synchronisation: one connection to read by, one to write by, a lock for each.
 
     Readers never wait for writers, of this process or another. `kind` and `format` are recorded in the file: a
-    database of another kind or format is refused; `renew` says what to do about an older one. The file is made under another name and linked into
-    place whole, so an empty file found at `path` is damage, never a store to begin with.
+    database of another kind or format is refused; `renew` says what to do about an older one. The file is made under
+    another name and linked into place whole, so an empty file found at `path` is damage, never a store to begin with.
 
     Whoever opens a database in WAL mode first makes the file of its locks, 32 KiB. Where the disk has no room for it
     each reading holds the database alone for as long as it takes, and keeps its locks in memory. Where its folder

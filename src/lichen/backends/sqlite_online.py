@@ -28,6 +28,7 @@ CREATE TABLE leavings (id INTEGER PRIMARY KEY, line INTEGER NOT NULL, shown INTE
 _STATE = "SELECT state FROM states WHERE line = ? AND key = ? AND version <= ? ORDER BY version DESC LIMIT 1"
 _PLACE = "SELECT line, id FROM generations WHERE view = ? AND number = ?"
 _VISIBLE = "SELECT number, cursor, line, id FROM pointers JOIN generations USING (view, number) WHERE view = ?"
+_OLDEST = "SELECT id, line FROM generations JOIN pointers USING (view) WHERE generations.number < pointers.number"
 _MOST_PLACES = 1_000
 
 
@@ -123,9 +124,7 @@ class SQLiteOnlineStore:
             self._places.clear()
         self._places[view, number] = place
 
-    def _write(
-        self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str
-    ) -> int:
+    def _write(self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
         line, new = self._begin(view, changes)
         # What a writer left that was killed while it changed this line would be seen once there is a newer generation.
         self._clean()
@@ -190,8 +189,7 @@ class SQLiteOnlineStore:
             with self._file.writing("online") as connection:
                 connection.execute("DELETE FROM leavings WHERE id = ?", (left,))
         # Of the oldest generation that is kept, what its change came after is no longer seen by anybody.
-        oldest = "SELECT id, line FROM generations JOIN pointers USING (view) WHERE generations.number < pointers.number"
-        for version, line in self._listed(oldest):
+        for version, line in self._listed(_OLDEST):
             self._settle(line, version, undo=False)
 
     def _settle(self, line: int, version: int, *, undo: bool) -> None:
@@ -203,7 +201,8 @@ class SQLiteOnlineStore:
                 keys = connection.execute("SELECT key FROM changed WHERE version = ? LIMIT ?", (version, _BATCH))
                 batch = [key for (key,) in keys.fetchall()]
                 connection.executemany(delete, ((line, version, key) for key in batch))
-                connection.executemany("DELETE FROM changed WHERE version = ? AND key = ?", ((version, k) for k in batch))
+                marks = ((version, key) for key in batch)
+                connection.executemany("DELETE FROM changed WHERE version = ? AND key = ?", marks)
 
     def _remove(self, table: str, column: str, value: int) -> None:
         """Remove the rows of a table that have this value, in batches of keys."""

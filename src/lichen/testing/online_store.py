@@ -221,7 +221,7 @@ class OnlineStoreSuite(ABC):
         assert store.get("v", 2, ODD_BYTES) == list(ODD_BYTES)
 
     def test_only_the_visible_generation_is_changed(self, store: OnlineStore) -> None:
-        with pytest.raises(SystemFailed, match="LCH-3024: view `v`: generation 1 .*not the visible one"):
+        with pytest.raises(SystemFailed, match=r"LCH-3024: view `v`: generation 1 .*not the visible one"):
             store.change("v", 1, [(b"k", b"2")], "c")
         assert store.generation("v") is None
         for n in (1, 2):
@@ -304,24 +304,22 @@ class OnlineStoreSuite(ABC):
         other = self.make(tmp_path)
         store.replace("v", [(b"a", b"0"), (b"b", b"0")], "0")
 
-        def overtaken(wins: Callable[[], int]) -> Iterator[tuple[bytes, bytes]]:
+        def overtaken(by: Callable[[], int]) -> Iterator[tuple[bytes, bytes]]:
             yield b"a", b"first"
-            wins()
+            by()
 
-        for n, wins in enumerate(
-            (
-                lambda: other.change("v", 1, [(b"b", b"1")], "1"),
-                lambda: other.replace("v", [(b"a", b"2"), (b"b", b"2")], "2"),
-                lambda: other.change("v", 3, [(b"a", b"3")], "3"),
-            ),
-            1,
-        ):
-            with pytest.raises(SystemFailed, match="LCH-3023"):
-                if n == 3:
-                    store.replace("v", overtaken(wins), "first")
-                else:
-                    store.change("v", n, overtaken(wins), "first")
-            assert store.generation("v") == (n + 1, f"{n}")
+        changed_first = overtaken(lambda: other.change("v", 1, [(b"b", b"1")], "1"))
+        with pytest.raises(SystemFailed, match="LCH-3023"):
+            store.change("v", 1, changed_first, "first")
+        assert store.generation("v") == (2, "1")
+        replaced_first = overtaken(lambda: other.replace("v", [(b"a", b"2"), (b"b", b"2")], "2"))
+        with pytest.raises(SystemFailed, match="LCH-3023"):
+            store.change("v", 2, replaced_first, "first")
+        assert store.generation("v") == (3, "2")
+        replaces = overtaken(lambda: other.change("v", 3, [(b"a", b"3")], "3"))
+        with pytest.raises(SystemFailed, match="LCH-3023"):
+            store.replace("v", replaces, "first")
+        assert store.generation("v") == (4, "3")
         assert store.get("v", 4, [b"a", b"b"]) == [b"3", b"2"]
         assert store.get("v", 3, [b"a", b"b"]) == [b"2", b"2"]
         other.close()
