@@ -186,13 +186,13 @@ def last_in(counts: Any, shift: int, cut: Any, count: int, back: int) -> int:
         at = cut[2 * place + 1] - 1
         if len(counts) == 0:
             if at - back >= a:
-                return at - back
+                return int(at - back)
             back -= at - a + 1
             continue
         while at >= a:
             if counts[at + shift + 1] > counts[at + shift]:
                 if back == 0:
-                    return at
+                    return int(at)
                 back -= 1
             at -= 1
     return -1

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lichen.errors import SystemFailed, WrongUsage
-from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.entity import Answers
+from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
 if TYPE_CHECKING:

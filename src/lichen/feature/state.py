@@ -1,9 +1,9 @@
 """One entity's past as bytes: what `materialize` and `update` write and `lookup` reads.
 
 The bytes are a header and then the entity's rows as plain arrays, in this machine's order, one after the other; the
-columns whose values are shown as they stand in a row are packed row by row at the end. Rows that no instant from `since`
-on needs are left out; with the window `all` one row at the beginning of time, the *dawn*, stands for them, and the
-header tells what they add up to.
+columns whose values are shown as they stand in a row are packed row by row at the end. Rows that no instant from
+`since` on needs are left out; with the window `all` one row at the beginning of time, the *dawn*, stands for them, and
+the header tells what they add up to.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,10 @@ def pack(view: View, rows: Rows) -> bytes:
     if rows.dawn is not None:
         flags |= _DAWN
         arrays.append(rows.dawn.as_array())
-    parts = [_HEADER.pack(_MAGIC, len(times), rows.since, flags), holes.to_bytes(-(-len(view.measures) // 8) + 1, "little")]
+    parts = [
+        _HEADER.pack(_MAGIC, len(times), rows.since, flags),
+        holes.to_bytes(-(-len(view.measures) // 8) + 1, "little"),
+    ]
     parts += [array.tobytes() for array in arrays]
     if rows.texts:
         ends = np.cumsum([0, *map(len, rows.texts)], dtype=np.int64)
@@ -124,7 +128,7 @@ def unpack(view: View, blob: bytes) -> Rows:
     texts: list[bytes] = []
     if place < len(blob):
         ends = take(np.int64, count + 1).tolist()
-        texts = [blob[place + a : place + b] for a, b in zip(ends, ends[1:], strict=False)]
+        texts = [blob[place + a : place + b] for a, b in pairwise(ends)]
     return Rows(columns, texts, since, dawn)
 
 
@@ -181,7 +185,7 @@ def _without(rows: Rows, kept: Any) -> Rows:
     return Rows({name: values[kept] for name, values in rows.columns.items()}, texts, rows.since, rows.dawn)
 
 
-def texts_of(view: View, columns: Sequence[Sequence[Any]]) -> list[bytes]:
+def texts_of(columns: Sequence[Sequence[Any]]) -> list[bytes]:
     """Values shown as they stand, column by column, as packed bytes row by row."""
     import msgspec
 

@@ -104,8 +104,8 @@ def events_sql(view: View, relation: str, among: str | None = None) -> str:
     """The rows of a view's table that have a whole key and both times, sorted by (key, `_t`, `_q`, `_r`).
 
     `among` is a relation of keys (`_k0`, ...) that are wanted; without it all are. Where the view has a grain `_x` is a
-    hash of the event. A row without a time, which takes its event away where the table is corrected, has the last of all
-    times.
+    hash of the event. A row without a time, which takes its event away where the table is corrected, has the last of
+    all times.
     """
     whole = [*key_columns(view.entity), *_times(view), *_values(view), *_shown(view)]
     if view.grain:
@@ -137,8 +137,9 @@ def touched_sql(view: View, changed: str, relation: str) -> str:
     own = select(key_columns(view.entity), identifier(changed))
     if view.corrected:
         grain = ", ".join(identifier(name) for name in view.grain)
-        events = f"(SELECT {grain} FROM {identifier(changed)})"
-        own += " UNION ALL " + select(key_columns(view.entity), identifier(relation), f"WHERE ({grain}) IN {events}")
+        events = select([(identifier(name), name) for name in view.grain], identifier(changed))
+        same = select(key_columns(view.entity), identifier(relation), f"WHERE ({grain}) IN ({events})")
+        own += f" UNION ALL {same}"
     return select([(name, name) for name in names], f"({own})", "WHERE", whole_key(names), "GROUP BY ALL")
 
 

@@ -140,4 +140,3 @@ def sweep(
                 else:
                     out[op, question] = start if code == FIRST else place
                     some[op, question] = out[op, question] >= 0
-

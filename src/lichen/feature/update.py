@@ -26,8 +26,9 @@ _AT_ONCE = 512
 def update(
     view: View, rows: Relation, engine: Engine, store: OnlineStore, key: str, *, since: int | None = None
 ) -> int:
-    """Apply rows of a view's table to what the store holds under `key`, as one new generation; returns how many
-    entities they touched.
+    """Apply rows of a view's table to what the store holds under `key`, as one new generation.
+
+    Returns how many entities they touched.
 
     Afterwards each entity answers as if all its rows had been materialised at once, whatever the order they came in: a
     row is told from others by the view's grain, a row that comes twice counts once, and of rows of one event the last
