@@ -136,6 +136,32 @@ def slide(numbers: Any, counts: Any, seen: Any, a: int, b: int, by: int) -> tupl
     return different, total
 
 
+def moved(numbers: Any, counts: Any, seen: Any, cut: Any, count: int, lag: int, held: Any) -> tuple[int, int]:
+    """Make the counts those of the runs; returns how many distinct values and how many values there are.
+
+    Where there is one run at most, as a `lag` that is not negative tells, it is the one before moved on, which `held`
+    tells; else the counts are all 0 before.
+    """
+    if lag < 0:
+        different = 0
+        total = 0
+        for run in range(count):
+            new, more = slide(numbers, counts, seen, cut[2 * run], cut[2 * run + 1], 1)
+            different += new
+            total += more
+        return different, total
+    stop = held[1]
+    begin = cut[0] if count > 0 else stop
+    end = cut[1] if count > 0 else stop
+    new, more = slide(numbers, counts, seen, max(stop, begin), end, 1)
+    gone, less = slide(numbers, counts, seen, held[0], min(stop, begin), -1)
+    held[0] = begin
+    held[1] = end
+    held[2] += new + gone
+    held[3] += more + less
+    return held[2], held[3]
+
+
 def estimate(hashes: Any, order: Any, numbers: Any, cut: Any, count: int, registers: Any, tally: Any) -> int:
     """How many distinct values the runs hold, estimated."""
     registers[:] = 0
@@ -192,7 +218,7 @@ def most(numbers: Any, counts: Any, seen: Any, width: int, cut: Any, count: int,
     for number in range(width):
         if counts[number] > best or (counts[number] == best and best > 0 and seen[number] > place):
             best = counts[number]
-            place = seen[number]
+            place = int(seen[number])
     return place
 
 
@@ -238,9 +264,9 @@ def frequencies(
     """Answer questions as `sweep` does.
 
     An operation has what it asks, its frame, and where its numbers and its raw values stand. `numbers`, `unique`,
-    `widths` are as `codes` gave them, `hashes` of the rows as they came, `raw` by position: a row of each for each slot.
-    `counts` and `seen` are room for the greatest count of values of each operation and `held` for which rows are counted
-    now; all three come filled with 0.
+    `widths` are as `codes` gave them, `hashes` of the rows as they came, `raw` by position: a row for each slot.
+    `counts` and `seen` are room for the greatest count of values of each operation and `held` for which rows are
+    counted now; all three come filled with 0.
     """
     before = -1
     for question in range(len(entities)):
@@ -260,28 +286,7 @@ def frequencies(
         for op in range(len(ops)):
             slot = ops[op, 2]
             kept = frame_at(a, z, times, frames, ops[op, 1], t, at, runs, count, cut)
-            start = held[op, 0]
-            stop = held[op, 1]
-            different = held[op, 2]
-            total = held[op, 3]
-            begin = cut[0] if kept > 0 else stop
-            end = cut[1] if kept > 0 else stop
-            if lag < 0:
-                different = 0
-                total = 0
-                for run in range(kept):
-                    new, more = slide(numbers[slot], counts[op], seen[op], cut[2 * run], cut[2 * run + 1], 1)
-                    different += new
-                    total += more
-            else:
-                new, more = slide(numbers[slot], counts[op], seen[op], max(stop, begin), end, 1)
-                gone, less = slide(numbers[slot], counts[op], seen[op], start, min(stop, begin), -1)
-                different += new + gone
-                total += more + less
-                held[op, 0] = begin
-                held[op, 1] = end
-                held[op, 2] = different
-                held[op, 3] = total
+            different, total = moved(numbers[slot], counts[op], seen[op], cut, kept, lag, held[op])
             some[op, question] = total > 0 or ops[op, 0] == DISTINCT
             if ops[op, 0] == DISTINCT:
                 out[op, question] = distinct(hashes[slot], rows, numbers[slot], different, cut, kept, registers, tally)
