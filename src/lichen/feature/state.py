@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,18 +42,7 @@ class Rows:
     dawn: Dawn | None = None
 
 
-@cache
-def _columns(view: View) -> tuple[tuple[str, Any], ...]:
-    """The columns kept of a view's rows besides the times, with their types."""
-    kept: list[tuple[str, Any]] = [("_x", np.int64)] if view.grain else []
-    for place, measure in enumerate(view.measures):
-        if measure.kind != "rows":
-            kept.append((f"_n{place}", np.bool_))
-        if measure.needs_values:
-            kept.append((f"_v{place}", np.float64 if measure.kind == "double" else np.int64))
-        if measure.is_coded:
-            kept.append((f"_d{place}", np.int64))
-    return tuple(kept)
+_TYPES = {"int": np.int64, "double": np.float64, "flag": np.bool_}
 
 
 def keeps_all(view: View) -> bool:
@@ -75,13 +63,13 @@ def pack(view: View, rows: Rows) -> bytes:
         flags |= _UNTIL
         arrays.append(until)
     holes = 0
-    for name, type_ in _columns(view):
+    for name, type_ in view.kept:
         values = rows.columns[name]
         if name[1] == "n":
             if not values.any():
                 continue
             holes |= 1 << int(name[2:])
-        arrays.append(np.ascontiguousarray(values, type_))
+        arrays.append(np.ascontiguousarray(values, _TYPES[type_]))
     if rows.dawn is not None:
         flags |= _DAWN
         arrays.append(rows.dawn.as_array())
@@ -116,10 +104,10 @@ def unpack(view: View, blob: bytes) -> Rows:
     columns["_q"] = take(np.int64) if flags & _KNOWN else columns["_t"]
     if flags & _UNTIL:
         columns["_u"] = take(np.int64)
-    for name, type_ in _columns(view):
+    for name, type_ in view.kept:
         if name[1] == "n" and not holes >> int(name[2:]) & 1:
             continue
-        columns[name] = take(type_)
+        columns[name] = take(_TYPES[type_])
     dawn = Dawn.from_array(take(np.int64, Dawn.size(len(view.measures)))) if flags & _DAWN else None
     texts: list[bytes] = []
     if place < len(blob):
@@ -190,5 +178,5 @@ def texts_of(view: View, columns: Sequence[Sequence[Any]]) -> list[bytes]:
 
 def columns_of(view: View, rows: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that are kept of an entity's rows, of those that a statement gave."""
-    names = ["_t", "_q", *(["_u"] if view.corrected else []), *(name for name, _ in _columns(view))]
+    names = ["_t", "_q", *(["_u"] if view.corrected else []), *(name for name, _ in view.kept)]
     return {name: rows[name] for name in names}
