@@ -100,36 +100,35 @@ def sweep(
             code = ops[op, CODE]
             slot = ops[op, SLOT]
             holes = ops[op, HOLES]
-            rows = sum_in(whole[holes], entity, cut, kept) if holes >= 0 else rows_in(cut, kept)
+            rows = sum_in(whole, holes, entity, cut, kept) if holes >= 0 else rows_in(cut, kept)
             some[op, question] = code == COUNT or rows > 0
             if code == COUNT:
                 out[op, question] = rows
             elif rows == 0:
                 continue
             elif code == SUM:
-                out[op, question] = sum_in(whole[slot], entity, cut, kept)
+                out[op, question] = sum_in(whole, slot, entity, cut, kept)
             elif code == MEAN:
-                real[op, question] = float(sum_in(whole[slot], entity, cut, kept)) / rows
+                real[op, question] = float(sum_in(whole, slot, entity, cut, kept)) / rows
             elif code == LEAST:
-                key = least_in(keys[slot], tables[slot], blocks, cut, kept)
+                key = least_in(keys, tables, slot, blocks, cut, kept)
                 if ops[op, BACK] & 1:
                     key = ~key
                 if ops[op, BACK] & 2 and key < 0:
                     key ^= NONE
                 out[op, question] = key
-            elif code <= MEAN_ADD:
-                total, error = pair_in(pairs[slot], pairs[slot + 1], entity, cut, kept)
-                real[op, question] = (total + error) / rows if code == MEAN_ADD else total + error
             elif code <= STD:
-                total, error = pair_in(pairs[slot], pairs[slot + 1], entity, cut, kept)
-                squares, rest = pair_in(pairs[slot + 2], pairs[slot + 3], entity, cut, kept)
-                spread = variance(total, error, squares, rest, rows)
-                real[op, question] = spread**0.5 if code == STD else spread
-                some[op, question] = rows > 1
+                total, error = pair_in(pairs, slot, entity, cut, kept)
+                if code <= MEAN_ADD:
+                    real[op, question] = (total + error) / rows if code == MEAN_ADD else total + error
+                else:
+                    squares, rest = pair_in(pairs, slot + 2, entity, cut, kept)
+                    spread = variance(total, error, squares, rest, rows)
+                    real[op, question] = spread**0.5 if code == STD else spread
+                    some[op, question] = rows > 1
             else:
-                counts = whole[holes] if holes >= 0 else whole[0, :0]
-                place = last_in(counts, entity, cut, kept, ops[op, BACK])
-                start = first_in(counts, entity, cut, kept) if code in (FIRST, RATE) else -1
+                place = last_in(whole, holes, entity, cut, kept, ops[op, BACK])
+                start = first_in(whole, holes, entity, cut, kept)
                 if code == SINCE:
                     real[op, question] = (t - times[place]) / 1e6
                 elif code == RATE:
