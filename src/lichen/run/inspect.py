@@ -16,6 +16,7 @@ from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import project_lineage
 from lichen.graph.leaks import Leak, leaks
 from lichen.graph.lineage import Lineage
+from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
@@ -72,7 +73,8 @@ def relation_facts(asset: Asset, columns: tuple[Column, ...]) -> RelationFacts:
     """What a feature view needs to know of the relation it reads."""
     spec = asset.spec
     assert isinstance(spec, Source | Table)
-    return RelationFacts(columns, spec.time, spec.known)
+    grain = spec.grain if isinstance(spec, Table) else ()
+    return RelationFacts(columns, spec.time, spec.known, grain or spec.contract.key)
 
 
 def accept_leaks(
@@ -181,7 +183,7 @@ def _check_fields(asset: Asset, found: Inspection, project: ProjectSpec) -> None
 
 def _declared(column: str, model: Model, project: ProjectSpec) -> Where:
     """Where a feature view of a model says that a request brings a column."""
-    for name in model.features:
+    for name in with_parents(model.features, project.features):
         view = project.features[name]
         for key, declared in (("columns", view.columns), ("entity", view.entity or {})):
             if column in declared:

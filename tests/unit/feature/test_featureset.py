@@ -149,15 +149,16 @@ WRONG = {
         {"carrier": {**CARRIER, "aggregates": {"n": "sum(*)"}}},
         (
             "LCH-2626: `sum` of `*` has no meaning\n  at feature.carrier\n    aggregates/n\n"
-            "  fix: name a column or an expression; `*` is for `count` alone, without `clip`"
+            "  why: `*` is the row itself: it is there, and has no value\n"
+            "  fix: name a column or an expression; `*` is for `count` and `since` alone, without `clip`"
         ),
     ),
     "sum of text": (
         {"carrier": {**CARRIER, "aggregates": {"n": "avg(carrier)"}}},
         (
             "LCH-2627: `avg` of a VARCHAR is not a feature\n  at feature.carrier\n    aggregates/n\n"
-            "  why: numbers are added up and clipped, numbers and instants have a least and a greatest\n"
-            "  fix: cast the value to a number, or count it"
+            "  why: `avg` takes numbers\n"
+            "  fix: cast the value, or take `count`, `count_distinct` or `since` of it: they take any type"
         ),
     ),
     "latest type": (
