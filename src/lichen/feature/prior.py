@@ -81,7 +81,7 @@ def _checked(
     """The feature that stands in; None where a number does."""
     prior = written.prior
     assert prior is not None
-    key = "use" if prior.mean is None else "mean"
+    key = prior.key
     if prior.mean is not None and written.function not in _DRAWN:
         raise FoundWrong(
             "LCH-2652", f"`{written.function}` cannot be drawn to a mean", where=where(key),

@@ -169,11 +169,11 @@ class _Builder:
         inputs: list[str | None] = []
         if spec.from_ is not None:
             inputs.append(self._relation(spec.from_, self.project.where(f"feature.{name}", "from")))
-        for aggregate, parent in _priors(spec):
-            # What a view's own feature stands in for is told where its features are understood.
+        others = {one: view for one, view in self.project.features.items() if one != name}
+        for at, parent in _priors(spec):
+            # That a view's own feature cannot stand in is told where its features are understood.
             if parent != name:
-                at = ("aggregates", aggregate, "prior")
-                inputs += self._named(f"feature.{name}", "feature", parent, self.project.features, *at)
+                inputs += self._named(f"feature.{name}", "feature", parent, others, *at)
         inputs = list(dict.fromkeys(inputs))
         return Asset("feature", name, spec, tuple(filter(None, inputs)))
 
@@ -220,11 +220,11 @@ def _ordered(assets: dict[str, Asset], project: ProjectSpec) -> dict[str, Asset]
     return ordered
 
 
-def _priors(view: FeatureView) -> Iterator[tuple[str, str]]:
-    """The aggregates of a view for which a feature of another view stands in, and that view."""
+def _priors(view: FeatureView) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The views whose features stand in for a view's, each with the way to where it is named."""
     for name, aggregate in view.aggregates.items():
         if aggregate.prior is not None and aggregate.prior.parent is not None:
-            yield name, aggregate.prior.parent[0]
+            yield ("aggregates", name, "prior", aggregate.prior.key), aggregate.prior.parent[0]
 
 
 def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
@@ -235,11 +235,11 @@ def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
     first, file = waiting[loop[0]], project.files[loop[0]]
     if isinstance(first.spec, FeatureView):
         parent = waiting[loop[1]].name
-        aggregate = next(name for name, view in _priors(first.spec) if view == parent)
+        at = next(at for at, view in _priors(first.spec) if view == parent)
         return FoundWrong(
             "LCH-2105",
             "feature views stand in for each other in a circle",
-            where=project.where(first.id, "aggregates", aggregate, "prior"),
+            where=project.where(first.id, *at),
             why=" takes its prior from ".join(name.partition(".")[2] for name in loop),
             fix="let the priors end at one view that has none, or at a number",
         )

@@ -82,6 +82,11 @@ class Prior(Spec):
         return self
 
     @property
+    def key(self) -> str:
+        """The key under which the number or the feature stands."""
+        return "use" if self.mean is None else "mean"
+
+    @property
     def other(self) -> float | str:
         """The number or the feature, whichever form it is written in."""
         found = self.use if self.mean is None else self.mean
