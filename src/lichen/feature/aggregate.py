@@ -45,11 +45,11 @@ def understood(asked: Asked) -> WindowAggregate:
     spec = asked.spec
     _check_settings(asked)
     if spec.where is not None:
-        _check_condition(asked, spec.where, "where", "lets rows in", "where")
+        _check_condition(asked, spec.where, "where", "where")
     if spec.of_rows:
         value, type_ = _of_rows(asked)
     elif spec.function == "share":
-        _check_condition(asked, spec.value, "share", "is of a condition")
+        _check_condition(asked, spec.value, "share")
         value, type_ = spec.row_value, "INTEGER"
     else:
         value, type_ = spec.row_value, _of_values(asked)
@@ -93,7 +93,7 @@ def _of_values(asked: Asked) -> str:
     if spec.clip and (not number or spec.function in _OF_ANY_ROW):
         why = "it goes by which values there are" if number else "numbers are moved to a bound, and nothing else is"
         raise FoundWrong(
-            "LCH-2639", f"`clip` has no meaning for `{spec.function}` of a {type_}", where=asked.where("clip"),
+            "LCH-2639", f"`clip` has no meaning for `{spec.function}` of {type_}", where=asked.where("clip"),
             why=why, fix="remove `clip`, or cast the value to a number" if not number else "remove `clip`",
         )  # fmt: skip
     fits = number or (
@@ -114,12 +114,12 @@ def _of_values(asked: Asked) -> str:
     return type_
 
 
-def _check_condition(asked: Asked, sql: str, what: str, does: str, *key: str) -> None:
+def _check_condition(asked: Asked, sql: str, what: str, *key: str) -> None:
     type_ = asked.type_of(sql, key)
     if type_ != "BOOLEAN":
         raise FoundWrong(
             "LCH-2637", f"`{what}` of `{asked.name}` is of type {type_}, not a condition", where=asked.where(*key),
-            why=f"`{what}` {does}, which is true, false or null for each row",
+            why="a condition is true, false or null for each row",
             fix=f"compare it, as in `{sql.strip()} > 0` or `{sql.strip()} IS NOT NULL`",
         )  # fmt: skip
 
