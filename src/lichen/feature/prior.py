@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lichen.errors import FoundWrong, Where, did_you_mean
-from lichen.graph.prior import Feature, aggregate_of, prior_of
+from lichen.graph.prior import Feature, aggregate_of, prior_of, with_priors
 from lichen.ground.quoting import identifier
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def split(aggregate: WindowAggregate, written: Aggregate) -> list[tuple[str, Win
 
 def priors(names: Sequence[str], specs: Mapping[str, FeatureView], where: Callable[..., Where]) -> list[PriorFeature]:
     """The features with a prior of some views and, of the views that stand in, those that are needed."""
-    waiting = [Feature(name, each) for name in names for each in specs[name].feature_names()]
+    waiting = [one for name in names for one in with_priors(name, specs[name])]
     seen, found = set(waiting), list[PriorFeature]()
     for one in waiting:
         made = aggregate_of(specs[one.view], one.name)
@@ -122,8 +122,8 @@ def _expressed(one: Feature, prior: Prior, parent: Feature | None, at: tuple[str
     drawn = prior.mean is not None
     own, rows = (_quoted(one, part) for part in (SUM if drawn else OWN, ROWS))
     if drawn:
-        weight = _number(prior.weight)
-        text = f"(coalesce({own}, 0.0) + {weight} * {other}::DOUBLE) / (coalesce({rows}, 0) + {weight})"
+        weight = repr(prior.weight)
+        text = f"(coalesce({own}, 0.0) + {weight} * {other}) / (coalesce({rows}, 0) + {weight})"
         if parent is not None:
             text = f"CASE WHEN {other} IS NOT NULL THEN {text} WHEN {rows} > 0 THEN {own} / {rows} END"
     else:
@@ -138,8 +138,8 @@ def _quoted(feature: Feature, part: str = "") -> str:
     return f"{identifier(feature.view)}.{identifier(feature.name + part)}"
 
 
-def _number(value: float | str | None) -> str:
+def _number(value: float | str) -> str:
     """A number as a literal of an expression; a whole one stays whole."""
-    assert isinstance(value, int | float)
-    written = repr(int(value)) if float(value).is_integer() and abs(value) < 2**53 else repr(float(value))
+    assert isinstance(value, float)
+    written = repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     return f"({written})" if value < 0 else written

@@ -20,8 +20,8 @@ class Feature(NamedTuple):
 
 def aggregate_of(view: FeatureView, feature: str) -> tuple[str, str] | None:
     """The aggregate and the window that make a feature; None for one that is no aggregate."""
-    windowed = ((name, window) for name in view.aggregates for window in view.windows)
-    return next(((name, window) for name, window in windowed if f"{name}_{window}" == feature), None)
+    named = ((name, feature[len(name) + 1 :]) for name in view.aggregates if feature.startswith(f"{name}_"))
+    return next((made for made in named if made[1] in view.windows), None)
 
 
 def prior_of(one: Feature, specs: Mapping[str, FeatureView]) -> Feature | None:
@@ -31,20 +31,25 @@ def prior_of(one: Feature, specs: Mapping[str, FeatureView]) -> Feature | None:
     if made is None or prior is None or prior.parent is None:
         return None
     view, name = prior.parent
-    known = specs[view].feature_names() if view in specs else ()
-    return next((Feature(view, each) for each in (name, f"{name}_{made[1]}") if each in known), None)
+    if view not in specs:
+        return None
+    return next((Feature(view, each) for each in (name, f"{name}_{made[1]}") if _has(specs[view], each)), None)
 
 
-def parents(view: FeatureView) -> tuple[str, ...]:
-    """The views whose features stand in for a view's."""
-    priors = (aggregate.prior for aggregate in view.aggregates.values())
-    return tuple(dict.fromkeys(prior.parent[0] for prior in priors if prior is not None and prior.parent is not None))
+def _has(view: FeatureView, feature: str) -> bool:
+    return aggregate_of(view, feature) is not None or feature in (*view.latest, *view.columns, *view.expressions)
+
+
+def with_priors(name: str, view: FeatureView) -> list[Feature]:
+    """The features of a view that have a prior, in its order."""
+    drawn = (one for one, aggregate in view.aggregates.items() if aggregate.prior is not None)
+    return [Feature(name, f"{one}_{window}") for one in drawn for window in view.windows]
 
 
 def with_parents(names: Iterable[str], specs: Mapping[str, FeatureView]) -> tuple[str, ...]:
     """Some views, and after them those that are needed because features of theirs stand in, each once."""
     found = dict.fromkeys(names)
-    waiting = [Feature(name, feature) for name in found if name in specs for feature in specs[name].feature_names()]
+    waiting = [one for name in found if name in specs for one in with_priors(name, specs[name])]
     seen = set(waiting)
     for one in waiting:
         parent = prior_of(one, specs)

@@ -162,7 +162,7 @@ class Aggregate(Spec):
             value = data[named[0]]
             rest = {key: given for key, given in data.items() if key != named[0]}
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            return {"function": SPELLINGS.get(named[0], named[0]), "value": str(value) if number else value, **rest}
+            return {**_counted(SPELLINGS.get(named[0], named[0]), str(value) if number else value), **rest}
         return data
 
     @model_validator(mode="after")
@@ -220,12 +220,15 @@ def _from_text(text: str) -> dict[str, Any]:
         raise ValueError(
             f"`{text}` is not an aggregate: write one of {', '.join(FUNCTIONS)}, as in `avg(arr_delay)`{meant}"
         )
-    distinct = _DISTINCT.fullmatch(inside[0]) if function == "count" and len(inside) == 1 else None
-    if distinct:
-        return {"function": "count_distinct", "value": distinct[1]}
     if function == "quantile" and len(inside) > 1 and (at := _number(inside[-1])) is not None:
         return {"function": function, "value": ", ".join(inside[:-1]), "at": at}
-    return {"function": function, "value": rest.rpartition(")")[0].strip()}
+    return _counted(function, rest.rpartition(")")[0].strip())
+
+
+def _counted(function: str, value: Any) -> dict[str, Any]:
+    """A function and its value, where `count(distinct x)` is a function of its own."""
+    distinct = _DISTINCT.fullmatch(value.strip()) if function == "count" and isinstance(value, str) else None
+    return {"function": "count_distinct", "value": distinct[1]} if distinct else {"function": function, "value": value}
 
 
 def _meant(name: str) -> str:

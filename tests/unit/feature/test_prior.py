@@ -232,6 +232,15 @@ WRONG = {
             "  fix: name a feature of the same type, or cast the values that both are computed of"
         ),
     ),
+    "mean of a text": (
+        prior("code.top"),
+        (
+            "LCH-2653: the prior of `one.x_2m` is of a type that does not fit\n  at feature.one\n"
+            "    aggregates/x/prior\n"
+            "  why: the window's own is DOUBLE, and `code.top_2m` is VARCHAR\n"
+            "  fix: name a feature of the same type, or cast the values that both are computed of"
+        ),
+    ),
     "number": (
         prior(0.5, "use", "mode", "word"),
         (
@@ -248,8 +257,9 @@ WRONG = {
 def test_a_prior_that_does_not_fit_is_refused(engine, case):
     one, text = WRONG[case]
     trip = {"on": "request", "columns": {"distance": "double"}}
+    code = view({"code": "varchar"}, {"mean": "avg(amount)", "top": "mode(word)"})
     with pytest.raises(FoundWrong) as caught:
-        understand(engine, one=one, trip=trip)
+        understand(engine, one=one, trip=trip, code=code)
     assert str(caught.value) == text
 
 

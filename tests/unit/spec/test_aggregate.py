@@ -31,6 +31,7 @@ NAMES = ", ".join(FUNCTIONS)
         ("COUNT(DISTINCT (a, b))", "count_distinct", "(a, b)"),
         ("count(distinct_tails)", "count", "distinct_tails"),
         ("count_distinct(tailnum)", "count_distinct", "tailnum"),
+        ({"count": "distinct tailnum"}, "count_distinct", "tailnum"),
         ({"sum": "a"}, "sum", "a"),
         ({"sum": 1}, "sum", "1"),
         ({"function": "min", "value": "a"}, "min", "a"),
