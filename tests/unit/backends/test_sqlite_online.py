@@ -23,6 +23,9 @@ class TestSQLiteOnlineStore(OnlineStoreSuite):
     def make(self, folder: Path) -> OnlineStore:
         return SQLiteOnlineStore(folder / "online.db")
 
+    def held(self, folder: Path) -> int:
+        return _held(folder / "online.db", "states")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -109,7 +112,7 @@ def test_the_replacement_that_began_last_wins(path: Path, store: SQLiteOnlineSto
     with pytest.raises(SystemFailed) as caught:
         store.replace("v", overtaken(), "first")
     assert str(caught.value) == (
-        f"LCH-3023: view `v`: another process began to replace it, or dropped it, so this one stopped\n  at {path}\n"
+        f"LCH-3023: view `v`: another process began to write it, or dropped it, so this one stopped\n  at {path}\n"
         "  fix: wait for the other one; run again if it failed"
     )
     assert store.get("v", 1, [b"k"]) == [b"second"]
