@@ -8,12 +8,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from arro3.core import Table
 
 from lichen.backends.duckdb import DuckDBEngine
+from lichen.backends.sqlite_online import SQLiteOnlineStore
 from lichen.errors import Where
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
+from lichen.feature.join import join
+from lichen.feature.lookup import Lookup
+from lichen.feature.materialize import materialize
 from lichen.graph.build import build_graph
-from lichen.ports import Column
+from lichen.ports import Column, Relation
 from lichen.spec import FeatureView, read_project
 from lichen.spec.aggregate import FUNCTIONS, Aggregate
 
@@ -115,3 +120,36 @@ def test_the_worked_table_is_right() -> None:
         sql = SQL.get(aggregate.function, f"{aggregate.function}({{}})").format(aggregate.value)
         found = connection.execute(f"{seen} SELECT {sql} FROM seen").fetchall()[0][0]
         assert found == (said if isinstance(found, str) else pytest.approx(float(said), rel=1e-15)), text
+
+
+def test_the_worked_table_is_what_is_joined_and_looked_up(tmp_path: Path) -> None:
+    _, _, (_, *rows), (_, *answers) = tables()
+    engine = DuckDBEngine(scratch=tmp_path)
+    values = ", ".join(f"('2013-06-01 {at}+00', '{tail}', '{origin}', {delay})" for at, tail, origin, delay in rows)
+    legs = relation(
+        engine,
+        "SELECT 'UA' AS carrier, moment::TIMESTAMPTZ AS arrived_at, tailnum, origin, arr_delay::DOUBLE AS arr_delay "
+        f"FROM (VALUES {values}) AS r(moment, tailnum, origin, arr_delay)",
+    )
+    labels = relation(engine, "SELECT 'UA' AS carrier, TIMESTAMPTZ '2013-06-01 12:00+00' AS asked")
+    aggregates = {f"a{place}": text for place, (text, *_) in enumerate(answers)}
+    view = {"entity": {"carrier": "varchar"}, "from": "legs", "aggregates": aggregates, "windows": ["4h"]}
+    features = feature_set(
+        ["page"],
+        {"page": FeatureView.model_validate(view)},
+        {"legs": RelationFacts(legs.columns, "arrived_at", "arrived_at")},
+        where=lambda *_, **__: Where(PAGE),
+        engine=engine,
+    )
+    joined = Table.from_arrow(join(features, labels, "asked", {"legs": legs}, engine))
+    store = SQLiteOnlineStore(tmp_path / "online.db")
+    materialize(features.views[0], legs, engine, store, "page")
+    looked_up = Lookup(features, store, {"page": "page"}).row({"carrier": "UA"}, 1_370_088_000 * 1_000_000)
+    for place, (text, said, _) in enumerate(answers):
+        for found in (joined.column(f"page.a{place}_4h").to_pylist()[0], looked_up[place]):
+            assert found == (said if isinstance(found, str) else pytest.approx(float(said), rel=1e-12)), text
+    store.close()
+
+
+def relation(engine: DuckDBEngine, select: str) -> Relation:
+    return Relation(engine.describe(select, {}), arrow=Table.from_arrow(engine.query(select, {})))
