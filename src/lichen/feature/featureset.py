@@ -52,6 +52,15 @@ class FeatureSet:
         names = (column.name for column in self.features)
         return tuple((name, name.partition(".")[2]) for name in names if name not in computed)
 
+    @cached_property
+    def levels(self) -> tuple[tuple[Expression, ...], ...]:
+        """The expressions in as few steps as there are: each reads what comes with the request and earlier steps give."""
+        depth: dict[str, int] = {}
+        for one in self.expressions:
+            depth[one.name] = 1 + max((depth.get(name, 0) for name in one.reads), default=0)
+        steps = range(1, max(depth.values(), default=0) + 1)
+        return tuple(tuple(one for one in self.expressions if depth[one.name] == step) for step in steps)
+
 
 def feature_set(
     names: Sequence[str],
