@@ -19,27 +19,34 @@ _ALWAYS = frozenset({"count", "count_distinct"})
 
 
 class Answers:
-    """A view's answers to a number of questions, filled part by part."""
+    """A view's answers to a number of questions, filled part by part in the order that the questions are sorted in.
 
-    def __init__(self, view: View, questions: int) -> None:
+    `order` is that order; questions that are not in it have no answer.
+    """
+
+    def __init__(self, view: View, questions: int, order: Ints) -> None:
         self._view = view
         self._windowed = [aggregate for aggregate in view.aggregates for _ in view.spans]
-        self._values = np.zeros((len(self._windowed), questions), np.int64)
-        self._some = np.zeros((len(self._windowed), questions), np.bool_)
-        self._latest = np.full(questions, -1, np.int64)
+        # One answer more than are asked: that of the questions that name no entity.
+        shape = (len(self._windowed), len(order) + 1)
+        self._values, self._some = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+        self._latest = np.full(len(order) + 1, -1, np.int64)
+        self._places = np.full(questions, len(order), np.int64)
+        self._places[order] = np.arange(len(order))
 
-    def add(self, past: History, rows: Ints | None, found: Found, order: Ints) -> None:
-        """Add what a history answered to the questions `order`; positions become the rows' numbers in their table."""
-        if len(self._latest) and self._view.latest and rows is not None:
-            self._latest[order] = _numbered(past, rows, found.latest)
+    def add(self, past: History, rows: Ints | None, found: Found, start: int) -> None:
+        """Add what a history answered, from the place `start` in the order on; positions become the rows' numbers."""
+        end = start + len(found.latest)
+        if self._view.latest and rows is not None:
+            self._latest[start:end] = _numbered(past, rows, found.latest)
         for place, aggregate in enumerate(self._windowed):
             counted, op = past.asked.places[place]
             values, some = (found.counted, found.counted_some) if counted else (found.out, found.some)
             own = values[op]
             if aggregate.function in PLACED and rows is not None:
                 own = _numbered(past, rows, np.where(some[op], own, -1))
-            self._values[place][order] = own
-            self._some[place][order] = some[op]
+            self._values[place, start:end] = own
+            self._some[place, start:end] = some[op]
 
     def numbers(self, asked: Any) -> Iterator[tuple[str, Any, Any]]:
         """The features that are computed: name, values, and where there is one (None: everywhere).
@@ -48,25 +55,25 @@ class Answers:
         """
         view, whole = self._view, bool(asked.all())
         for place, aggregate in enumerate(self._windowed):
-            function, some = aggregate.function, self._some[place]
+            function = aggregate.function
             if function in PLACED:
                 continue
-            measure, values = view.measures[view.measure_of(aggregate)], self._values[place]
+            measure, values = view.measures[view.measure_of(aggregate)], self._values[place].take(self._places)
             if is_real(aggregate, measure):
                 values = values.view(np.float64)
-            if function in _ALWAYS:
-                some = None if whole else asked
+            some = self._some[place].take(self._places) if function not in _ALWAYS else None if whole else asked
             yield view.features[place].name, values, some
 
     def placed(self) -> list[tuple[str, int, Ints]]:
         """The features shown as they stand in a row: name, the column's number, the row's number or -1."""
         view = self._view
         columns = [at for at, measure in enumerate(view.measures) if measure.is_placed]
-        found = [(column.name, place, self._latest) for place, column in enumerate(view.latest)]
+        latest = self._latest.take(self._places)
+        found = [(column.name, place, latest) for place, column in enumerate(view.latest)]
         for place, aggregate in enumerate(self._windowed):
             if aggregate.function in PLACED:
                 number = len(view.latest) + columns.index(view.measure_of(aggregate))
-                rows = np.where(self._some[place], self._values[place], -1)
+                rows = np.where(self._some[place], self._values[place], -1).take(self._places)
                 found.append((view.features[place].name, number, rows))
         return found
 

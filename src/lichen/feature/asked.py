@@ -153,6 +153,15 @@ class Asked:
         )
 
 
+def layout(view: View, holed: tuple[bool, ...]) -> tuple[Slots, Asked]:
+    """A view's slots and operations, where these measures have nulls; made once for each view."""
+    found = view.layouts.get(holed)
+    if found is None:
+        slots = Slots(view.measures, holed)
+        found = view.layouts[holed] = (slots, Asked.of(view, slots))
+    return found
+
+
 def _operation(aggregate: WindowAggregate, measures: Sequence[Measure], at: int, slots: Slots) -> tuple[int, int, int]:
     """What an aggregate asks, where what it reads stands, and how it looks at it."""
     kind, function = measures[at].kind, aggregate.function

@@ -100,26 +100,26 @@ def rows_in(cut: Any, count: int) -> int:
     return total
 
 
-def sum_in(prefix: Any, shift: int, cut: Any, count: int) -> int:
+def sum_in(prefix: Any, slot: int, shift: int, cut: Any, count: int) -> int:
     """The exact sum over the runs; `shift` is how much further the entity's prefix sums begin than its rows."""
     total = 0
     for place in range(count):
-        total += prefix[cut[2 * place + 1] + shift] - prefix[cut[2 * place] + shift]
+        total += prefix[slot, cut[2 * place + 1] + shift] - prefix[slot, cut[2 * place] + shift]
     return total
 
 
-def pair_in(prefix: Any, rest: Any, shift: int, cut: Any, count: int) -> tuple[float, float]:
-    """The sum of doubles over the runs, and what rounding left out of it."""
+def pair_in(pairs: Any, slot: int, shift: int, cut: Any, count: int) -> tuple[float, float]:
+    """The sum of doubles over the runs, and what rounding left out of it; `pairs` has both, one slot after the other."""
     total = 0.0
     error = 0.0
     for place in range(count):
         a = cut[2 * place] + shift
         b = cut[2 * place + 1] + shift
-        plus = prefix[b]
-        minus = prefix[a]
+        plus = pairs[slot, b]
+        minus = pairs[slot, a]
         part = plus - minus
         back = part - plus
-        error += (plus - (part - back)) - (minus + back) + (rest[b] - rest[a])
+        error += (plus - (part - back)) - (minus + back) + (pairs[slot + 1, b] - pairs[slot + 1, a])
         whole = total + part
         back = whole - total
         error += (total - (whole - back)) + (part - back)
@@ -152,10 +152,10 @@ def variance(total: float, error: float, squares: float, rest: float, count: int
     return max(0.0, ((squares - mean) + (rest - left / count)) / (count - 1))
 
 
-def least_in(keys: Any, table: Any, blocks: int, cut: Any, count: int) -> int:
+def least_in(keys: Any, tables: Any, slot: int, blocks: int, cut: Any, count: int) -> int:
     """The least key in the runs, or `NONE`.
 
-    `table` holds, at level l and block b (position l * `blocks` + b), the least key of the 2**l blocks from b on.
+    `tables` holds, at level l and block b (position l * `blocks` + b), the least key of the 2**l blocks from b on.
     """
     least = NONE
     for place in range(count):
@@ -167,30 +167,31 @@ def least_in(keys: Any, table: Any, blocks: int, cut: Any, count: int) -> int:
             level = 0
             while (2 << level) <= right - left:
                 level += 1
-            least = min(least, table[level * blocks + left], table[level * blocks + right - (1 << level)])
+            low = level * blocks
+            least = min(least, tables[slot, low + left], tables[slot, low + right - (1 << level)])
             for at in range(a, left * BLOCK):
-                least = min(least, keys[at])
+                least = min(least, keys[slot, at])
             a = right * BLOCK
         for at in range(a, b):
-            least = min(least, keys[at])
+            least = min(least, keys[slot, at])
     return least
 
 
-def last_in(counts: Any, shift: int, cut: Any, count: int, back: int) -> int:
+def last_in(whole: Any, holes: int, shift: int, cut: Any, count: int, back: int) -> int:
     """The position of the last row in the runs that has a value, or of the one `back` further back; -1 for none.
 
-    `counts` are the prefix counts of rows with a value, of no length where all have one.
+    `whole` has the prefix counts of rows with a value at the slot `holes`, which is -1 where all have one.
     """
     for place in range(count - 1, -1, -1):
         a = cut[2 * place]
         at = cut[2 * place + 1] - 1
-        if len(counts) == 0:
+        if holes < 0:
             if at - back >= a:
                 return int(at - back)
             back -= at - a + 1
             continue
         while at >= a:
-            if counts[at + shift + 1] > counts[at + shift]:
+            if whole[holes, at + shift + 1] > whole[holes, at + shift]:
                 if back == 0:
                     return int(at)
                 back -= 1
@@ -198,12 +199,12 @@ def last_in(counts: Any, shift: int, cut: Any, count: int, back: int) -> int:
     return -1
 
 
-def first_in(counts: Any, shift: int, cut: Any, count: int) -> int:
+def first_in(whole: Any, holes: int, shift: int, cut: Any, count: int) -> int:
     """The position of the first row in the runs that has a value; -1 for none."""
     for place in range(count):
-        if len(counts) == 0:
+        if holes < 0:
             return int(cut[2 * place])
         for at in range(cut[2 * place], cut[2 * place + 1]):
-            if counts[at + shift + 1] > counts[at + shift]:
+            if whole[holes, at + shift + 1] > whole[holes, at + shift]:
                 return at
     return -1

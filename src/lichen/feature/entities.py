@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-_SHORT = 24
-"""Rows up to which sorting by insertion is faster."""
-
 
 def mixed(one: int) -> int:
     """A key's bits, well mixed."""
@@ -132,74 +129,43 @@ def grouped(ids: Any, times: Any, first: Any, order: Any, sorted_times: Any) -> 
     first[0] = 0
 
 
-def is_before(times: Any, known: Any, order: Any, one: int, other: int) -> bool:
-    """Whether the row at one position comes before that at another: by time, known-time, landing."""
-    if times[one] != times[other]:
-        return bool(times[one] < times[other])
-    if len(known) > 0 and known[order[one]] != known[order[other]]:
-        return bool(known[order[one]] < known[order[other]])
-    return bool(order[one] < order[other])
-
-
-def sorted_within(first: Any, begin: int, end: int, times: Any, known: Any, order: Any, room: Any, places: Any) -> None:
-    """Sort the rows of the entities from `begin` up to `end` by (time, known-time, landing), in place.
+def sorted_within(first: Any, times: Any, known: Any, order: Any) -> None:
+    """Sort the rows of each entity by (time, known-time, landing), in place, by insertion over ever smaller gaps.
 
     `times` and `order` are as `grouped` left them; `known`, of the rows as they came, has no length where it follows
-    the time. `room` and `places` are room for the rows of the largest entity.
+    the time.
     """
-    for entity in range(begin, end):
+    for entity in range(len(first) - 1):
         a = first[entity]
         z = first[entity + 1]
-        at = a + 1
-        while at < z and not is_before(times, known, order, at, at - 1):
-            at += 1
-        if at >= z:
+        gap = 1
+        for at in range(a + 1, z):
+            if times[at] < times[at - 1] or (len(known) > 0 and times[at] == times[at - 1]):
+                # Out of order, or perhaps so: the known-times decide.
+                gap = 0
+                break
+        if gap == 1:
             continue
-        if z - a <= _SHORT:
-            for row in range(at, z):
-                moment = times[row]
-                number = order[row]
-                place = row
-                while place > a:
-                    before = place - 1
+        gap = 1
+        while gap < (z - a) // 3:
+            gap = gap * 9 // 4 + 1
+        while gap > 0:
+            for at in range(a + gap, z):
+                moment = times[at]
+                row = order[at]
+                place = at
+                while place >= a + gap:
+                    before = place - gap
                     if times[before] < moment:
                         break
                     if times[before] == moment:
-                        earlier = order[before] < number
-                        if len(known) > 0 and known[order[before]] != known[number]:
-                            earlier = known[order[before]] < known[number]
-                        if earlier:
+                        behind = order[before]
+                        late = known[row] - known[behind] if len(known) > 0 else 0
+                        if late > 0 or (late == 0 and behind < row):
                             break
                     times[place] = times[before]
                     order[place] = order[before]
                     place = before
                 times[place] = moment
-                order[place] = number
-        else:
-            merge(times, known, order, a, z, room, places)
-
-
-def merge(times: Any, known: Any, order: Any, a: int, z: int, room: Any, places: Any) -> None:
-    """Sort the rows from `a` up to `z` by merging ever longer runs."""
-    width = 1
-    while width < z - a:
-        start = a
-        while start < z:
-            middle = min(start + width, z)
-            stop = min(start + 2 * width, z)
-            one = start
-            other = middle
-            for place in range(start, stop):
-                if other >= stop or (one < middle and not is_before(times, known, order, other, one)):
-                    taken = one
-                    one += 1
-                else:
-                    taken = other
-                    other += 1
-                room[place - a] = times[taken]
-                places[place - a] = order[taken]
-            for place in range(start, stop):
-                times[place] = room[place - a]
-                order[place] = places[place - a]
-            start = stop
-        width *= 2
+                order[place] = row
+            gap = 0 if gap == 1 else max(1, gap * 4 // 9)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from lichen.errors import WrongUsage
-from lichen.feature.asked import Asked, Slots, is_real
+from lichen.feature.asked import is_real, layout
 from lichen.feature.history import calls, history, room_for
 from lichen.feature.state import Rows, events_in, unpack
 from lichen.feature.value import from_wire, instant
@@ -34,20 +36,27 @@ class Past:
         self._counted, self._found = len(past.asked.counts) > 0, found
         self.since, self.texts, self.lead = rows.since, rows.texts, int(rows.dawn is not None)
 
-    def at(self, t: int) -> tuple[list[int], list[float], list[bool], int]:
-        """What each operation answers at an instant: as a whole number, as a double, whether at all; the latest row."""
+    def at(self, t: int) -> tuple[list[Any], NDArray[np.bool_], int]:
+        """What the operations answer at an instant: as whole numbers, then as doubles; whether at all; the latest row."""
         self._instant[0] = t
         for loop, arguments in self._calls:
             loop(*arguments)
         found = self._found
-        out, some = found.out[:, 0], found.some[:, 0].tolist()
-        whole, real = out.tolist(), out.view(np.float64).tolist()
+        out, some = found.out[:, 0], found.some[:, 0]
         if self._counted:
-            more = found.counted[:, 0]
-            whole += more.tolist()
-            real += more.view(np.float64).tolist()
-            some += found.counted_some[:, 0].tolist()
-        return whole, real, some, int(found.latest[0])
+            out = np.concatenate((out, found.counted[:, 0]))
+            some = np.concatenate((some, found.counted_some[:, 0]))
+        both: list[Any] = out.tolist()
+        both += out.view(np.float64).tolist()
+        return both, some, int(found.latest[0])
+
+
+def picking(places: Sequence[int]) -> Callable[[list[Any]], list[Any]]:
+    """A function that gives what a list holds at these places."""
+    if len(places) < 2:
+        return lambda values: [values[place] for place in places]
+    pick = itemgetter(*places)
+    return lambda values: list(pick(values))
 
 
 class Answers:
@@ -55,9 +64,10 @@ class Answers:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        asked = Asked.of(view, Slots(view.measures, (False,) * len(view.measures)))
-        after = len(asked.ops)
-        self._plan: list[tuple[bool, int]] = []
+        asked = layout(view, (False,) * len(view.measures))[1]
+        after, every = len(asked.ops), len(asked.ops) + len(asked.counts)
+        plan: list[int] = []
+        self._of: list[int] = [0] * every
         self._touched: list[tuple[int, Callable[[Any], Any]]] = []
         self._placed: list[tuple[int, int, Callable[[Any], Any] | None]] = []
         columns = [at for at, measure in enumerate(view.measures) if measure.is_placed]
@@ -66,14 +76,15 @@ class Answers:
             counted, op = asked.places[feature]
             at = view.measure_of(aggregate)
             real = is_real(aggregate, view.measures[at])
-            self._plan.append((real, op + after * counted))
+            plan.append(op + after * counted + every * real)
+            self._of[op + after * counted] = feature
             touch = from_wire(aggregate.type)
             if aggregate.function in PLACED:
                 self._placed.append((feature, len(view.latest) + columns.index(at), touch))
             elif aggregate.function in ("min", "max") and not real and touch is not None:
                 self._touched.append((feature, touch))
         self._latest = [from_wire(column.type) for column in view.latest]
-        self._shown = len(windowed)
+        self._pick = picking(plan)
         always = ("count", "count_distinct")
         self.unseen: list[Any] = [
             *(0 if a.function in always else None for a in windowed), *(None for _ in view.latest)
@@ -93,8 +104,11 @@ class Answers:
                 why=f"it was asked as of {instant(t)}, and what only earlier instants need was left out",
                 fix="materialize it with an earlier `since`",
             )
-        whole, real, some, newest = past.at(t)
-        values: list[Any] = [(real[op] if is_ else whole[op]) if some[op] else None for is_, op in self._plan]
+        both, some, newest = past.at(t)
+        values = self._pick(both)
+        if not some.all():
+            for op in np.flatnonzero(~some).tolist():
+                values[self._of[op]] = None
         for feature, touch in self._touched:
             if values[feature] is not None:
                 values[feature] = touch(values[feature])

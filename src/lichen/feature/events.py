@@ -68,10 +68,11 @@ class Questions:
         kept = kernel("find")(ones, others, known, self.latest, self._table, self._keys, self._keys2, out, rows)
         return out[:kept], rows[:kept]
 
-    def of(self, start: int, end: int) -> tuple[Ints, Ints, Ints]:
-        """The questions of some entities, sorted: the rows they stand in, entities numbered from `start`, instants."""
-        order = self.order[self.first[start] : self.first[end]]
-        return order, self.ids[order] - start, self.instants[order]
+    def of(self, start: int, end: int) -> tuple[int, Ints, Ints]:
+        """The questions of some entities: where they begin in the order, entities numbered from `start`, instants."""
+        place = int(self.first[start])
+        order = self.order[place : self.first[end]]
+        return place, self.ids[order] - start, self.instants[order]
 
 
 def _table(keys: int) -> Ints:
@@ -83,11 +84,7 @@ def sort(ids: Ints, times: Ints, known: Ints | None, entities: int) -> tuple[Int
     first, rows = np.empty(entities + 1, np.int64), int((ids >= 0).sum())
     order, sorted_times = np.empty(rows, np.int64), np.empty(rows, np.int64)
     kernel("grouped")(ids, times, first, order, sorted_times)
-    longest = int(np.diff(first).max(initial=0))
-    kernel("sorted_within")(
-        first, 0, entities, sorted_times, np.empty(0, np.int64) if known is None else known, order,
-        np.empty(longest, np.int64), np.empty(longest, np.int64),
-    )  # fmt: skip
+    kernel("sorted_within")(first, sorted_times, np.empty(0, np.int64) if known is None else known, order)
     return first, order, sorted_times
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lichen.errors import FoundWrong
-from lichen.feature.asked import Asked, Slots
+from lichen.feature.asked import Asked, Slots, layout
 from lichen.feature.compute import BLOCK, NONE
 from lichen.feature.frequency import FEW, REGISTERS
 from lichen.feature.kernels import kernel
@@ -158,13 +158,13 @@ def history(view: View, events: Events) -> History:
     fit, and doubles that are not finite or whose sum is not: one of them would make every later window meaningless.
     """
     holed = tuple(missing is not None or events.dawn is not None for missing in events.missing)
-    slots = Slots(view.measures, holed)
+    slots, asked = layout(view, holed)
     made = _Sums(view, events, slots)
     for place in range(len(view.measures)):
         made.add(place)
     known, until, ceiling, low, high = _visibility(events)
     return History(
-        slots=slots, asked=Asked.of(view, slots), first=events.first, order=events.order, times=events.times,
+        slots=slots, asked=asked, first=events.first, order=events.order, times=events.times,
         known=known, until=until, ceiling=ceiling, low=low, high=high, lag=-1 if events.lag is None else events.lag,
         whole=made.whole, pairs=made.pairs, keys=made.keys, tables=made.tables, raw=made.raw, hashes=made.hashes,
         numbers=made.numbers, unique=made.unique, widths=made.widths, most=made.most, longest=made.longest,

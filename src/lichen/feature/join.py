@@ -141,13 +141,13 @@ def _windowed(
 ) -> dict[str, tuple[Any, str]]:
     """A view's features, each as a column with the SQL that gives it its type; columns without SQL serve others."""
     gather(view, source, questions, engine, gathered)
-    answers = Answers(view, len(questions.ids))
+    answers = Answers(view, len(questions.ids), questions.order)
 
     def answered(part: Part) -> None:
         start, end, columns = part
         past = history(view, events_of(view, columns, end - start))
-        order, entities, instants = questions.of(start, end)
-        answers.add(past, columns.get("_r"), answer(view, past, entities, instants), order)
+        place, entities, instants = questions.of(start, end)
+        answers.add(past, columns.get("_r"), answer(view, past, entities, instants), place)
 
     for parts in gathered.parts():
         for _ in side_by_side(answered, parts, AT_ONCE):
@@ -186,7 +186,7 @@ def _placed(view: View, source: Relation, answers: Answers, landed: int, engine:
         )
     )
     if landed:
-        index = np.cumsum(wanted, dtype=np.int64) - 1
+        index = np.cumsum(wanted, dtype=np.int32) - 1
     made = {}
     for name, column, rows in asked:
         chunks = [] if found is None else found.column(f"_c{column}").chunks

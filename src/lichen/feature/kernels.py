@@ -13,7 +13,7 @@ _PARTS = (
     *(compute.variance, compute.least_in, compute.last_in, compute.first_in, sweep.runs_at, sweep.frame_at),
     *(sweep.extreme, sweep.added, sweep.by_row, frequency.distinct, frequency.estimate, frequency.most),
     *(frequency.bucket, frequency.middle, frequency.sort, frequency.sink, frequency.slide, frequency.moved),
-    *(frequency.tallied, entities.mixed, entities.merge, entities.is_before),
+    *(frequency.tallied, entities.mixed),
 )
 """The functions that compiled loops call."""
 
@@ -23,7 +23,6 @@ _LOOPS = {
         *(sweep.sweep, frequency.frequencies, frequency.codes, entities.index, entities.find, entities.grouped),
         *(entities.indexed, entities.spread),
         *(entities.sorted_within, sums.whole, sums.pairs, sums.keyed, sums.ceiling, sums.extent, sums.table),
-        *(sums.ranks,),
     )
 }
 
@@ -34,7 +33,7 @@ def kernel(name: str) -> Callable[..., Any]:
     import numba
 
     _registered()
-    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(_LOOPS[name])
+    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy")(_LOOPS[name])
     return compiled
 
 

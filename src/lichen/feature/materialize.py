@@ -154,9 +154,14 @@ def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int |
             yield key, state
 
 
-def entity_rows(view: View, inputs: dict[str, Relation], engine: Engine) -> Iterator[tuple[bytes, Rows]]:
-    """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given."""
-    shown = events_sql(view, "rows", "among" if "among" in inputs else None)
+def entity_rows(
+    view: View, inputs: dict[str, Relation], engine: Engine, delivery: int | None = None
+) -> Iterator[tuple[bytes, Rows]]:
+    """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given.
+
+    `delivery` numbers rows that are not the whole table.
+    """
+    shown = events_sql(view, "rows", "among" if "among" in inputs else None, delivery)
     wired = [(wire_sql(f"_c{n}", type_), f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
     keys, replaced = _wired_keys(view), ", ".join(f"{sql} AS {name}" for sql, name in [*_wired_keys(view), *wired])
     statement = f"SELECT * REPLACE ({replaced}) FROM ({shown})" if replaced else shown  # noqa: S608 quoted in `statement`

@@ -1,9 +1,9 @@
 """One entity's past as bytes: what `materialize` and `update` write and `lookup` reads.
 
-The bytes are a header and then the entity's rows as plain arrays, in this machine's order, one after the other; the
-columns whose values are shown as they stand in a row are packed row by row at the end. Rows that no instant from
-`since` on needs are left out; with the window `all` one row at the beginning of time, the *dawn*, stands for them, and
-the header tells what they add up to.
+The bytes are a header and then the entity's rows as plain arrays, in this machine's order, one after the other, each
+from a multiple of eight bytes on; the columns whose values are shown as they stand in a row are packed row by row at
+the end. Rows that no instant from `since` on needs are left out; with the window `all` one row at the beginning of time,
+the *dawn*, stands for them, and the header tells what they add up to.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +22,7 @@ from lichen.feature.history import Dawn, Events, constant_lag, history
 from lichen.feature.view import ALL, CODED, PLACED, RAW, View
 
 _MAGIC = b"LF2<" if struct.pack("=H", 1) == b"\1\0" else b"LF2>"
-_HEADER = struct.Struct("=4sIqI")
+_HEADER = struct.Struct("=4sIqQ")
 FIRST = -NONE
 """The time of the dawn, and the `since` of a state that leaves nothing out."""
 
@@ -44,22 +43,13 @@ class Rows:
     dawn: Dawn | None = None
 
 
-@cache
-def _columns(view: View) -> tuple[tuple[str, Any], ...]:
-    """The columns kept of a view's rows besides the times, with their types."""
-    kept: list[tuple[str, Any]] = [("_x", np.int64)] if view.grain else []
-    for place, measure in enumerate(view.measures):
-        if measure.kind != "rows":
-            kept.append((f"_n{place}", np.bool_))
-        if measure.needs_values:
-            kept.append((f"_v{place}", np.float64 if measure.kind == "double" else np.int64))
-        if measure.is_coded:
-            kept.append((f"_d{place}", np.int64))
-    return tuple(kept)
+_TYPES = {"int": np.int64, "double": np.float64, "flag": np.bool_}
 
 
 def keeps_all(view: View) -> bool:
-    """Whether some feature needs each row one by one, however old."""
+    """Whether some feature needs each row one by one, however old, or a correction of one may change it."""
+    if view.corrected and view.reach == ALL:
+        return True
     return ALL in view.spans and any(a.function in PLACED | CODED | RAW | {"since"} for a in view.aggregates)
 
 
@@ -76,60 +66,90 @@ def pack(view: View, rows: Rows) -> bytes:
         flags |= _UNTIL
         arrays.append(until)
     holes = 0
-    for name, type_ in _columns(view):
+    for name, type_ in view.kept:
         values = rows.columns[name]
         if name[1] == "n":
             if not values.any():
                 continue
             holes |= 1 << int(name[2:])
-        arrays.append(np.ascontiguousarray(values, type_))
+        arrays.append(np.ascontiguousarray(values, _TYPES[type_]))
     if rows.dawn is not None:
         flags |= _DAWN
         arrays.append(rows.dawn.as_array())
-    parts = [
-        _HEADER.pack(_MAGIC, len(times), rows.since, flags),
-        holes.to_bytes(-(-len(view.measures) // 8) + 1, "little"),
-    ]
-    parts += [array.tobytes() for array in arrays]
+    parts = [_HEADER.pack(_MAGIC, len(times), rows.since, flags), holes.to_bytes(_holes_size(view), "little")]
+    for array in arrays:
+        parts += [array.tobytes(), b"\0" * (-array.nbytes % 8)]
     if rows.texts:
         ends = np.cumsum([0, *map(len, rows.texts)], dtype=np.int64)
         parts += [ends.tobytes(), *rows.texts]
     return b"".join(parts)
 
 
+def _holes_size(view: View) -> int:
+    """The bytes that tell which measures have nulls: a bit each, in whole words."""
+    return -(-(len(view.measures) + 1) // 64) * 8
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first bytes of a state tell: rows, the earliest instant, what is there, and where the arrays begin."""
+
+    count: int
+    since: int
+    flags: int
+    holes: int
+    place: int
+
+    @classmethod
+    def of(cls, view: View, blob: bytes) -> Head:
+        """The head of a state; bytes of another form are refused."""
+        magic, count, since, flags = _HEADER.unpack_from(blob) if len(blob) >= _HEADER.size else (b"", 0, 0, 0)
+        if magic != _MAGIC:
+            raise SystemFailed(
+                "LCH-2640",
+                f"the online state of `{view.name}` is not in the form this version reads",
+                why="another version of Lichen, or a machine of another byte order, wrote it",
+                fix="write it anew: lichen run",
+            )
+        place = _HEADER.size + _holes_size(view)
+        return cls(count, since, flags, int.from_bytes(blob[_HEADER.size : place], "little"), place)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds rows that are known when they happen, and nothing else."""
+        return not self.flags
+
+
+def texts_in(blob: bytes, place: int, count: int) -> list[bytes]:
+    """The packed rows that stand at the end of a state, from `place` on."""
+    if place >= len(blob):
+        return []
+    ends = np.frombuffer(blob, np.int64, count + 1, place).tolist()
+    start = place + 8 * (count + 1)
+    return [blob[start + a : start + b] for a, b in pairwise(ends)]
+
+
 def unpack(view: View, blob: bytes) -> Rows:
     """The rows that `pack` wrote; the arrays are read in place."""
-    magic, count, since, flags = _HEADER.unpack_from(blob) if len(blob) >= _HEADER.size else (b"", 0, 0, 0)
-    if magic != _MAGIC:
-        raise SystemFailed(
-            "LCH-2640",
-            f"the online state of `{view.name}` is not in the form this version reads",
-            why="another version of Lichen, or a machine of another byte order, wrote it",
-            fix="write it anew: lichen run",
-        )
-    place = _HEADER.size + -(-len(view.measures) // 8) + 1
-    holes = int.from_bytes(blob[_HEADER.size : place], "little")
+    head = Head.of(view, blob)
+    place, count, flags, holes = head.place, head.count, head.flags, head.holes
 
     def take(type_: Any, many: int = count) -> Any:
         nonlocal place
         array = np.frombuffer(blob, type_, many, place)
-        place += array.nbytes
+        place += -(-array.nbytes // 8) * 8
         return array
 
     columns = {"_t": take(np.int64)}
     columns["_q"] = take(np.int64) if flags & _KNOWN else columns["_t"]
     if flags & _UNTIL:
         columns["_u"] = take(np.int64)
-    for name, type_ in _columns(view):
+    for name, type_ in view.kept:
         if name[1] == "n" and not holes >> int(name[2:]) & 1:
             continue
-        columns[name] = take(type_)
+        columns[name] = take(_TYPES[type_])
     dawn = Dawn.from_array(take(np.int64, Dawn.size(len(view.measures)))) if flags & _DAWN else None
-    texts: list[bytes] = []
-    if place < len(blob):
-        ends = take(np.int64, count + 1).tolist()
-        texts = [blob[place + a : place + b] for a, b in pairwise(ends)]
-    return Rows(columns, texts, since, dawn)
+    return Rows(columns, texts_in(blob, place, count), head.since, dawn)
 
 
 def events_in(view: View, rows: Rows) -> Events:
@@ -194,5 +214,5 @@ def texts_of(columns: Sequence[Sequence[Any]]) -> list[bytes]:
 
 def columns_of(view: View, rows: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that are kept of an entity's rows, of those that a statement gave."""
-    names = ["_t", "_q", *(["_u"] if view.corrected else []), *(name for name, _ in _columns(view))]
+    names = ["_t", "_q", *(["_u"] if view.corrected else []), *(name for name, _ in view.kept)]
     return {name: rows[name] for name in names}

@@ -117,13 +117,3 @@ def table(keys: Any, blocks: int, least: Any) -> None:
             )
         width *= 2
         level += 1
-
-
-def ranks(wanted: Any, places: Any) -> int:
-    """Number the rows that are wanted, in order; returns how many."""
-    count = 0
-    for row in range(len(wanted)):
-        places[row] = count
-        if wanted[row]:
-            count += 1
-    return count

@@ -65,9 +65,9 @@ def frame_at(
     return cut_runs(runs, count, start, stop, cut)
 
 
-def extreme(keys: Any, table: Any, blocks: int, cut: Any, count: int, form: int) -> int:
+def extreme(keys: Any, tables: Any, slot: int, blocks: int, cut: Any, count: int, form: int) -> int:
     """The least or the greatest value of the runs, or its bits; `form` is as `BACK` says."""
-    key = least_in(keys, table, blocks, cut, count)
+    key = least_in(keys, tables, slot, blocks, cut, count)
     if form & 1:
         key = ~key
     if form & 2 and key < 0:
@@ -77,22 +77,32 @@ def extreme(keys: Any, table: Any, blocks: int, cut: Any, count: int, form: int)
 
 def added(code: int, pairs: Any, slot: int, shift: int, cut: Any, count: int, rows: int) -> float:
     """What doubles add up to: their sum, their mean, or their spread."""
-    total, error = pair_in(pairs[slot], pairs[slot + 1], shift, cut, count)
+    total, error = pair_in(pairs, slot, shift, cut, count)
     if code == ADD:
         return total + error
     if code == MEAN_ADD:
         return (total + error) / rows
-    squares, rest = pair_in(pairs[slot + 2], pairs[slot + 3], shift, cut, count)
+    squares, rest = pair_in(pairs, slot + 2, shift, cut, count)
     spread = variance(total, error, squares, rest, rows)
     return float(spread**0.5) if code == STD else spread
 
 
 def by_row(
-    code: int, back: int, counts: Any, shift: int, times: Any, raw: Any, slot: int, cut: Any, count: int, t: int
+    code: int,
+    back: int,
+    whole: Any,
+    holes: int,
+    shift: int,
+    times: Any,
+    raw: Any,
+    slot: int,
+    cut: Any,
+    count: int,
+    t: int,
 ) -> tuple[int, float, bool]:
     """What the first or the last row with a value tells: its position, a double made of it, whether there is one."""
-    place = last_in(counts, shift, cut, count, back)
-    start = first_in(counts, shift, cut, count) if code in (FIRST, RATE) else -1
+    place = last_in(whole, holes, shift, cut, count, back)
+    start = first_in(whole, holes, shift, cut, count) if code in (FIRST, RATE) else -1
     if code == SINCE:
         return place, (t - times[place]) / 1e6, True
     if code == RATE:
@@ -140,24 +150,23 @@ def sweep(
             code = ops[op, CODE]
             slot = ops[op, SLOT]
             holes = ops[op, HOLES]
-            rows = sum_in(whole[holes], entity, cut, kept) if holes >= 0 else rows_in(cut, kept)
+            rows = sum_in(whole, holes, entity, cut, kept) if holes >= 0 else rows_in(cut, kept)
             some[op, question] = code == COUNT or rows > 0
             if code == COUNT:
                 out[op, question] = rows
             elif rows == 0:
                 continue
             elif code == SUM:
-                out[op, question] = sum_in(whole[slot], entity, cut, kept)
+                out[op, question] = sum_in(whole, slot, entity, cut, kept)
             elif code == MEAN:
-                real[op, question] = float(sum_in(whole[slot], entity, cut, kept)) / rows
+                real[op, question] = float(sum_in(whole, slot, entity, cut, kept)) / rows
             elif code == LEAST:
-                out[op, question] = extreme(keys[slot], tables[slot], blocks, cut, kept, ops[op, BACK])
+                out[op, question] = extreme(keys, tables, slot, blocks, cut, kept, ops[op, BACK])
             elif code <= STD:
                 real[op, question] = added(code, pairs, slot, entity, cut, kept, rows)
                 some[op, question] = code < VAR or rows > 1
             else:
-                counts = whole[holes] if holes >= 0 else whole[0, :0]
-                place, value, there = by_row(code, ops[op, BACK], counts, entity, times, raw, slot, cut, kept, t)
+                place, value, there = by_row(code, ops[op, BACK], whole, holes, entity, times, raw, slot, cut, kept, t)
                 some[op, question] = there
                 if code >= RATE:
                     real[op, question] = value

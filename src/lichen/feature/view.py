@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lichen.feature.value import value_kind
 from lichen.ground.duration import microseconds, parse_duration
@@ -56,7 +56,7 @@ class Measure:
     type: str
     functions: frozenset[str]
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """`rows`, `int`, `double`, `instant` or `other`."""
         return value_kind(self.type) if self.type else "rows"
@@ -138,6 +138,24 @@ class View:
         for aggregate in self.aggregates:
             asked.setdefault((aggregate.value, aggregate.clip, aggregate.type), set()).add(aggregate.function)
         return tuple(Measure(*key, frozenset(functions)) for key, functions in asked.items())
+
+    @cached_property
+    def layouts(self) -> dict[tuple[bool, ...], Any]:
+        """Where the arrays of the measures stand, by which of them have nulls; kept here for `asked.layout`."""
+        return {}
+
+    @cached_property
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """The columns besides the times that a state keeps of a row, with their types: `int`, `double` or `flag`."""
+        kept = [("_x", "int")] if self.grain else []
+        for place, measure in enumerate(self.measures):
+            if measure.kind != "rows":
+                kept.append((f"_n{place}", "flag"))
+            if measure.needs_values:
+                kept.append((f"_v{place}", "double" if measure.kind == "double" else "int"))
+            if measure.is_coded:
+                kept.append((f"_d{place}", "int"))
+        return tuple(kept)
 
     def measure_of(self, aggregate: WindowAggregate) -> int:
         """The place of an aggregate's measure among `measures`."""

@@ -15,6 +15,7 @@ from lichen.feature.materialize import materialize
 from lichen.feature.request import compile_expression
 from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
+from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
 from lichen.ports import Column, OnlineStore
 from lichen.run.lost import artifact
@@ -34,9 +35,14 @@ def recipe(model: Model, project: ProjectSpec, relations: Mapping[str, RelationF
     """All that a model's features are made of, as a release keeps it: definitions, and what they read."""
     return {
         "features": list(model.features),
-        "views": {name: project.features[name].meaning() for name in model.features},
+        "views": {name: project.features[name].meaning() for name in with_parents(model.features, project.features)},
         "relations": {
-            name: {"columns": [[c.name, c.type] for c in facts.columns], "time": facts.time, "known": facts.known}
+            name: {
+                "columns": [[c.name, c.type] for c in facts.columns],
+                "time": facts.time,
+                "known": facts.known,
+                "key": list(facts.key),
+            }
             for name, facts in relations.items()
         },
     }
@@ -48,7 +54,12 @@ def features_of(kept: Mapping[str, Any], workshop: Workshop) -> FeatureSet:
         kept["features"],
         {name: FeatureView.model_validate(spec) for name, spec in kept["views"].items()},
         {
-            name: RelationFacts(tuple(Column(*column) for column in facts["columns"]), facts["time"], facts["known"])
+            name: RelationFacts(
+                tuple(Column(*column) for column in facts["columns"]),
+                facts["time"],
+                facts["known"],
+                tuple(facts.get("key", ())),
+            )
             for name, facts in kept["relations"].items()
         },
         where=lambda asset, *_, **__: Where(asset),

@@ -258,3 +258,17 @@ def test_rows_that_were_known_before_the_declared_instant_are_no_leak(
     fresh.write("features/seen.yaml", "entity: {customer: varchar}\nfrom: seen\nlatest: [x]\n")
     fresh.edit(MODEL, "customer, invoice]", "customer, invoice, seen]")
     assert {error.code for error in fresh.open().check().errors} == (set() if honest else {"LCH-2525"})
+
+
+def test_a_view_of_the_request_that_no_model_reads_is_looked_at_too(shop: Any) -> None:
+    (shop.root / "features/draft.yaml").write_text(
+        "on: request\ncolumns: {memo: varchar}\nexpressions:\n  at: strpos(memo, 'x')\n"
+    )
+    (error,) = shop.open().check().errors
+    assert str(error).startswith("LCH-2411: `draft.at` uses `strpos`")
+    assert str(error.where) == "features/draft.yaml:4:7"
+    # What it reads of another view, and of a request that is yet to be described, is no fault of its own.
+    (shop.root / "features/draft.yaml").write_text(
+        "on: request\nexpressions:\n  late: customer_payments.days_late_60d > 3\n  big: amount > 100\n"
+    )
+    assert shop.open().check().errors == []
