@@ -44,9 +44,7 @@ def delta_schema(table: str, columns: Sequence[Column]) -> Schema:
     for column in columns:
         kind = _delta_type(column.type)
         if kind is None:
-            words = ", ".join(
-                (*_PRIMITIVES, "DECIMAL(p,s)", "T[]", "MAP(K, V)", "STRUCT(...)")
-            )
+            words = ", ".join((*_PRIMITIVES, "DECIMAL(p,s)", "T[]", "MAP(K, V)", "STRUCT(...)"))
             raise FoundWrong(
                 "LCH-3006",
                 f"table `{table}`: column `{column.name}` has type {column.type}, which Delta Lake does not know",

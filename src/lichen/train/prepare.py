@@ -153,7 +153,9 @@ def _elements(size: int) -> Callable[[Any], list[float]]:
     missing = [math.nan] * size
 
     def elements(value: Any) -> list[float]:
-        return missing if value is None else [_number(one) for one in value]
+        if value is None:
+            return missing
+        return [*map(float, value)] if None not in value else [_number(one) for one in value]
 
     return elements
 
