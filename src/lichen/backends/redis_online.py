@@ -13,7 +13,7 @@ from lichen.errors import SystemFailed
 from lichen.ground.failpoint import fp
 from lichen.ground.secret import Secret
 
-_FORMAT = 1
+_KIND, _FORMAT = "online store", 1
 _BATCH = 500
 _BATCH_BYTES = 1 << 20
 _HEAD = struct.Struct("<QI")
@@ -165,7 +165,7 @@ class RedisOnlineStore:
         if found is not None and int(found) > _FORMAT:
             raise SystemFailed(
                 "LCH-3014",
-                "the online store was written by a newer Lichen",
+                f"the {_KIND} was written by a newer Lichen",
                 where=self._reader.where,
                 why=f"its format is {int(found)}, this Lichen knows up to {_FORMAT}",
                 fix="pip install --upgrade lichen",
