@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.errors import SystemFailed, WrongUsage
 from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
-from lichen.feature.state import Answers, State
+from lichen.feature.entity import Answers
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _ViewLookup:
         self._answers = Answers(view)
         self._generation = 0
         self.names = [f"{view.name}.{column.name}" for column in view.features]
-        self._decode: Callable[[bytes], Any] = self._static_row if view.static else self._state
+        self._decode: Callable[[bytes], Any] = self._static_row if view.static else self._answers.past
         self._touches = [from_wire(column.type) for column in view.latest]
 
     def refresh(self) -> None:
@@ -138,9 +138,6 @@ class _ViewLookup:
             row: list[Any] = state
             return row
         return self._answers.at(state, t)
-
-    def _state(self, blob: bytes) -> State:
-        return State(self._view, blob)
 
     def _static_row(self, blob: bytes) -> list[Any]:
         return [
