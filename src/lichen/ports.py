@@ -233,8 +233,9 @@ class OnlineStore(Protocol):
     and the other is told by `SystemFailed`.
 
     A backend is found by the scheme of the URL that `online` in `lichen.yaml` says, and made of that URL, a
-    `lichen.ground.secret.Secret`, and `project`, the project's name, for several projects may share a server. A path
-    is the file of `sqlite`.
+    `lichen.ground.secret.Secret`, and `project`, the project's name, for several projects may share a server. That
+    refuses a URL that is none (`FoundWrong`) and reaches nothing, for `check` does it too. A path is the file of
+    `sqlite`.
     """
 
     def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:

@@ -13,7 +13,7 @@ from lichen.errors import SystemFailed
 from lichen.ground.failpoint import fp
 from lichen.ground.secret import Secret
 
-_FORMAT = 1
+_KIND, _FORMAT = "online store", 1
 _BATCH = 500
 _BATCH_BYTES = 1 << 20
 _HEAD = struct.Struct("<QI")
@@ -28,7 +28,8 @@ class RedisOnlineStore:
     batches, and one script then moves the view's pointer. What a killed writer left is removed by the view's next
     writer, and a writer that is overtaken by another of the same view stops: the one that began last wins.
 
-    All keys begin with `lichen:<prefix>:`. The prefix is the project's name, or what `?prefix=` in the URL says.
+    All keys begin with `lichen:<prefix>:`. The prefix is the project's name, or what `?prefix=` in the URL says. The
+    server is reached when something is first asked.
     """
 
     def __init__(self, url: Secret, *, project: str, patience: float = 30.0) -> None:
@@ -37,11 +38,7 @@ class RedisOnlineStore:
         self._reader = Server(address, patience=min(patience, 5.0), again=True)
         self._writer = Server(address, patience=patience, again=False)
         self._places: dict[tuple[str, int], tuple[bytes, int]] = {}
-        try:
-            self._check()
-        except BaseException:
-            self.close()
-            raise
+        self._sound = False
 
     def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
         """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1).
@@ -59,6 +56,7 @@ class RedisOnlineStore:
 
     def generation(self, view: str) -> tuple[int, str] | None:
         """The visible generation's number and cursor; None where the view was never materialised, or was lost."""
+        self._be_sound()
         found = self._reader.run(GENERATION, self._meta(view), self._root)
         if not found:
             return None
@@ -82,10 +80,12 @@ class RedisOnlineStore:
 
     def drop(self, view: str) -> None:
         """Forget a view, all its generations."""
+        self._be_sound()
         self._writer.run(DROP, self._meta(view), self._root, view.encode())
 
     def views(self) -> list[str]:
         """The views that have a visible generation."""
+        self._be_sound()
         return sorted(view.decode() for view in self._reader.ask("SMEMBERS", self._root + b"views"))
 
     def close(self) -> None:
@@ -101,6 +101,7 @@ class RedisOnlineStore:
 
     def _place(self, view: str, generation: int) -> tuple[bytes, int]:
         """A generation's line, and the newest version that its readers see."""
+        self._be_sound()
         names = ("number", "line", "version", "before_line", "before_version")
         number, line, version, *before = self._reader.ask("HMGET", self._meta(view), *names)
         if number is not None and int(number) == generation + 1 and before[0] is not None:
@@ -117,6 +118,7 @@ class RedisOnlineStore:
         self._places[view, number] = place
 
     def _write(self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
+        self._be_sound()
         meta, writer = self._meta(view), uuid4().hex.encode()
         begun, *found = self._writer.run(BEGIN, meta, self._root, writer, "" if changes is None else changes, _FORMAT)
         if not begun:
@@ -159,13 +161,15 @@ class RedisOnlineStore:
                 while self._writer.run(TIDY, meta, self._root, writer, line, version, undo, _BATCH):
                     fp("redis.tidied")
 
-    def _check(self) -> None:
-        """Refuse a server that would throw states away, and states of a format that is not ours."""
+    def _be_sound(self) -> None:
+        """Refuse, once, a server that would throw states away, and states of a format that is not ours."""
+        if self._sound:
+            return
         found = self._reader.ask("GET", self._root + b"format")
         if found is not None and int(found) > _FORMAT:
             raise SystemFailed(
                 "LCH-3014",
-                "the online store was written by a newer Lichen",
+                f"the {_KIND} was written by a newer Lichen",
                 where=self._reader.where,
                 why=f"its format is {int(found)}, this Lichen knows up to {_FORMAT}",
                 fix="pip install --upgrade lichen",
@@ -179,6 +183,7 @@ class RedisOnlineStore:
                 why=f"its maxmemory-policy is {policy}",
                 fix="set its maxmemory-policy to noeviction or volatile-lru, or name another server",
             )
+        self._sound = True
 
 
 def _policy(said: bytes) -> str:

@@ -95,7 +95,10 @@ def inspect(
 
     `before` is what an environment holds of its sources, which a run goes on from.
     """
-    found, faulty = Inspection(faults=_lake_faults(project, workshop)), set[str]()
+    found, faulty = (
+        Inspection(faults=[*_lake_faults(project, workshop), *_online_faults(project, workshop)]),
+        set[str](),
+    )
     look = partial(_look, before=before, ask=remembered.described_by(workshop.engine))
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
@@ -124,6 +127,16 @@ def _lake_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
         _ = workshop.tables
     except LichenError as error:
         return [_at(error, project.where("project", "lake"))]
+    return []
+
+
+def _online_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
+    """What is wrong with the URL of the online store, or that what it needs is not installed; it is not reached."""
+    if project.project.online_scheme is not None:
+        try:
+            _ = workshop.online
+        except LichenError as error:
+            return [_at(error, project.where("project", "online"))]
     return []
 
 

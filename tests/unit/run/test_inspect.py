@@ -231,6 +231,13 @@ def test_a_lake_in_the_folder_of_the_data_is_refused_where_it_is_named(fresh: An
     }
 
 
+def test_a_url_of_an_online_store_that_is_none_is_refused_where_it_is_named_and_reaches_nothing(fresh: Any) -> None:
+    fresh.write("lichen.yaml", "name: shop\nonline: redis://127.0.0.1:1/one\n")
+    assert told(fresh) == {"lichen.yaml:2:9": "LCH-2251: `redis://127.0.0.1:1/one` is no address of a Redis server"}
+    fresh.write("lichen.yaml", "name: shop\nonline: redis://127.0.0.1:1/1\n")
+    assert told(fresh) == {}
+
+
 HEAD = "/* ---\ngrain: [invoice]\ntime: issued_at\nknown: issued_at\n--- */\n"
 SEEN = HEAD + "SELECT a.invoice, a.customer, a.issued_at, {}\n"
 JOINED = "FROM invoices AS a {} payments AS b ON b.customer = a.customer AND b.known_at < a.issued_at {}"
