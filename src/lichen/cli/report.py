@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import cohort_rows, day, in_environment, late_rows, nothing_found
+from lichen.cli.screen import cohort_rows, day, in_environment, late_rows, nothing_found, recomputed
 from lichen.deploy.parity import told
 from lichen.ground.counted import count
 from lichen.ground.files import write_durably
@@ -161,6 +161,8 @@ def _add_watch(made: Document, watch: dict[str, Any]) -> None:
     section.parts += [Mark(finding["message"]) for finding in watch["watch"]["findings"]]
     if (said := nothing_found(watch["watch"])) is not None:
         section.parts.append(Mark(said.removeprefix("! ")) if said.startswith("!") else said)
+    if (said := recomputed(watch["watch"])) is not None:
+        section.parts.append(said)
     section.parts += [f"note: {note}" for note in watch["notes"]]
 
 

@@ -11,7 +11,7 @@ from lichen.ground.counted import count
 from lichen.ports import Column
 
 NEAR = 1e-12
-"""How far apart two floats may lie, as a share of their feature's mean magnitude: sums may be added in another order."""
+"""How far apart two floats may lie, as a share of their feature's mean magnitude: sums may be added up differently."""
 
 PARITY = "parity"
 """The fact under which a service's version keeps how much was compared when it was proven."""
@@ -65,6 +65,19 @@ def told(proof: Mapping[str, int]) -> str:
     'parity: 1,000 rows x 92 values equal'
     """
     return f"parity: {count(proof['rows'], 'row')} x {count(proof['values'], 'value')} equal"
+
+
+def spelled(value: Any) -> str:
+    """A value of a feature as people and JSON are told it.
+
+    >>> spelled(None), spelled(0.1), spelled("UA"), spelled(True)
+    ('null', '0.1', "'UA'", 'true')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str | float) else str(value)
 
 
 def _magnitude(values: Sequence[Any]) -> float:

@@ -20,7 +20,7 @@ from typing import Any
 from arro3.core import Table
 
 from lichen.deploy.answer import from_us, to_us
-from lichen.deploy.parity import Skew, skews
+from lichen.deploy.parity import Skew, skews, spelled
 from lichen.errors import FoundWrong
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
@@ -30,7 +30,7 @@ from lichen.graph.version import Version
 from lichen.ground.beside import side_by_side
 from lichen.ground.counted import count, few
 from lichen.ground.quoting import identifier, sql
-from lichen.ports import Column, Engine, OnlineStore, Relation
+from lichen.ports import Column, Engine, Relation
 from lichen.run.narrowed import AT_ONCE, Stretch, narrowed
 from lichen.run.workshop import Workshop
 
@@ -148,12 +148,13 @@ def _prove_path(
     found = skews(features.features, offline, _turned(features.features, answers))
     if found:
         first, more = found[0], found[1:]
-        asked = _asked(features, first, requests[first.rows[0]])
+        place = first.rows[0]
         raise FoundWrong(
             "LCH-2970",
             f"`{service}` would answer with another `{first.feature}` than its model learned from",
-            why=f"{asked} at {_instant(instants[first.rows[0]])} training joined {first.offline!r}, and the online "
-            f"path gives {first.online!r}; so it is in {_share(first, sample.num_rows, 'row')}{_others(more)}",
+            why=f"{_asked(features, first, requests[place])} at {_instant(instants[place])} training joined "
+            f"{spelled(first.offline)}, and the online path gives {spelled(first.online)}; so it is in "
+            f"{len(first.rows):,} of {count(len(requests), 'row')}{_others(more)}",
             fix="nothing was released; train again with this version of Lichen (another `seed` does that), and where "
             "they still differ, one of the two paths is wrong: tell it to the makers, with these values",
         )
@@ -181,34 +182,21 @@ def _prove_state(
     asked = workshop.engine.query(sql("SELECT", columns, "FROM sample"), {"sample": Relation(arrow=sample)})
     joined = Table.from_arrow(join(features, Relation(arrow=asked), _AT, inputs, workshop.engine))
     requests = _requests(features, sample)
-    lookup = Lookup(features, store := workshop.online, keys)
+    lookup = Lookup(features, workshop.online, keys)
     answers = [lookup.row(request, now) for request in requests]
     found = skews(shown, [_values(joined, column.name) for column in shown], _turned(shown, answers))
     if found:
-        _refuse_state(service, features, found, requests, keys, now, store, workshop)
-
-
-def _refuse_state(
-    service: str,
-    features: FeatureSet,
-    found: Sequence[Skew],
-    requests: Sequence[Mapping[str, Any]],
-    keys: Mapping[str, str],
-    now: int,
-    store: OnlineStore,
-    workshop: Workshop,
-) -> None:
-    first, more = found[0], found[1:]
-    asked = _asked(features, first, requests[first.rows[0]])
-    raise FoundWrong(
-        "LCH-2971",
-        f"the online store gives `{service}` another `{first.feature}` than the tables say",
-        why=f"{asked} at {_instant(now)} the tables say {first.offline!r}, and `{keys[first.view]}` in the store, at "
-        f"generation {(store.generation(keys[first.view]) or (0,))[0]}, gives {first.online!r}; so it is for "
-        f"{_share(first, len(requests), 'request')}{_others(more)}",
-        fix=f"nothing was released; something else than Lichen wrote to {workshop.settings.online}, or it is damaged: "
-        "remove it, for it is made anew of the tables, and do this again",
-    )
+        first, more = found[0], found[1:]
+        place, key = first.rows[0], keys[first.view]
+        raise FoundWrong(
+            "LCH-2971",
+            f"the online store gives `{service}` another `{first.feature}` than the tables say",
+            why=f"{_asked(features, first, requests[place])} at {_instant(now)} the tables say "
+            f"{spelled(first.offline)}, and `{key}` in the store gives {spelled(first.online)}; so it is for "
+            f"{len(first.rows):,} of {count(len(requests), 'request')}{_others(more)}",
+            fix=f"nothing was released; something else than Lichen wrote to {workshop.settings.online}, or it is "
+            "damaged: remove it, for it is made anew of the tables, and do this again",
+        )
 
 
 def _request(features: FeatureSet) -> list[str]:
@@ -241,10 +229,6 @@ def _asked(features: FeatureSet, skew: Skew, request: Mapping[str, Any]) -> str:
 
 def _instant(at: int) -> str:
     return from_us(at).isoformat(sep=" ")
-
-
-def _share(skew: Skew, rows: int, of: str) -> str:
-    return f"{len(skew.rows):,} of {count(rows, of)}"
 
 
 def _others(more: Sequence[Skew]) -> str:
