@@ -1,11 +1,10 @@
-"""A service that would answer with other values than its model learned from is not released, and one that did is found."""
+"""A service that would answer with other values than were learned from is not released, and one that did is found."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ REMADE = ("services/buys.yaml", "durable: 5ms", "durable: 6ms")
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, nursery: Nursery) -> Iterator[SmallProject]:
+def fresh(tmp_path: Path, nursery: Nursery) -> SmallProject:
     """A project whose visits are of these three weeks, so that a service's windows hold some of them now."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     made = SmallProject(tmp_path / "small", seed=51, start=today - timedelta(days=21))
@@ -31,7 +30,7 @@ def fresh(tmp_path: Path, nursery: Nursery) -> Iterator[SmallProject]:
     assert ended.code == 0, ended
     (deployed,) = (one for one in ended.facts["outcomes"] if one["asset"] == "service.buys")
     assert deployed["notes"][1] == "parity: 1,000 rows x 14 values equal"
-    yield made
+    return made
 
 
 def _plant(small: SmallProject, environment: str = "prod") -> str:
@@ -130,8 +129,8 @@ def test_late_rows_and_answers_out_of_time_are_no_skew(fresh: SmallProject, nurs
     assert skew["compared"] > 100
     assert (skew["differ"], skew["lost"]) == (0, 0)
     shown = nursery.lichen(fresh.root, "monitor").out
-    assert f"x 14 values computed again: the service used what the tables say" in shown
-    before = f"before it was released: parity: 1,000 rows x 14 values equal"
+    assert "x 14 values computed again: the service used what the tables say" in shown
+    before = "before it was released: parity: 1,000 rows x 14 values equal"
     assert before in nursery.lichen(fresh.root, "status").out
 
 
