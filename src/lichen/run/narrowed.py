@@ -35,7 +35,8 @@ def narrowed(
     `sources` has each view's table by the view's name, `asked` the questions, with the columns of `features.request`;
     `stretches` says when they are asked. Left out are rows of other entities, rows that became known only after the
     last question, and rows that are older than twice what the view reaches back: no answer depends on them, and some
-    that are needless stay, which whoever reads the rest has to pass by. Rows keep their order.
+    that are needless stay, which whoever reads the rest has to pass by. Rows keep their order. Of a table with
+    corrections all stay: one row decides until when another counts, wherever it stands.
     """
     keys = Relation(arrow=asked)
 
@@ -61,7 +62,7 @@ def _select(view: View, columns: Sequence[Column], stretches: Sequence[Stretch])
     shown = ", ".join([*map(identifier, kept), *(f"{text} AS {name}" for text, name in [*seen, *own])])
     rows = sql("SELECT * FROM (SELECT", shown, "FROM rows) WHERE", _within(view, stretches))
     one = ""
-    if own:
+    if own and not view.corrected:
         distinct = ", ".join(f"{text} AS {name}" for text, name in own)
         same = " AND ".join(f"r.{name} = k.{name}" for _, name in own)
         one = sql("SEMI JOIN (SELECT DISTINCT", distinct, "FROM asked) AS k ON", same)
@@ -71,7 +72,7 @@ def _select(view: View, columns: Sequence[Column], stretches: Sequence[Stretch])
 
 def _read_by(view: View, columns: Sequence[Column]) -> tuple[Column, ...]:
     """The columns that a view may read: its own, and those whose names stand anywhere in its SQL."""
-    own = {column.name for column in (*view.entity, *view.latest)}
+    own = {*(column.name for column in (*view.entity, *view.latest)), *view.grain}
     written = "\n".join([view.time or "", view.known or "", *(a.value for a in view.aggregates)]).casefold()
     found = tuple(c for c in columns if c.name in own or c.name.casefold() in written)
     return found or tuple(columns[:1])
@@ -79,7 +80,7 @@ def _read_by(view: View, columns: Sequence[Column]) -> tuple[Column, ...]:
 
 def _within(view: View, stretches: Sequence[Stretch]) -> str:
     """SQL that is true of rows which a question may see, and of rows without a time, which none may."""
-    if view.static:
+    if view.static or view.corrected:
         return "true"
     parts = []
     for stretch in stretches:
