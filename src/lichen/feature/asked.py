@@ -57,7 +57,9 @@ class Slots:
 
     @cached_property
     def _paired(self) -> tuple[tuple[int, ...], int]:
-        return self._places([4 if m.functions & SPREAD else 2 * (_adds(m) and m.kind == "double") for m in self.measures])
+        return self._places(
+            [4 if m.functions & SPREAD else 2 * (_adds(m) and m.kind == "double") for m in self.measures]
+        )
 
     @property
     def pairs(self) -> tuple[int, ...]:
@@ -160,9 +162,7 @@ def layout(view: View, holed: tuple[bool, ...]) -> tuple[Slots, Asked]:
     return found
 
 
-def _operation(
-    aggregate: WindowAggregate, measures: Sequence[Measure], at: int, slots: Slots
-) -> tuple[int, int, int]:
+def _operation(aggregate: WindowAggregate, measures: Sequence[Measure], at: int, slots: Slots) -> tuple[int, int, int]:
     """What an aggregate asks, where what it reads stands, and how it looks at it."""
     kind, function = measures[at].kind, aggregate.function
     if function in ADDED:

@@ -187,13 +187,13 @@ def last_in(whole: Any, holes: int, shift: int, cut: Any, count: int, back: int)
         at = cut[2 * place + 1] - 1
         if holes < 0:
             if at - back >= a:
-                return at - back
+                return int(at - back)
             back -= at - a + 1
             continue
         while at >= a:
             if whole[holes, at + shift + 1] > whole[holes, at + shift]:
                 if back == 0:
-                    return at
+                    return int(at)
                 back -= 1
             at -= 1
     return -1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+
 def mixed(one: int) -> int:
     """A key's bits, well mixed."""
     folded = (one ^ (one >> 32)) * -7046029254386353131
@@ -17,9 +18,9 @@ def mixed(one: int) -> int:
 def index(ones: Any, others: Any, missing: Any, table: Any, keys: Any, keys2: Any, ids: Any) -> int:
     """Number the distinct keys in order of their first row; returns how many there are.
 
-    `table`, of a size that is a power of two and at least twice the keys', comes filled with -1 and leaves with an entry
-    for each key: some bits of it, and its number. `keys` and `keys2` get the keys by number, `ids` each row's number, -1
-    where the key is missing.
+    `table`, of a size that is a power of two and at least twice the keys', comes filled with -1 and leaves with an
+    entry for each key: some bits of it, and its number. `keys` and `keys2` get the keys by number, `ids` each row's
+    number, -1 where the key is missing.
     """
     mask = len(table) - 1
     count = 0

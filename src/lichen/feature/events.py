@@ -89,8 +89,11 @@ def sort(ids: Ints, times: Ints, known: Ints | None, entities: int) -> tuple[Int
 
 
 def gather(view: View, source: Relation, questions: Questions, engine: Engine, gathered: Gathered) -> None:
-    """Gather the rows of a view's table that the questions may see: their entity (`_e`), their number in the table
-    (`_r`) where values are shown as they stand in it, and all that `events_of` reads."""
+    """Gather the rows of a view's table that the questions may see.
+
+    Each has its entity (`_e`), its number in the table (`_r`) where values are shown as they stand in it, and all that
+    `events_of` reads.
+    """
     landed = 0
     prompt, placed = same_known(view), bool(view.latest) or any(m.is_placed for m in view.measures)
     for batch in each_batch(engine.query(landed_sql(view, "rows"), {"rows": source})):

@@ -34,7 +34,7 @@ def bucket(value: float) -> int:
     size = abs(value)
     if size < _SMALLEST:
         return 0
-    place = int(math.ceil(math.log(size) / _GROWTH)) + _SHIFT
+    place = math.ceil(math.log(size) / _GROWTH) + _SHIFT
     return place if value > 0 else -place
 
 
@@ -46,7 +46,9 @@ def middle(place: int) -> float:
     return size if place > 0 else -size
 
 
-def codes(first: Any, order: Any, values: Any, missing: Any, raw: Any, room: Any, out: Any, unique: Any, counts: Any) -> int:
+def codes(
+    first: Any, order: Any, values: Any, missing: Any, raw: Any, room: Any, out: Any, unique: Any, counts: Any
+) -> int:
     """Number each entity's distinct values in their order; returns the greatest count.
 
     `values` are of the rows as they came, or none where `raw` has doubles to be put into buckets, by position.
@@ -103,6 +105,7 @@ def sort(values: Any, count: int) -> None:
 
 
 def sink(values: Any, start: int, end: int) -> None:
+    """Move a value down its heap to where it belongs."""
     root = start
     while 2 * root + 1 < end:
         child = 2 * root + 1
@@ -131,6 +134,32 @@ def slide(numbers: Any, counts: Any, seen: Any, a: int, b: int, by: int) -> tupl
             counts[number] -= 1
             different -= counts[number] == 0
     return different, total
+
+
+def moved(numbers: Any, counts: Any, seen: Any, cut: Any, count: int, lag: int, held: Any) -> tuple[int, int]:
+    """Make the counts those of the runs; returns how many distinct values and how many values there are.
+
+    Where there is one run at most, as a `lag` that is not negative tells, it is the one before moved on, which `held`
+    tells; else the counts are all 0 before.
+    """
+    if lag < 0:
+        different = 0
+        total = 0
+        for run in range(count):
+            new, more = slide(numbers, counts, seen, cut[2 * run], cut[2 * run + 1], 1)
+            different += new
+            total += more
+        return different, total
+    stop = held[1]
+    begin = cut[0] if count > 0 else stop
+    end = cut[1] if count > 0 else stop
+    new, more = slide(numbers, counts, seen, max(stop, begin), end, 1)
+    gone, less = slide(numbers, counts, seen, held[0], min(stop, begin), -1)
+    held[0] = begin
+    held[1] = end
+    held[2] += new + gone
+    held[3] += more + less
+    return held[2], held[3]
 
 
 def estimate(hashes: Any, order: Any, numbers: Any, cut: Any, count: int, registers: Any, tally: Any) -> int:
@@ -184,12 +213,12 @@ def most(numbers: Any, counts: Any, seen: Any, width: int, cut: Any, count: int,
             for at in range(cut[2 * run + 1] - 1, cut[2 * run] - 1, -1):
                 if numbers[at] >= 0 and counts[numbers[at]] > best:
                     best = counts[numbers[at]]
-                    place = at
+                    place = int(at)
         return place
     for number in range(width):
         if counts[number] > best or (counts[number] == best and best > 0 and seen[number] > place):
             best = counts[number]
-            place = seen[number]
+            place = int(seen[number])
     return place
 
 
@@ -232,12 +261,12 @@ def frequencies(
     entities: Any, instants: Any, runs: Any, cut: Any, at: Any, held: Any, counts: Any, seen: Any,
     room: Any, registers: Any, tally: Any, out: Any, real: Any, some: Any,
 ) -> None:  # fmt: skip
-    """Answer questions as `sweep` does; an operation has what it asks, its frame, and where its numbers and its raw
-    values stand.
+    """Answer questions as `sweep` does.
 
-    `numbers`, `unique`, `widths` are as `codes` gave them, `hashes` of the rows as they came, `raw` by position: a row
-    of each for each slot. `counts` and `seen` are room for the greatest count of values of each operation and `held`
-    for which rows are counted now; all three come filled with 0.
+    An operation has what it asks, its frame, and where its numbers and its raw values stand. `numbers`, `unique`,
+    `widths` are as `codes` gave them, `hashes` of the rows as they came, `raw` by position: a row for each slot.
+    `counts` and `seen` are room for the greatest count of values of each operation and `held` for which rows are
+    counted now; all three come filled with 0.
     """
     before = -1
     for question in range(len(entities)):
@@ -257,37 +286,12 @@ def frequencies(
         for op in range(len(ops)):
             slot = ops[op, 2]
             kept = frame_at(a, z, times, frames, ops[op, 1], t, at, runs, count, cut)
-            start = held[op, 0]
-            stop = held[op, 1]
-            different = held[op, 2]
-            total = held[op, 3]
-            begin = cut[0] if kept > 0 else stop
-            end = cut[1] if kept > 0 else stop
-            if lag < 0:
-                different = 0
-                total = 0
-                for run in range(kept):
-                    new, more = slide(numbers[slot], counts[op], seen[op], cut[2 * run], cut[2 * run + 1], 1)
-                    different += new
-                    total += more
-            else:
-                new, more = slide(numbers[slot], counts[op], seen[op], max(stop, begin), end, 1)
-                gone, less = slide(numbers[slot], counts[op], seen[op], start, min(stop, begin), -1)
-                different += new + gone
-                total += more + less
-                held[op, 0] = begin
-                held[op, 1] = end
-                held[op, 2] = different
-                held[op, 3] = total
+            different, total = moved(numbers[slot], counts[op], seen[op], cut, kept, lag, held[op])
             some[op, question] = total > 0 or ops[op, 0] == DISTINCT
             if ops[op, 0] == DISTINCT:
-                out[op, question] = distinct(
-                    hashes[slot], rows, numbers[slot], different, cut, kept, registers, tally
-                )
+                out[op, question] = distinct(hashes[slot], rows, numbers[slot], different, cut, kept, registers, tally)
             elif total > 0 and ops[op, 0] == MOST:
-                out[op, question] = most(
-                    numbers[slot], counts[op], seen[op], widths[slot, entity], cut, kept, total
-                )
+                out[op, question] = most(numbers[slot], counts[op], seen[op], widths[slot, entity], cut, kept, total)
             elif total > 0:
                 real[op, question] = tallied(
                     raw[ops[op, 3]], numbers[slot], counts[op], unique[slot], a, shares[op], total, cut, kept, room

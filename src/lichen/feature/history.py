@@ -55,8 +55,9 @@ class Events:
 class Dawn:
     """What rows that are left out add up to, for each measure a column.
 
-    The rows of `whole` are how many values there were, their sum where they are whole numbers, and the keys of the least
-    and the greatest; those of `pairs` the sum of doubles and that of their squares, each with what rounding left out.
+    The rows of `whole` are how many values there were, their sum where they are whole numbers, and the keys of the
+    least and the greatest; those of `pairs` the sum of doubles and that of their squares, each with what rounding left
+    out.
     """
 
     whole: Ints
@@ -308,7 +309,7 @@ def _too_large(view: View, measure: Measure, type_: str) -> FoundWrong:
 
 @dataclass(frozen=True)
 class Found:
-    """What a history answers: for each operation a row of numbers, and where there are any; positions of latest rows."""
+    """What a history answers: for each operation a row of numbers, and where there are any; where the latest row is."""
 
     out: Ints
     some: NDArray[np.bool_]

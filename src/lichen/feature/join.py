@@ -168,7 +168,7 @@ def _windowed(
 
 def _placed(view: View, source: Relation, answers: Answers, landed: int, engine: Engine) -> dict[str, Any]:
     """The features whose values are shown as they stand in a row: those rows are read once more, and no others."""
-    from arro3.core import Array, ChunkedArray, Table
+    from arro3.core import Array, ChunkedArray
 
     asked = answers.placed()
     if not asked:
@@ -179,7 +179,12 @@ def _placed(view: View, source: Relation, answers: Answers, landed: int, engine:
     places = np.flatnonzero(wanted)
     stream = engine.query(placed_sql(view, "rows"), {"rows": source})
     found = rows_at(each_batch(stream), places)
-    nulls = load(engine.query(select(((f"CAST(NULL AS {type_})", f"_c{n}") for n, (_, type_) in enumerate(placed(view))), "(SELECT 1)"), {}))
+    nulls = load(
+        engine.query(
+            select(((f"CAST(NULL AS {type_})", f"_c{n}") for n, (_, type_) in enumerate(placed(view))), "(SELECT 1)"),
+            {},
+        )
+    )
     if landed:
         index = np.cumsum(wanted, dtype=np.int32) - 1
     made = {}
@@ -211,4 +216,6 @@ def _express(
             source = f"({select(step, source, every=True)})"
     wanted = [*labels, *(column.name for column in features.features)]
     # A statement that only computes keeps its rows in order.
-    return engine.query(select([(identifier(name), name) for name in wanted], source), {"joined": Relation(arrow=joined)})
+    return engine.query(
+        select([(identifier(name), name) for name in wanted], source), {"joined": Relation(arrow=joined)}
+    )

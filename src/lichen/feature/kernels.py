@@ -11,8 +11,9 @@ from lichen.feature import compute, entities, frequency, sums, sweep, unfold
 _PARTS = (
     *(compute.search, compute.visible_runs, compute.cut_runs, compute.rows_in, compute.sum_in, compute.pair_in),
     *(compute.variance, compute.least_in, compute.last_in, compute.first_in, sweep.runs_at, sweep.frame_at),
-    *(frequency.distinct, frequency.estimate, frequency.most, frequency.bucket, frequency.middle, frequency.sort, frequency.sink),
-    *(frequency.slide, frequency.tallied, entities.mixed, sums.whole, sums.pairs, sums.keyed, sums.table),
+    *(sweep.extreme, sweep.added, sweep.by_row, frequency.distinct, frequency.estimate, frequency.most),
+    *(frequency.bucket, frequency.middle, frequency.sort, frequency.sink, frequency.slide, frequency.moved),
+    *(frequency.tallied, entities.mixed, sums.whole, sums.pairs, sums.keyed, sums.table),
 )
 """The functions that compiled loops call."""
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lichen.errors import SystemFailed, WrongUsage
-from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.entity import Answers, picking
+from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class Lookup:
         for view, key in zip(self._views, self._keys, strict=True):
             values += view.answer([values[place] for place in key], at_us)
         if self._expressions:
-            named = dict(zip(self._names, [*values, *(None for _ in self._expressions), *self._copied(values)], strict=True))
+            named = dict(
+                zip(self._names, [*values, *(None for _ in self._expressions), *self._copied(values)], strict=True)
+            )
             for feature, row in self._expressions:
                 named[feature] = row(named)
                 values.append(named[feature])

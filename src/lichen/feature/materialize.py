@@ -129,7 +129,7 @@ def _static_items(
 def static_rows(
     view: View, source: Relation, engine: Engine, among: Relation | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of a static view's table, in its order: key and state; of the keys in `among` alone where it is given."""
+    """The rows of a static view's table, in its order: key and state; of the keys in `among` alone where given."""
     latest = [(finite(column), f"_c{place}") for place, column in enumerate(view.latest)]
     inner = select([*key_columns(view.entity), *latest], "rows")
     wired = [(wire_sql(f"_c{place}", column.type), f"_c{place}") for place, column in enumerate(view.latest)]
@@ -141,7 +141,7 @@ def static_rows(
     for batch in each_batch(engine.query(select([*_wired_keys(view), *wired], f"({inner})", kept), inputs)):
         parts = [batch.column(name).to_pylist() for name in names]
         columns = [batch.column(f"_c{place}").to_pylist() for place in range(len(view.latest))]
-        for at, row in enumerate(texts_of(view, columns)):
+        for at, row in enumerate(texts_of(columns)):
             key = encode([part[at] for part in parts])
             if key is not None:
                 yield key, row
@@ -154,12 +154,17 @@ def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int |
             yield key, state
 
 
-def entity_rows(view: View, inputs: dict[str, Relation], engine: Engine) -> Iterator[tuple[bytes, Rows]]:
-    """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given."""
-    shown = events_sql(view, "rows", "among" if "among" in inputs else None)
+def entity_rows(
+    view: View, inputs: dict[str, Relation], engine: Engine, delivery: int | None = None
+) -> Iterator[tuple[bytes, Rows]]:
+    """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given.
+
+    `delivery` numbers rows that are not the whole table.
+    """
+    shown = events_sql(view, "rows", "among" if "among" in inputs else None, delivery)
     wired = [(wire_sql(f"_c{n}", type_), f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
     keys, replaced = _wired_keys(view), ", ".join(f"{sql} AS {name}" for sql, name in [*_wired_keys(view), *wired])
-    statement = f"SELECT * REPLACE ({replaced}) FROM ({shown})" if replaced else shown
+    statement = f"SELECT * REPLACE ({replaced}) FROM ({shown})" if replaced else shown  # noqa: S608 quoted in `statement`
     waiting: list[tuple[bytes, Rows]] = []
     for batch in each_batch(engine.query(statement, inputs)):
         for key, rows in _split(view, batch, [name for _, name in keys]):
@@ -195,7 +200,7 @@ def _split(view: View, batch: Any, names: Sequence[str]) -> Iterator[tuple[bytes
     places = Array.from_numpy(np.array(starts, np.int64))
     parts = [batch.column(name).take(places).to_pylist() for name in names]
     whole = columns_of(view, {name: values_of(view, batch, name) for name in batch.schema.names if name[1] in _KEPT})
-    texts = texts_of(view, [batch.column(f"_c{place}").to_pylist() for place in range(len(placed(view)))])
+    texts = texts_of([batch.column(f"_c{place}").to_pylist() for place in range(len(placed(view)))])
     encode = key_encoder(view.entity, wired=True)
     for place, (a, z) in enumerate(pairwise([*starts, count])):
         key = encode([part[place] for part in parts])

@@ -90,7 +90,7 @@ class Gathered:
         return found
 
     def parts(self) -> Iterator[list[Part]]:
-        """The rows, of the entities from one number up to another: in parts, as many at a time as were held in memory."""
+        """The rows, by ranges of entities: in parts, as many at a time as were held in memory."""
         if self._folder is None:
             yield self._in_memory(0, self._entities)
             return

@@ -1,9 +1,9 @@
 """One entity's past as bytes: what `materialize` and `update` write and `lookup` reads.
 
 The bytes are a header and then the entity's rows as plain arrays, in this machine's order, one after the other, each
-from a multiple of eight bytes on; the columns whose values are shown as they stand in a row are packed row by row at the end. Rows that no instant from `since`
-on needs are left out; with the window `all` one row at the beginning of time, the *dawn*, stands for them, and the
-header tells what they add up to.
+from a multiple of eight bytes on; the columns whose values are shown as they stand in a row are packed row by row at
+the end. Rows that no instant from `since` on needs are left out; with the window `all` one row at the beginning of time,
+the *dawn*, stands for them, and the header tells what they add up to.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ _TYPES = {"int": np.int64, "double": np.float64, "flag": np.bool_}
 
 
 def keeps_all(view: View) -> bool:
-    """Whether some feature needs each row one by one, however old."""
+    """Whether some feature needs each row one by one, however old, or a correction of one may change it."""
+    if view.corrected and view.reach == ALL:
+        return True
     return ALL in view.spans and any(a.function in PLACED | CODED | RAW | {"since"} for a in view.aggregates)
 
 
@@ -203,7 +205,7 @@ def _without(rows: Rows, kept: Any) -> Rows:
     return Rows({name: values[kept] for name, values in rows.columns.items()}, texts, rows.since, rows.dawn)
 
 
-def texts_of(view: View, columns: Sequence[Sequence[Any]]) -> list[bytes]:
+def texts_of(columns: Sequence[Sequence[Any]]) -> list[bytes]:
     """Values shown as they stand, column by column, as packed bytes row by row."""
     import msgspec
 

@@ -100,20 +100,21 @@ def landed_sql(view: View, relation: str) -> str:
     return select(shown, source, ending)
 
 
-def events_sql(view: View, relation: str, among: str | None = None) -> str:
+def events_sql(view: View, relation: str, among: str | None = None, delivery: int | None = None) -> str:
     """The rows of a view's table that have a whole key and both times, sorted by (key, `_t`, `_q`, `_r`).
 
     `among` is a relation of keys (`_k0`, ...) that are wanted; without it all are. Where the view has a grain `_x` is a
-    hash of the event. A row without a time, which takes its event away where the table is corrected, has the last of all
-    times.
+    hash of the event. A row without a time, which takes its event away where the table is corrected, has the last of
+    all times; one that is followed the moment it is known is left out. Rows that are a `delivery` of some of the
+    table's, by its number, have each event once where the table is not corrected: the last row.
     """
     whole = [*key_columns(view.entity), *_times(view), *_values(view), *_shown(view)]
     if view.grain:
         grain = [identifier(name) for name in view.grain]
         # A row whose event is not named whole is an event of its own.
-        own = f"hash(_r, {', '.join(sql for sql, _ in _times(view))}, {', '.join(grain)})"
+        own = f"hash({delivery or 0}, _r, {', '.join(grain)})"
         whole.append((f"CASE WHEN {whole_key(grain)} THEN hash({', '.join(grain)}) ELSE {own} END", "_x"))
-    if view.corrected:
+    if view.corrected or delivery is not None:
         source = _followed(view, relation, whole)
     else:
         numbered = f"({select([('row_number() OVER ()', '_r')], identifier(relation), every=True)})"
@@ -125,7 +126,7 @@ def events_sql(view: View, relation: str, among: str | None = None) -> str:
     shown += [("_x", "_x")] if view.grain else []
     shown += [(f"_c{place}", f"_c{place}") for place in range(len(placed(view)))]
     fit = [*(f"{name} IS NOT NULL" for name in names), "_q IS NOT NULL"]
-    fit += [] if view.corrected else ["_t IS NOT NULL"]
+    fit += ["_q < _u"] if view.corrected else ["_t IS NOT NULL", *([f"_u = {NEVER}"] if delivery is not None else [])]
     if among is not None and names:
         fit.append(f"({', '.join(names)}) IN ({select([(name, name) for name in names], identifier(among))})")
     return select(shown, source, "WHERE", " AND ".join(fit), "ORDER BY", ", ".join([*names, "_t", "_q", "_r"]))
@@ -137,8 +138,9 @@ def touched_sql(view: View, changed: str, relation: str) -> str:
     own = select(key_columns(view.entity), identifier(changed))
     if view.corrected:
         grain = ", ".join(identifier(name) for name in view.grain)
-        events = f"(SELECT {grain} FROM {identifier(changed)})"
-        own += " UNION ALL " + select(key_columns(view.entity), identifier(relation), f"WHERE ({grain}) IN {events}")
+        events = select([(identifier(name), name) for name in view.grain], identifier(changed))
+        same = select(key_columns(view.entity), identifier(relation), f"WHERE ({grain}) IN ({events})")
+        own += f" UNION ALL {same}"
     return select([(name, name) for name in names], f"({own})", "WHERE", whole_key(names), "GROUP BY ALL")
 
 
@@ -148,8 +150,9 @@ def _followed(view: View, relation: str, inner: Sequence[tuple[str, str]]) -> st
     numbered = f"({select([('row_number() OVER ()', '_r')], identifier(relation), every=True)})"
     evaluated = f"({select([*inner, *grain, ('_r', '_r')], numbered)})"
     names = [name for _, name in grain]
-    # A row whose event is not named whole is an event of its own.
-    event = ", ".join([*names, f"CASE WHEN NOT ({whole_key(names)}) THEN _r END", "_q IS NULL"])
+    # A row whose event is not named whole is an event of its own; one that is never known follows none.
+    odd = "_q IS NULL" if view.corrected else f"NOT ({whole_key([*key_names(view), '_t', '_q'])})"
+    event = ", ".join([*names, f"CASE WHEN NOT ({whole_key(names)}) THEN _r END", odd])
     following = f"coalesce(lead(_q) OVER (PARTITION BY {event} ORDER BY _q, _r), {NEVER})"
     return f"({select([(following, '_u')], evaluated, every=True)})"
 

@@ -65,6 +65,56 @@ def frame_at(
     return cut_runs(runs, count, start, stop, cut)
 
 
+def extreme(keys: Any, tables: Any, slot: int, blocks: int, cut: Any, count: int, form: int) -> int:
+    """The least or the greatest value of the runs, or its bits; `form` is as `BACK` says."""
+    key = least_in(keys, tables, slot, blocks, cut, count)
+    if form & 1:
+        key = ~key
+    if form & 2 and key < 0:
+        key ^= NONE
+    return key
+
+
+def added(code: int, pairs: Any, slot: int, shift: int, cut: Any, count: int, rows: int) -> float:
+    """What doubles add up to: their sum, their mean, or their spread."""
+    total, error = pair_in(pairs, slot, shift, cut, count)
+    if code == ADD:
+        return total + error
+    if code == MEAN_ADD:
+        return (total + error) / rows
+    squares, rest = pair_in(pairs, slot + 2, shift, cut, count)
+    spread = variance(total, error, squares, rest, rows)
+    return float(spread**0.5) if code == STD else spread
+
+
+def by_row(
+    code: int,
+    back: int,
+    whole: Any,
+    holes: int,
+    shift: int,
+    times: Any,
+    raw: Any,
+    slot: int,
+    cut: Any,
+    count: int,
+    t: int,
+) -> tuple[int, float, bool]:
+    """What the first or the last row with a value tells: its position, a double made of it, whether there is one."""
+    place = last_in(whole, holes, shift, cut, count, back)
+    start = first_in(whole, holes, shift, cut, count) if code in (FIRST, RATE) else -1
+    if code == SINCE:
+        return place, (t - times[place]) / 1e6, True
+    if code == RATE:
+        passed = times[place] - times[start]
+        if passed <= 0:
+            return place, 0.0, False
+        return place, (raw[slot, place] - raw[slot, start]) / (passed / 1e6), True
+    if code == FIRST:
+        place = start
+    return place, 0.0, place >= 0
+
+
 def sweep(
     first: Any, times: Any, known: Any, until: Any, ceiling: Any, low: Any, high: Any, lag: int, reach: int,
     frames: Any, ttl: int, whole: Any, pairs: Any, keys: Any, tables: Any, blocks: int, raw: Any, ops: Any,
@@ -72,10 +122,10 @@ def sweep(
 ) -> None:  # fmt: skip
     """Answer questions of many entities: it fills the last four arrays; for compiling.
 
-    Entity e has the rows `first[e]` up to `first[e + 1]`. Questions are sorted by entity and instant.
-    `whole` and `pairs` hold prefix sums, a row of them for
-    each slot (two for a pair), an entity's starting as many places further than its rows as entities stand before it;
-    `keys` with `tables` and `raw` hold a row of values for each slot. An answer is in `out`, or in `real` (the same
+    Entity e has the rows `first[e]` up to `first[e + 1]`. Questions are sorted by entity and instant. `whole` and
+    `pairs` hold prefix sums, a row of them for each slot (two for a pair), an entity's starting as many places further
+    than its rows as entities stand before it; `keys` with `tables` and `raw` hold a row of values for each slot.
+    An answer is in `out`, or in `real` (the same
     memory) where it is a double, indexed [operation, question]; `some` tells where there is one. `runs` and `cut` are
     room for twice an entity's rows, and two, `at` for twice the frames, and one. A negative ttl forgets nothing.
     """
@@ -111,32 +161,14 @@ def sweep(
             elif code == MEAN:
                 real[op, question] = float(sum_in(whole, slot, entity, cut, kept)) / rows
             elif code == LEAST:
-                key = least_in(keys, tables, slot, blocks, cut, kept)
-                if ops[op, BACK] & 1:
-                    key = ~key
-                if ops[op, BACK] & 2 and key < 0:
-                    key ^= NONE
-                out[op, question] = key
+                out[op, question] = extreme(keys, tables, slot, blocks, cut, kept, ops[op, BACK])
             elif code <= STD:
-                total, error = pair_in(pairs, slot, entity, cut, kept)
-                if code <= MEAN_ADD:
-                    real[op, question] = (total + error) / rows if code == MEAN_ADD else total + error
-                else:
-                    squares, rest = pair_in(pairs, slot + 2, entity, cut, kept)
-                    spread = variance(total, error, squares, rest, rows)
-                    real[op, question] = spread**0.5 if code == STD else spread
-                    some[op, question] = rows > 1
+                real[op, question] = added(code, pairs, slot, entity, cut, kept, rows)
+                some[op, question] = code < VAR or rows > 1
             else:
-                place = last_in(whole, holes, entity, cut, kept, ops[op, BACK])
-                start = first_in(whole, holes, entity, cut, kept)
-                if code == SINCE:
-                    real[op, question] = (t - times[place]) / 1e6
-                elif code == RATE:
-                    passed = times[place] - times[start]
-                    some[op, question] = passed > 0
-                    if passed > 0:
-                        real[op, question] = (raw[slot, place] - raw[slot, start]) / (passed / 1e6)
+                place, value, there = by_row(code, ops[op, BACK], whole, holes, entity, times, raw, slot, cut, kept, t)
+                some[op, question] = there
+                if code >= RATE:
+                    real[op, question] = value
                 else:
-                    out[op, question] = start if code == FIRST else place
-                    some[op, question] = out[op, question] >= 0
-
+                    out[op, question] = place

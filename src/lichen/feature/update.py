@@ -26,8 +26,9 @@ _AT_ONCE = 512
 def update(
     view: View, rows: Relation, engine: Engine, store: OnlineStore, key: str, *, since: int | None = None
 ) -> int:
-    """Apply rows of a view's table to what the store holds under `key`, as one new generation; returns how many
-    entities they touched.
+    """Apply rows of a view's table to what the store holds under `key`, as one new generation.
+
+    Returns how many entities they touched.
 
     Afterwards each entity answers as if all its rows had been materialised at once, whatever the order they came in: a
     row is told from others by the view's grain, a row that comes twice counts once, and of rows of one event the last
@@ -49,7 +50,7 @@ def update(
     if view.static:
         items = dict(static_rows(view, inputs["rows"], engine)).items()
     else:
-        items = _merged(view, entity_rows(view, inputs, engine), store, key, found[0], since)
+        items = _merged(view, entity_rows(view, inputs, engine, found[0]), store, key, found[0], since)
     written = 0
 
     def counted() -> Iterator[tuple[bytes, bytes | None]]:
@@ -78,8 +79,6 @@ def merge(view: View, old: Rows | None, new: Rows) -> Rows:
         _refuse_older(view, old, new)
     parts = [part for part in (old, new) if part is not None]
     columns = {name: np.concatenate([_column(part, name) for part in parts]) for name in new.columns}
-    if view.corrected:
-        columns["_u"] = np.full(len(columns["_t"]), NONE)
     texts = [text for part in parts for text in part.texts]
     kept = _counting(view, columns)
     order = kept[np.lexsort((kept, columns["_q"][kept], columns["_t"][kept]))]
@@ -98,17 +97,19 @@ def _column(part: Rows, name: str) -> Any:
 
 def _counting(view: View, columns: dict[str, Any]) -> Any:
     """The rows that count at some instant, by place; tells in `_u` until when, where an event may have several."""
-    known, event = columns["_q"], columns["_x"]
-    order = np.lexsort((np.arange(len(known)), known, event))
-    followed = np.zeros(len(order), np.bool_)
-    followed[:-1] = event[order[1:]] == event[order[:-1]]
+    known, event, rows = columns["_q"], columns["_x"], len(columns["_q"])
     if not view.corrected:
-        return np.sort(order[~followed])
-    following = known[order[1:]]
+        order = np.lexsort((np.arange(rows), known, event))
+        return np.sort(order[np.append(event[order[1:]] != event[order[:-1]], True)])
+    # What a row was followed by may stand in another entity: each known-time at which an event changed is a moment.
+    changed = np.flatnonzero(columns["_u"] != NONE)
+    moments, events = np.concatenate((columns["_u"][changed], known)), np.concatenate((event[changed], event))
+    order = np.lexsort((np.arange(len(moments)), moments, events))
     until = np.full(len(order), NONE)
-    until[:-1][followed[:-1]] = following[followed[:-1]]
-    columns["_u"][order] = until
-    return np.sort(order[until > known[order]])
+    followed = np.flatnonzero(events[order[1:]] == events[order[:-1]])
+    until[order[followed]] = moments[order[followed + 1]]
+    columns["_u"] = until[len(changed) :]
+    return np.flatnonzero(columns["_u"] > known)
 
 
 def _refuse_older(view: View, old: Rows, new: Rows) -> None:

@@ -30,7 +30,8 @@ class WindowAggregate:
 
     `value` is an SQL expression over the table's row (`*` stands for the row), `clip` the bounds it is moved into
     first, `type` what it then is in DuckDB's words (empty for `*`). Its windows end `lag_us` microseconds before
-    the instant asked. `at` is the share of a `quantile`; `back` is how many rows further back than the last `last` looks.
+    the instant asked. `at` is the share of a `quantile`; `back` is how many rows further back than the last `last`
+    looks.
     """
 
     name: str
