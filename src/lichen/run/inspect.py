@@ -19,6 +19,7 @@ from lichen.graph.leaks import Leak, leaks
 from lichen.graph.lineage import Lineage
 from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
+from lichen.ground.types import vector_of
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
 from lichen.run.acceptance import Acceptances
@@ -412,6 +413,9 @@ def _becomes(given: str, wanted: str) -> bool:
     A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text.
     """
     kinds = {value_kind(given), value_kind(wanted)}
+    vectors = vector_of(given), vector_of(wanted)
+    if vectors[0] and vectors[1]:
+        return vectors[0][1] == vectors[1][1]
     return wanted in (given, "VARCHAR") or kinds <= {"int", "double"} or kinds == {"instant"}
 
 

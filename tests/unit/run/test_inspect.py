@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from lichen.run.inspect import _becomes
+
 MODEL = "models/late_payment.yaml"
 
 
@@ -163,6 +165,21 @@ def test_a_request_brings_what_the_label_table_holds(fresh: Any) -> None:
         ),
         "give `terms_days` the same type in the feature view and in the label table",
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "becomes"),
+    [
+        ("FLOAT[8]", "FLOAT[8]", True),
+        ("DOUBLE[8]", "FLOAT[8]", True),
+        ("FLOAT[8]", "FLOAT[16]", False),
+        ("FLOAT[]", "FLOAT[8]", False),
+        ("DOUBLE", "DOUBLE[1]", False),
+        ("FLOAT[8]", "VARCHAR", True),
+    ],
+)
+def test_a_vector_becomes_one_of_its_length(given: str, wanted: str, becomes: bool) -> None:
+    assert _becomes(given, wanted) == becomes
 
 
 def test_a_key_is_of_the_type_of_its_column(fresh: Any) -> None:
