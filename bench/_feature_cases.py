@@ -164,9 +164,9 @@ class Side:
         if case.windows:
             return "its file store computes no windows: they are features made elsewhere"
         if case.world.ties:
-            return "it takes a row of the very instant that is asked about, and any of several of one instant"
+            return "it takes a row of the very instant that is asked about"
         if case.world.nulls:
-            return "it refuses labels without an instant, and matches null keys with each other"
+            return "its merge matches null keys with each other"
         if (needed := case.world.pairs * BYTES_A_PAIR) > _memory():
             return f"its merge holds each label with each row of its entity: {case.world.pairs:.0e}, {needed:.0e} bytes"
         return None

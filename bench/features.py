@@ -6,9 +6,10 @@ then once more unsorted, with text keys, two keys, nulls, ties in time, 1,000 en
 events. Every side is a process of its own that reads the same Parquet files and writes its answer as Parquet.
 
 All ratios are of `seconds`: the second call in a process, from reading the files to the written answer, for imports and
-compiled kernels are not what is compared. A side whose first call takes longer than `--patience` is not called again,
-and its first call counts. `process_s` and `peak_mb` are of the whole process, seen from outside. `floor` reads the same
-columns into DuckDB's memory and writes Lichen's answer, so it computes nothing.
+compiled kernels are not what is compared; `cpu_s` is its CPU, of all threads, which a busy machine tells better. A side
+whose first call takes longer than `--patience` is not called again, and its first call counts. `process_s` and `peak_mb`
+are of the whole process, seen from outside. `floor` reads the same columns into DuckDB's memory and writes Lichen's
+answer, so it computes nothing.
 
 Every answer is compared with Lichen's, label by label; the benchmark ends with an error where one differs. `make peers`
 installs Feast, Polars and pandas outside the project; one that is not there is null.
@@ -78,14 +79,14 @@ class Answers:
     missing: dict[str, str] = field(default_factory=dict)
     compared: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def calls(self, side: str) -> list[list[float]]:
-        return [json.loads(spent.last_line)["calls"] for spent in self.spent[side]]
+    def calls(self, side: str, clock: str = "calls") -> list[list[float]]:
+        return [json.loads(spent.last_line)[clock] for spent in self.spent[side]]
 
-    def seconds(self, side: str) -> float | None:
+    def seconds(self, side: str, clock: str = "calls") -> float | None:
         """The median over the processes of each one's calls after the first, or its first where that was the only."""
         if side not in self.spent:
             return None
-        return middle([median(calls[1:] or calls) for calls in self.calls(side)])
+        return middle([median(calls[1:] or calls) for calls in self.calls(side, clock)])
 
     def peak(self, side: str) -> float | None:
         return round(median(spent.peak_mb for spent in self.spent[side]), 1) if side in self.spent else None
@@ -115,6 +116,7 @@ class Answers:
         spent = self.spent[side]
         return {
             "seconds": self.seconds(side),
+            "cpu_s": self.seconds(side, "cpu"),
             "peak_mb": self.peak(side),
             "calls_s": [rounded(calls) for calls in self.calls(side)],
             "process_s": rounded([one.wall for one in spent]),

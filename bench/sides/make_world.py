@@ -38,8 +38,7 @@ def value_of(name: str, place: int) -> str:
     if name == "n":
         return f"(hash(j, {place}) % 1000)::BIGINT"
     if name == "x":
-        normal = f"sqrt(-2 * ln({share(place)})) * cos(2 * pi() * {share(place + 1000)})"
-        return f"20 * exp({normal})"
+        return f"-20 * ln({share(place)})"
     return f"round(100 * {share(place)}, 1)"
 
 

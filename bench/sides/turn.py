@@ -20,15 +20,16 @@ def take(work: Callable[[Job], None], version: str) -> None:
     """
     job = json.loads(Path(sys.argv[1]).read_text())
     _be_first_to_go()
-    into, taken = Path(job["into"]), list[float]()
+    into, taken, cpu = Path(job["into"]), list[float](), list[float]()
     while len(taken) <= job["warm"] and (not taken or taken[-1] <= job["patience"]):
         for old in into.glob("*.parquet"):
             old.unlink()
         gc.collect()
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         work(job)
         taken.append(time.perf_counter() - begun)
-    print(json.dumps({"calls": taken, "version": version}))
+        cpu.append(time.process_time() - used)
+    print(json.dumps({"calls": taken, "cpu": cpu, "version": version}))
 
 
 def result(job: Job) -> str:
