@@ -7,7 +7,7 @@ events. Every side is a process of its own that reads the same Parquet files and
 
 All ratios are of `seconds`: the second call in a process, from reading the files to the written answer, for imports and
 compiled kernels are not what is compared; `cpu_s` is its CPU, of all threads, which a busy machine tells better. A side
-whose first call takes longer than `--patience` is not called again, and its first call counts. `process_s` and `peak_mb`
+whose first call takes longer than `--patience` is not called again: its first call counts. `process_s` and `peak_mb`
 are of the whole process, seen from outside. `floor` reads the same columns into DuckDB's memory and writes Lichen's
 answer, so it computes nothing.
 
@@ -67,7 +67,8 @@ class Asked:
     patience: float
     limit: float
     threads: int
-    tiny: bool
+    must: tuple[str, ...]
+    """The sides without whose answer the benchmark ends with an error."""
 
 
 @dataclass
@@ -125,10 +126,10 @@ class Answers:
 
     def __str__(self) -> str:
         parts = [
-            f"{side} {self.seconds(side):.2f} s {self.peak(side):,.0f} MB" if side in self.spent else f"{side} -"
-            for side in (*self.spent, *self.missing)
+            f"{side} {self.seconds(side):.2f} s ({self.seconds(side, 'cpu'):.2f} of CPU) {self.peak(side):,.0f} MB"
+            for side in self.spent
         ]
-        return f"{self.case.name}: {', '.join(parts)}"
+        return f"{self.case.name}: {', '.join([*parts, *(f'{side} -' for side in self.missing)])}"
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:
@@ -148,7 +149,7 @@ def answered(case: Case, files: Path, asked: Asked) -> Answers:
                     answers.spent.setdefault(side.name, []).append(_run(side, case, files, asked))
                     continue
                 except Failed as failure:
-                    if side == LICHEN or asked.tiny:
+                    if side.name in asked.must:
                         sys.exit(str(failure))
                     # Those of its earlier turns, if any, are no longer a figure.
                     del answers.spent[side.name]
@@ -254,7 +255,8 @@ def curve(found: dict[str, Answers]) -> dict[str, Any]:
     """Seconds and memory by the number of events, each question a curve."""
     curves: dict[str, list[dict[str, Any]]] = {"latest": [], "windows": []}
     for name, answers in found.items():
-        point = {**answers.case.sizes, "seconds": answers.seconds("lichen"), "peak_mb": answers.peak("lichen")}
+        took = {"seconds": answers.seconds("lichen"), "cpu_s": answers.seconds("lichen", "cpu")}
+        point = {**answers.case.sizes, **took, "peak_mb": answers.peak("lichen"), "left_out": answers.missing}
         curves[name.partition("_")[0]].append(point)
     return curves
 
@@ -265,11 +267,13 @@ def main(arguments: list[str] | None = None) -> None:
     how = Asked(
         sides=(LICHEN, *(side for side in sides if side != LICHEN)),
         repeat=1 if tiny else asked.repeat,
-        warm=asked.warm, patience=asked.patience, limit=asked.limit, threads=asked.threads, tiny=tiny,
+        warm=asked.warm, patience=asked.patience, limit=asked.limit, threads=asked.threads,
+        must=tuple(side.name for side in SIDES) if tiny else (LICHEN.name,),
     )  # fmt: skip
     if asked.growth:
         sizes = tuple(size for size in GROWTH if size <= asked.most)
-        how = replace(how, sides=how.sides if asked.side else (LICHEN,))
+        # Where it does not fit, the curve ends.
+        how = replace(how, sides=how.sides if asked.side else (LICHEN,), must=how.must if tiny else ())
         found = measured(growth(tuple(size // 100 for size in sizes[:2]) if tiny else sizes), how)
         finish({"growth": curve(found)})
         return
