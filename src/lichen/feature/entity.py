@@ -107,7 +107,7 @@ def _plan(view: View, slots: Slots) -> Ints:
                     row[column] = value
             rows.append(row)
         found = view.layouts[key] = np.array(rows, np.int64).reshape(-1, 8)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def picking(places: Sequence[int]) -> Callable[[list[Any]], list[Any]]:
