@@ -227,11 +227,27 @@ class TableStore(Protocol):
 class OnlineStore(Protocol):
     """Keeps the feature state of entities for look-up by key, one generation visible at a time.
 
-    `view` names a feature view at one version. A reader sees a whole generation or none of it.
+    `view` names a feature view at one version. A reader sees a whole generation or none of it; the one before the
+    visible one stays readable, older ones are removed. A writer that is killed leaves the old generation or the new
+    one, and what else it left goes with the view's next writer. Of two writers of a view the one that began last wins,
+    and the other is told by `SystemFailed`.
+
+    A backend is found by the scheme of the URL that `online` in `lichen.yaml` says, and made of that URL, a
+    `lichen.ground.secret.Secret`, and `project`, the project's name, for several projects may share a server. That
+    refuses a URL that is none (`FoundWrong`) and reaches nothing, for `check` does it too. A path is the file of
+    `sqlite`.
     """
 
     def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
         """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1)."""
+        ...
+
+    def change(self, view: str, generation: int, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
+        """Make a new generation that is `generation` with these keys' states replaced (None: removed), atomically.
+
+        Returns its number. `generation` must be the visible one: another raises `SystemFailed`, and nothing changes.
+        It costs what its items cost, whatever the view holds: nothing is copied.
+        """
         ...
 
     def generation(self, view: str) -> tuple[int, str] | None:

@@ -20,7 +20,7 @@ from lichen.run.commit import head_commit
 from lichen.run.lease import RUN, fence, held
 from lichen.run.release import AUDIT, Releases
 from lichen.run.remembered import Remembered
-from lichen.run.workshop import Workshop, check_learner, connector_options, option_types
+from lichen.run.workshop import Workshop, check_learner, connector_options, online_schemes, option_types
 from lichen.spec import ProjectFile, ProjectSpec, read_project
 from lichen.spec.reader import find_root, read_settings
 from lichen.spec.words import NAME
@@ -80,7 +80,7 @@ class Project:
     def spec(self) -> ProjectSpec:
         """The project as written."""
         with all_stays():
-            return read_project(self.root, self._variables, connector_options(), option_types())
+            return read_project(self.root, self._variables, connector_options(), option_types(), online_schemes())
 
     @property
     def secrets(self) -> list[Secret]:

@@ -26,6 +26,7 @@ _LOCKS_BYTES = 32 * 1024
 _HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _TO_READ = ("SELECT count(*) FROM sqlite_master", "PRAGMA query_only = ON")
 _AGAIN = 0.005
+_RENEW = "use the version of Lichen that wrote it"
 _CLOCK = SystemClock()
 
 
@@ -33,8 +34,8 @@ class SqliteFile:
     """A database in WAL mode with full synchronisation: one connection to read by, one to write by, a lock for each.
 
     Readers never wait for writers, of this process or another. `kind` and `format` are recorded in the file: a
-    database of another kind or of a newer format is refused. The file is made under another name and linked into
-    place whole, so an empty file found at `path` is damage, never a store to begin with.
+    database of another kind or format is refused; `renew` says what to do about an older one. The file is made under
+    another name and linked into place whole, so an empty file found at `path` is damage, never a store to begin with.
 
     Whoever opens a database in WAL mode first makes the file of its locks, 32 KiB. Where the disk has no room for it
     each reading holds the database alone for as long as it takes, and keeps its locks in memory. Where its folder
@@ -42,9 +43,11 @@ class SqliteFile:
     a writer left part of it in its log; what somebody writes meanwhile from elsewhere is seen by the next reading.
     """
 
-    def __init__(self, path: Path, *, kind: str, format_: int, tables: str, patience: float) -> None:
+    def __init__(
+        self, path: Path, *, kind: str, format_: int, tables: str, patience: float, renew: str = _RENEW
+    ) -> None:
         self.path = path.absolute()
-        self._kind, self._format, self._patience = kind, format_, patience
+        self._kind, self._format, self._patience, self._renew = kind, format_, patience, renew
         self._read_lock, self._write_lock = threading.Lock(), threading.RLock()
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
@@ -245,6 +248,14 @@ class SqliteFile:
                 where=Where(self.path),
                 why=f"its format is {row[1]}, this Lichen knows up to {self._format}",
                 fix="pip install --upgrade lichen",
+            )
+        if row[1] < self._format:
+            raise SystemFailed(
+                "LCH-3016",
+                f"the {self._kind} was written by an older Lichen",
+                where=Where(self.path),
+                why=f"its format is {row[1]}, this Lichen knows {self._format} alone",
+                fix=self._renew,
             )
 
     def _failed(self, failure: sqlite3.DatabaseError, what: str) -> SystemFailed | None:

@@ -3,81 +3,102 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from lichen.backends import online_refusals as refused
 from lichen.backends.sqlite_file import SqliteFile
-from lichen.errors import FoundWrong, SystemFailed, Where
+from lichen.errors import Where
 from lichen.ground.failpoint import fp
 
-_FORMAT = 1
+_FORMAT = 2
 _BATCH = 5_000
 _TABLES = """
-CREATE TABLE generations (id INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL, number INTEGER, cursor TEXT) STRICT;
+CREATE TABLE generations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL, line INTEGER, number INTEGER, cursor TEXT) STRICT;
 CREATE UNIQUE INDEX generation_number ON generations (view, number);
+CREATE INDEX generation_line ON generations (line);
 CREATE TABLE pointers (view TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
-CREATE TABLE states (generation INTEGER, key BLOB, state BLOB NOT NULL, PRIMARY KEY (generation, key))
+CREATE TABLE states (line INTEGER, key BLOB, version INTEGER, state BLOB, PRIMARY KEY (line, key, version))
   STRICT, WITHOUT ROWID;
+CREATE TABLE changed (version INTEGER, key BLOB, PRIMARY KEY (version, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE leavings (id INTEGER PRIMARY KEY, line INTEGER NOT NULL, shown INTEGER NOT NULL) STRICT;
 """
-_STATE = """
-SELECT state FROM states
-WHERE generation = (SELECT id FROM generations WHERE view = ? AND number = ?) AND key = ?
-"""
-_KEPT = "SELECT 1 FROM generations WHERE view = ? AND number = ?"
+_STATE = "SELECT state FROM states WHERE line = ? AND key = ? AND version <= ? ORDER BY version DESC LIMIT 1"
+_PLACE = "SELECT line, id FROM generations WHERE view = ? AND number = ?"
+_VISIBLE = "SELECT number, cursor, line, id FROM pointers JOIN generations USING (view, number) WHERE view = ?"
+_OLDEST = "SELECT id, line FROM generations JOIN pointers USING (view) WHERE generations.number < pointers.number"
+_MOST_PLACES = 1_000
 
 
 class SQLiteOnlineStore:
     """Keeps the visible generation of each view and the one before it, in one SQLite file.
 
-    A generation is written in batches under an id without a number, and one transaction then gives it its number and
-    moves the view's pointer. What a killed writer left has no number; the view's next writer removes it. A writer that
-    is overtaken by another of the same view stops: the one that began last wins.
+    `replace` begins a line of generations; `change` continues one, and adds versions of the states it was given: a
+    reader sees of each key the newest version that is not newer than its generation. Both write in batches under an
+    id without a number, and one transaction then gives it its number and moves the view's pointer. What a killed
+    writer left has no number; the view's next writer removes it. A writer that is overtaken by another of the same
+    view stops: the one that began last wins.
+
+    What no generation needs any more stands in `leavings` until it is removed: whole lines, the versions of a writer
+    that stopped, and those older than what `changed` says came after them.
     """
 
     def __init__(self, path: Path, *, patience: float = 30.0) -> None:
-        self._file = SqliteFile(path, kind="online store", format_=_FORMAT, tables=_TABLES, patience=patience)
+        self._file = SqliteFile(
+            path,
+            kind="online store",
+            format_=_FORMAT,
+            tables=_TABLES,
+            patience=patience,
+            renew="move the file away: the next `lichen run` or `lichen serve` fills a new one",
+        )
+        self._places: dict[tuple[str, int], tuple[int, int]] = {}
 
     def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
         """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1).
 
         A key given twice is refused, for nothing tells which of its states is right.
         """
-        new = self._begin(view)
-        self._clean()
-        stream = iter(items)
-        while batch := list(islice(stream, _BATCH)):
-            self._add(view, new, batch)
-        fp("online.written")
-        number = self._flip(view, new, cursor)
-        fp("online.flipped")
-        self._clean()
-        return number
+        return self._write(view, None, items, cursor)
+
+    def change(self, view: str, generation: int, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
+        """Make a new generation that is `generation` with these keys' states replaced (None: removed), atomically.
+
+        Returns its number. It costs what its items cost, whatever the view holds.
+        """
+        return self._write(view, generation, items, cursor)
 
     def generation(self, view: str) -> tuple[int, str] | None:
         """The visible generation's number and cursor, or None where the view was never materialised."""
-        with self._file.reading() as connection:
-            row = connection.execute(
-                "SELECT number, cursor FROM pointers JOIN generations USING (view, number) WHERE view = ?", (view,)
-            ).fetchone()
-        return None if row is None else (int(row[0]), str(row[1]))
+        (row,) = self._file.rows(_VISIBLE, [(view,)])
+        if row is None:
+            return None
+        number, cursor, line, version = row
+        self._remember(view, number, (line, version))
+        return number, cursor
 
     def get(self, view: str, generation: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """The states of these keys in that generation, None for a key it does not hold.
 
         A generation that is no longer kept raises `SystemFailed`: its keys are not absent, they are unknown.
         """
-        rows = self._file.rows(_STATE, [(view, generation, key) for key in keys])
-        # A generation loses its number before it loses its states, so if it has one now, what was read is whole.
-        if None in rows and self._file.rows(_KEPT, [(view, generation)]) == [None]:
-            raise self._gone(view, generation)
-        return [None if row is None else row[0] for row in rows]
+        line, version = place = self._places.get((view, generation)) or self._place(view, generation)
+        rows = self._file.rows(_STATE, [(line, key, version) for key in keys])
+        if None not in rows:
+            return [row[0] for row in rows]  # type: ignore[index]
+        # A generation is forgotten before its states are, so if it is there now, what was read is whole.
+        if self._place(view, generation) == place:
+            return [None if row is None else row[0] for row in rows]
+        # The view was dropped and written anew: another generation has this number.
+        return self.get(view, generation, keys)
 
     def drop(self, view: str) -> None:
         """Forget a view, all its generations."""
         with self._file.writing("online") as connection:
             connection.execute("DELETE FROM pointers WHERE view = ?", (view,))
-            connection.execute("DELETE FROM generations WHERE view = ?", (view,))
+            _leave(connection, view, "true")
         self._clean()
 
     def views(self) -> list[str]:
@@ -89,26 +110,59 @@ class SQLiteOnlineStore:
         """Release what the store holds open."""
         self._file.close()
 
-    def _begin(self, view: str) -> int:
-        with self._file.writing("online") as connection:
-            connection.execute("DELETE FROM generations WHERE view = ? AND number IS NULL", (view,))
-            new = connection.execute("INSERT INTO generations (view) VALUES (?)", (view,)).lastrowid
-        assert new is not None
-        return new
+    def _place(self, view: str, generation: int) -> tuple[int, int]:
+        """A generation's line, and its own id, the newest version that its readers see."""
+        (row,) = self._file.rows(_PLACE, [(view, generation)])
+        if row is None:
+            self._places.pop((view, generation), None)
+            raise refused.gone(view, generation, Where(self._file.path))
+        self._remember(view, generation, (row[0], row[1]))
+        return row[0], row[1]
 
-    def _add(self, view: str, new: int, batch: Sequence[tuple[bytes, bytes]]) -> None:
+    def _remember(self, view: str, number: int, place: tuple[int, int]) -> None:
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        self._places[view, number] = place
+
+    def _write(self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
+        line, new = self._begin(view, changes)
+        # What a writer left that was killed while it changed this line would be seen once there is a newer generation.
+        self._clean()
+        stream = iter(items)
+        while batch := list(islice(stream, _BATCH)):
+            self._add(view, line, new, batch)
+        fp("online.written")
+        number = self._flip(view, new, cursor)
+        fp("online.flipped")
+        self._remember(view, number, (line, new))
+        self._clean()
+        return number
+
+    def _begin(self, view: str, changes: int | None) -> tuple[int, int]:
+        """Take the view over from whoever writes it; returns the line and the id of the generation to be written."""
+        with self._file.writing("online") as connection:
+            row = None if changes is None else connection.execute(_VISIBLE, (view,)).fetchone()
+            if changes is not None and (row is None or row[0] != changes):
+                visible = None if row is None else row[0]
+                raise refused.not_visible(view, changes, visible, Where(self._file.path))
+            _leave(connection, view, "number IS NULL")
+            new = connection.execute("INSERT INTO generations (view) VALUES (?)", (view,)).lastrowid
+            assert new is not None
+            line = new if row is None else row[2]
+            connection.execute("UPDATE generations SET line = ? WHERE id = ?", (line, new))
+        return line, new
+
+    def _add(self, view: str, line: int, new: int, batch: Sequence[tuple[bytes, bytes | None]]) -> None:
         with self._file.writing("online") as connection:
             self._still_ours(connection, view, new)
             try:
                 connection.executemany(
-                    "INSERT INTO states VALUES (?, ?, ?)", ((new, key, state) for key, state in batch)
+                    "INSERT INTO states VALUES (?, ?, ?, ?)", ((line, key, new, state) for key, state in batch)
                 )
             except sqlite3.IntegrityError as twice:
-                raise FoundWrong(
-                    "LCH-3022",
-                    f"view `{view}`: a key was given twice in one generation",
-                    fix="give each entity one row; the last one known, for instance",
-                ) from twice
+                raise refused.given_twice(view) from twice
+            if line != new:
+                connection.executemany("INSERT INTO changed VALUES (?, ?)", ((new, key) for key, _ in batch))
 
     def _flip(self, view: str, new: int, cursor: str) -> int:
         with self._file.writing("online") as connection:
@@ -117,49 +171,55 @@ class SQLiteOnlineStore:
             number = 1 if row is None else int(row[0]) + 1
             connection.execute("UPDATE generations SET number = ?, cursor = ? WHERE id = ?", (number, cursor, new))
             connection.execute("INSERT OR REPLACE INTO pointers VALUES (?, ?)", (view, number))
-            connection.execute("DELETE FROM generations WHERE view = ? AND number < ?", (view, number - 1))
+            _leave(connection, view, f"number < {number - 1}")
         return number
-
-    def _clean(self) -> None:
-        """Remove states whose generation is gone, in batches, so that no other writer waits long."""
-        for generation in self._orphans():
-            more = True
-            while more:
-                with self._file.writing("online") as connection:
-                    more = (
-                        connection.execute(
-                            "DELETE FROM states WHERE generation = ? AND key IN "
-                            "(SELECT key FROM states WHERE generation = ? LIMIT ?)",
-                            (generation, generation, _BATCH),
-                        ).rowcount
-                        > 0
-                    )
-
-    def _orphans(self) -> Iterator[int]:
-        """Ids that have states and no generation, found by leaping from one id to the next."""
-        found: tuple[int] | None = (0,)
-        while found is not None:
-            with self._file.reading() as connection:
-                found = connection.execute(
-                    "SELECT generation FROM states WHERE generation > ? ORDER BY generation LIMIT 1", found
-                ).fetchone()
-                kept = found is None or connection.execute("SELECT 1 FROM generations WHERE id = ?", found).fetchone()
-            if found is not None and kept is None:
-                yield found[0]
 
     def _still_ours(self, connection: sqlite3.Connection, view: str, new: int) -> None:
         if connection.execute("SELECT 1 FROM generations WHERE id = ?", (new,)).fetchone() is None:
-            raise SystemFailed(
-                "LCH-3023",
-                f"view `{view}`: another process began to replace it, or dropped it, so this one stopped",
-                where=Where(self._file.path),
-                fix="wait for the other one; run again if it failed",
-            )
+            raise refused.overtaken(view, Where(self._file.path))
 
-    def _gone(self, view: str, generation: int) -> SystemFailed:
-        return SystemFailed(
-            "LCH-3021",
-            f"view `{view}`: generation {generation} is no longer kept",
-            where=Where(self._file.path),
-            fix="ask for the visible generation; run `lichen run` if the release names this one",
-        )
+    def _clean(self) -> None:
+        """Remove what no generation needs any more, in batches, so that no other writer waits long."""
+        for left, line, shown in self._listed("SELECT id, line, shown FROM leavings ORDER BY id"):
+            if not self._listed("SELECT 1 FROM generations WHERE line = ? LIMIT 1", line):
+                self._remove("states", "line", line)
+                self._remove("changed", "version", left)
+            else:
+                self._settle(line, left, undo=not shown)
+            with self._file.writing("online") as connection:
+                connection.execute("DELETE FROM leavings WHERE id = ?", (left,))
+        # Of the oldest generation that is kept, what its change came after is no longer seen by anybody.
+        for version, line in self._listed(_OLDEST):
+            self._settle(line, version, undo=False)
+
+    def _settle(self, line: int, version: int, *, undo: bool) -> None:
+        """Remove what a change wrote, or else what stood before it, and the marks of what it removed."""
+        older = "version < ?2 OR (version = ?2 AND state IS NULL)"
+        delete = f"DELETE FROM states WHERE line = ?1 AND key = ?3 AND ({'version = ?2' if undo else older})"  # noqa: S608
+        while self._listed("SELECT 1 FROM changed WHERE version = ? LIMIT 1", version):
+            with self._file.writing("online") as connection:
+                keys = connection.execute("SELECT key FROM changed WHERE version = ? LIMIT ?", (version, _BATCH))
+                batch = [key for (key,) in keys.fetchall()]
+                connection.executemany(delete, ((line, version, key) for key in batch))
+                marks = ((version, key) for key in batch)
+                connection.executemany("DELETE FROM changed WHERE version = ? AND key = ?", marks)
+
+    def _remove(self, table: str, column: str, value: int) -> None:
+        """Remove the rows of a table that have this value, in batches of keys."""
+        keys = f"SELECT key FROM {table} WHERE {column} = ?1 LIMIT ?2"  # noqa: S608 - both are words of this class
+        more = True
+        while more:
+            with self._file.writing("online") as connection:
+                delete = f"DELETE FROM {table} WHERE {column} = ?1 AND key IN ({keys})"  # noqa: S608
+                more = connection.execute(delete, (value, _BATCH)).rowcount > 0
+
+    def _listed(self, select: str, *values: int) -> list[tuple[int, ...]]:
+        with self._file.reading() as connection:
+            return connection.execute(select, values).fetchall()
+
+
+def _leave(connection: sqlite3.Connection, view: str, which: str) -> None:
+    """Move a view's generations that meet a condition to those whose states are to be removed."""
+    leaving = "INSERT INTO leavings SELECT id, line, number IS NOT NULL FROM generations"
+    connection.execute(f"{leaving} WHERE view = ? AND {which}", (view,))
+    connection.execute(f"DELETE FROM generations WHERE view = ? AND {which}", (view,))  # noqa: S608

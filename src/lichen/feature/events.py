@@ -1,20 +1,23 @@
-"""Reads the rows of a view's table through the engine, as arrays in the order that `compute` wants."""
+"""Reads the rows of a view's table through the engine, as arrays that compiled loops take."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lichen.errors import FoundWrong
-from lichen.feature.history import Events
-from lichen.feature.statement import key_columns, key_names, select
+from lichen.feature.compute import NONE
+from lichen.feature.history import Events, Ints, constant_lag
+from lichen.feature.kernels import kernel
+from lichen.feature.spill import Columns, Gathered
+from lichen.feature.statement import key_columns, key_names, landed_sql, questions_sql, same_known, select
 from lichen.ground.quoting import identifier
-from lichen.ports import Arrow, Engine, Relation
+from lichen.ground.stream import each_batch
+from lichen.ports import Arrow, Column, Engine, Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import arro3.core as arro3
 
     from lichen.feature.view import View
@@ -27,31 +30,124 @@ def load(rows: Arrow) -> arro3.Table:
     return Table.from_arrow(rows)
 
 
-def numbers(table: arro3.Table, name: str, type_: Any = np.int64) -> Any:
-    """A column without nulls as a numpy array of a type."""
-    if len(table) == 0:
+def numbers(rows: Any, name: str, type_: Any = np.int64) -> Any:
+    """A column without nulls, of a table or a batch, as a numpy array of a type; hashes keep their bits."""
+    if rows.num_rows == 0:
         # A stream without rows may come without a chunk to read.
         return np.empty(0, type_)
-    return np.ascontiguousarray(table.column(name).to_numpy(), type_)
+    found = rows.column(name).to_numpy()
+    return found.view(np.int64) if found.dtype == np.uint64 else np.ascontiguousarray(found, type_)
 
 
-def events_of(view: View, table: arro3.Table, entities: int, start: int = 0) -> Events:
-    """The arrays in rows that `events_sql` gave, for the `entities` entities numbered from `start` on."""
-    ids = numbers(table, "_e")
-    values: list[Any] = []
-    missing: list[Any] = []
-    for place, measure in enumerate(view.measures):
-        number = np.float64 if measure.kind == "double" else np.int64
-        values.append(numbers(table, f"_v{place}", number) if measure.needs_values else None)
-        holes = numbers(table, f"_n{place}", np.bool_) if measure.kind != "rows" else None
-        missing.append(holes if holes is not None and holes.any() else None)
+class Questions:
+    """The label rows as views of one entity see them.
+
+    For each row `ids` has its entity's number, -1 where a key or the instant is null, and `instants` the instant;
+    `order` sorts the rows by both. `first` tells where in `order` each entity's begin.
+    """
+
+    def __init__(self, entity: Sequence[Column], asked: Relation, at: str, engine: Engine) -> None:
+        found = load(engine.query(questions_sql(entity, "asked", at), {"asked": asked}))
+        ones, self.instants = numbers(found, "_h"), numbers(found, "_t")
+        others = numbers(found, "_g") if "_g" in found.column_names else ones
+        rows = len(ones)
+        self.ids = np.empty(rows, np.int64)
+        table, keys, keys2 = _table(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
+        missing = ~numbers(found, "_fit", np.bool_)
+        self.count = int(kernel("index")(ones, others, missing, table, keys, keys2, self.ids))
+        self._keys, self._keys2 = keys[: self.count].copy(), keys2[: self.count].copy()
+        self._table = _table(self.count)
+        # As small as it can be: it is looked into for each row of the views' tables.
+        kernel("indexed")(self._keys, self._table)
+        self.first, self.order = sort(self.ids, self.instants, None, self.count)[:2]
+        self.latest = int(self.instants[self.ids >= 0].max(initial=-NONE))
+
+    def find(self, ones: Ints, others: Ints, known: Ints) -> tuple[Ints, Ints]:
+        """The rows that some question may see, by their keys and known-times: their entities and their numbers."""
+        out, rows = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
+        kept = kernel("find")(ones, others, known, self.latest, self._table, self._keys, self._keys2, out, rows)
+        return out[:kept], rows[:kept]
+
+    def of(self, start: int, end: int) -> tuple[int, Ints, Ints]:
+        """The questions of some entities: where they begin in the order, entities numbered from `start`, instants."""
+        place = int(self.first[start])
+        order = self.order[place : self.first[end]]
+        return place, self.ids[order] - start, self.instants[order]
+
+
+def _table(keys: int) -> Ints:
+    return np.full(1 << max(4, (2 * keys).bit_length()), -1, np.int64)
+
+
+def sort(ids: Ints, times: Ints, known: Ints | None, entities: int) -> tuple[Ints, Ints, Ints]:
+    """Rows sorted by (entity, time, known-time, landing): where each entity begins, the rows, and their times."""
+    first, rows = np.empty(entities + 1, np.int64), int((ids >= 0).sum())
+    order, sorted_times = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    kernel("grouped")(ids, times, first, order, sorted_times)
+    kernel("sorted_within")(first, sorted_times, np.empty(0, np.int64) if known is None else known, order)
+    return first, order, sorted_times
+
+
+def gather(view: View, source: Relation, questions: Questions, engine: Engine, gathered: Gathered) -> None:
+    """Gather the rows of a view's table that the questions may see.
+
+    Each has its entity (`_e`), its number in the table (`_r`) where values are shown as they stand in it, and all that
+    `events_of` reads.
+    """
+    landed = 0
+    prompt, placed = same_known(view), bool(view.latest) or any(m.is_placed for m in view.measures)
+    for batch in each_batch(engine.query(landed_sql(view, "rows"), {"rows": source})):
+        fit, times = numbers(batch, "_fit", np.bool_), numbers(batch, "_t")
+        known = times if prompt else numbers(batch, "_q")
+        ones = numbers(batch, "_h")
+        others = numbers(batch, "_g") if "_g" in batch.schema.names else ones
+        seen = known if fit.all() else np.where(fit, known, NONE)
+        ids, rows = questions.find(ones, others, seen)
+        every = len(rows) == batch.num_rows
+        columns: Columns = {"_e": ids, "_t": times if every else times[rows]}
+        if placed:
+            columns["_r"] = rows + landed
+        names = [] if prompt else ["_q"]
+        for name in [*names, *(name for name in batch.schema.names if name[:2] in ("_u", "_n", "_v", "_d"))]:
+            values = values_of(view, batch, name)
+            columns[name] = values if every else values[rows]
+        gathered.add(columns)
+        landed += batch.num_rows
+    gathered.landed = landed
+
+
+def values_of(view: View, rows: Any, name: str) -> Any:
+    """A column of a statement's rows as the array that it travels on as."""
+    type_: Any = np.int64
+    if name[1] == "n":
+        type_ = np.bool_
+    elif name[1] == "v" and view.measures[int(name[2:])].kind == "double":
+        type_ = np.float64
+    return numbers(rows, name, type_)
+
+
+def events_of(view: View, columns: Mapping[str, Any], entities: int) -> Events:
+    """The events in gathered rows, for entities numbered from 0."""
+    times, known, until = columns["_t"], columns.get("_q"), columns.get("_u")
+    if until is not None and (until == NONE).all():
+        until = None
+    lag = 0 if known is None else (constant_lag(times, known) if until is None else None)
+    first, order, sorted_times = sort(columns["_e"], times, None if lag is not None else known, entities)
+    return arranged(view, columns, first, order, sorted_times, lag, until)
+
+
+def arranged(
+    view: View, columns: Mapping[str, Any], first: Ints, order: Ints, times: Ints, lag: int | None, until: Ints | None
+) -> Events:
+    """Events of rows whose order is known."""
+    measures = range(len(view.measures))
+    missing = [columns.get(f"_n{place}") for place in measures]
     return Events(
-        first=np.searchsorted(ids, np.arange(start, start + entities + 1)).astype(np.int64),
-        times=numbers(table, "_t"),
-        known=numbers(table, "_q"),
-        values=tuple(values),
-        missing=tuple(missing),
-    )
+        first, order, times, columns.get("_q"), until, lag,
+        values=tuple(columns.get(f"_v{place}") for place in measures),
+        missing=tuple(holes if holes is not None and holes.any() else None for holes in missing),
+        hashes=tuple(columns.get(f"_d{place}") for place in measures),
+    )  # fmt: skip
 
 
 def refuse_twins(view: View, source: Relation, engine: Engine) -> None:
@@ -82,3 +178,16 @@ def again(inputs: Mapping[str, Relation]) -> dict[str, Relation]:
         name: relation if relation.arrow is None else Relation(relation.columns, arrow=load(relation.arrow))
         for name, relation in inputs.items()
     }
+
+
+def rows_at(view_rows: Iterator[Any], wanted: Ints) -> Any:
+    """The rows of a stream at these places, which rise, as one table."""
+    from arro3.core import Array, Table
+
+    pieces, landed, done = [], 0, 0
+    for batch in view_rows:
+        end = int(wanted.searchsorted(landed + batch.num_rows))
+        if end > done:
+            pieces.append(batch.take(Array.from_numpy(wanted[done:end] - landed)))
+        done, landed = end, landed + batch.num_rows
+    return Table.from_batches(pieces) if pieces else None

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from lichen.errors import FoundWrong, Where, did_you_mean
+from lichen.feature.prior import PriorFeature, is_part, priors
+from lichen.feature.reading import Reading, RelationFacts, WhereIs
 from lichen.feature.request import Expression, compile_expression
-from lichen.feature.statement import select
-from lichen.feature.value import KEY_TYPES, is_storable, value_kind
-from lichen.feature.view import View, WindowAggregate
+from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
-from lichen.ground.duration import microseconds
-from lichen.ground.quoting import identifier, written_as_a_name
-from lichen.ports import Column, Engine, Relation
+from lichen.ports import Column, Engine
 
 if TYPE_CHECKING:
-    from lichen.spec import Aggregate, FeatureView
+    from lichen.feature.view import View
+    from lichen.spec import FeatureView
+
+__all__ = ["PREDICTION_TIME", "FeatureSet", "RelationFacts", "feature_set"]
 
 PREDICTION_TIME = "prediction_time"
 """What an expression calls the instant at which the prediction is asked for."""
@@ -28,18 +30,10 @@ _INSTANT = "TIMESTAMP WITH TIME ZONE"
 
 
 @dataclass(frozen=True)
-class RelationFacts:
-    """What is known of a source or a table: its columns, and by which SQL its rows happen and become known."""
-
-    columns: tuple[Column, ...]
-    time: str | None = None
-    known: str | None = None
-
-
-@dataclass(frozen=True)
 class FeatureSet:
     """What a model reads of the world.
 
+    `views` are those of the model's list over tables, then those of which a feature stands in for one of theirs.
     `request` is what a request brings: the keys of all views, then the columns of the request views, each once.
     `features` are the qualified features (`carrier.delay_mean_7d`, `trip.distance`, `trip.hour`) in the order of the
     model's list; `expressions` stand in an order in which each finds what it reads.
@@ -58,8 +52,14 @@ class FeatureSet:
         names = (column.name for column in self.features)
         return tuple((name, name.partition(".")[2]) for name in names if name not in computed)
 
-
-WhereIs = Callable[..., Where]
+    @cached_property
+    def levels(self) -> tuple[tuple[Expression, ...], ...]:
+        """The expressions in as few steps as there are: each reads what comes with the request and earlier steps give."""
+        depth: dict[str, int] = {}
+        for one in self.expressions:
+            depth[one.name] = 1 + max((depth.get(name, 0) for name in one.reads), default=0)
+        steps = range(1, max(depth.values(), default=0) + 1)
+        return tuple(tuple(one for one in self.expressions if depth[one.name] == step) for step in steps)
 
 
 def feature_set(
@@ -74,15 +74,18 @@ def feature_set(
 
     `where(asset, *path)` is the place in the project to point at (`ProjectSpec.where`). Nothing is read: types are
     asked of the engine on empty relations. Whatever does not fit is `FoundWrong`: an unknown view, table or column, a
-    type that cannot be a key or cannot be added up, keys that disagree, expressions that need each other.
+    type that cannot be a key or cannot be added up, keys that disagree, expressions that need each other. Views that
+    stand in for others, by a prior, are added.
     """
     for name in names:
         if name not in specs:
             raise FoundWrong("LCH-2620", f"there is no feature view `{name}`", fix=did_you_mean(name, specs))
-    reading = _Reading(relations, where, engine)
-    views = tuple(reading.view(name, specs[name]) for name in names if specs[name].on is None)
-    request = reading.request(names, specs, views)
-    expressions = reading.expressions(names, specs, views, request)
+    standing_in = priors(names, specs, where)
+    reading = Reading(relations, where, engine)
+    every = with_parents(names, specs)
+    views = tuple(reading.view(name, specs[name]) for name in every if specs[name].on is None)
+    request = _request(names, specs, views, reading)
+    expressions = _Expressions(names, specs, views, request, standing_in, where).compiled()
     types = {f"{view.name}.{column.name}": column.type for view in views for column in view.features}
     types |= {expression.name: expression.type for expression in expressions}
     brought = {column.name: column.type for column in request}
@@ -93,156 +96,59 @@ def feature_set(
     return FeatureSet(views, expressions, request, features)
 
 
-class _Reading:
-    """One reading of feature views, with what it needs to ask."""
-
-    def __init__(self, relations: Mapping[str, RelationFacts], where: WhereIs, engine: Engine) -> None:
-        self.relations, self.where, self.engine = relations, where, engine
-
-    def view(self, name: str, spec: FeatureView) -> View:
-        """A view over a table."""
-        asset, table = f"feature.{name}", spec.from_ or ""
-        facts = self.relations.get(table)
-        if facts is None:
+def _request(
+    names: Sequence[str], specs: Mapping[str, FeatureView], views: Sequence[View], reading: Reading
+) -> tuple[Column, ...]:
+    """What a request brings."""
+    brought: dict[str, tuple[Column, str]] = {}
+    wanted = [(f"feature.{view.name}", "entity", column) for view in views for column in view.entity]
+    for name in names:
+        for short, written in specs[name].columns.items():
+            found = reading.type_of(f"feature.{name}", ("columns", short), f"CAST(NULL AS {written})")
+            wanted.append((f"feature.{name}", "columns", Column(short, found)))
+    for asset, key, column in wanted:
+        known, first = brought.setdefault(column.name, (column, asset))
+        if known.type != column.type:
             raise FoundWrong(
-                "LCH-2621", f"there is no table or source `{table}`", where=self.where(asset, "from"),
-                fix=did_you_mean(table, self.relations),
+                "LCH-2629", f"`{column.name}` is {column.type} here and {known.type} in `{first}`",
+                where=reading.where(asset, key, column.name),
+                why="a request brings it once, for both", fix="give it the same type in both",
             )  # fmt: skip
-        columns = {column.name: column for column in facts.columns}
-        for place, wanted in [*((("entity", n), n) for n in spec.entity or {}), *(_latest_places(spec))]:
-            if wanted not in columns:
-                raise FoundWrong(
-                    "LCH-2622", f"`{table}` has no column `{wanted}`", where=self.where(asset, *place, key=True),
-                    fix=did_you_mean(wanted, columns),
-                )  # fmt: skip
-        entity = tuple(self._key(asset, column, type_) for column, type_ in (spec.entity or {}).items())
-        time, known = self._times(asset, spec, facts)
-        aggregates = tuple(self._aggregate(asset, facts, n, a) for n, a in spec.aggregates.items())
-        latest = tuple(self._latest(asset, place, columns[n]) for place, n in _latest_places(spec))
-        windowed = [Column(f"{a.name}_{w}", _result_type(a)) for a in aggregates for w in spec.windows]
-        ttl = None if spec.ttl is None else microseconds(spec.ttl)
-        return View(
-            name, entity, table, time, known, aggregates, spec.windows, latest, ttl, spec.static, (*windowed, *latest)
-        )
-
-    def _type(self, asset: str, path: Sequence[str | int], sql: str, facts: RelationFacts | None = None) -> str:
-        """The type of an expression over a relation's row, as DuckDB calls it."""
-        refuse_volatile_value(sql, self.where(asset, *path), of_a_feature=True)
-        relation = Relation(facts.columns if facts is not None else (Column("_none", "BIGINT"),))
-        try:
-            return self.engine.describe(select([(sql, "value")], identifier("row")), {"row": relation})[0].type
-        except FoundWrong as wrong:
-            name = sql.removeprefix("(").removesuffix(")").strip()
-            is_a_column = facts is not None and any(column.name == name for column in facts.columns)
-            fix = written_as_a_name(name) if is_a_column else wrong.fix
-            raise FoundWrong(wrong.code, wrong.what, where=self.where(asset, *path), why=wrong.why, fix=fix) from wrong
-
-    def _key(self, asset: str, name: str, type_: str) -> Column:
-        found = self._type(asset, ("entity", name), f"CAST(NULL AS {type_})")
-        if found not in KEY_TYPES:
+        if column.name == PREDICTION_TIME:
             raise FoundWrong(
-                "LCH-2623", f"a key cannot be of type {found}", where=self.where(asset, "entity", name),
-                why="an entity is found by its key's exact value", fix="cast the column in its table, to VARCHAR say",
+                "LCH-2630", f"`{PREDICTION_TIME}` cannot be a request's column",
+                where=reading.where(asset, key, column.name, key=True),
+                why="it is what expressions call the instant at which the prediction is asked for",
+                fix="rename the column, or read `prediction_time` without declaring it",
             )  # fmt: skip
-        return Column(name, found)
+    return tuple(column for column, _ in brought.values())
 
-    def _times(self, asset: str, spec: FeatureView, facts: RelationFacts) -> tuple[str | None, str | None]:
-        if spec.static:
-            if facts.time is not None:
-                raise FoundWrong(
-                    "LCH-2632", f"`{spec.from_}` has a time, so a view of it cannot be static",
-                    where=self.where(asset, "static"),
-                    why="its rows become known one after another; taken as known always, they tell the future",
-                    fix="take `static: true` away: the view then sees what was known",
-                )  # fmt: skip
-            return None, None
-        time = spec.time or facts.time
-        if time is None:
-            raise FoundWrong(
-                "LCH-2624", f"`{spec.from_}` has no event time", where=self.where(asset, "from"),
-                why="without it nothing tells which rows an instant may see",
-                fix="give the view or the table a `time`, or say `static: true` if the rows never change",
-            )  # fmt: skip
-        known = spec.known or facts.known
-        if known is None:
-            raise FoundWrong(
-                "LCH-2633", f"`{asset.partition('.')[2]}` has a `time` and nothing says when its rows became known",
-                where=self.where(asset, "time", key=True),
-                why="a row that is taken as known when it happened may tell the future",
-                fix=f"add `known:`; it is `known: {time}` if a row is known the moment it happens",
-            )  # fmt: skip
-        for path, sql in (("time", time), ("known", known)):
-            found = self._type(asset, (path,), f"({sql})", facts)
-            if not found.startswith("TIMESTAMP") and found != "DATE":
-                raise FoundWrong(
-                    "LCH-2625", f"`{path}` is of type {found}, not an instant", where=self.where(asset, path),
-                    fix="name a TIMESTAMP WITH TIME ZONE column, or cast to one",
-                )  # fmt: skip
-        return time, known
 
-    def _aggregate(self, asset: str, facts: RelationFacts, name: str, spec: Aggregate) -> WindowAggregate:
-        if spec.value == "*":
-            if spec.function != "count" or spec.clip:
-                raise FoundWrong(
-                    "LCH-2626", f"`{spec.function}` of `*` has no meaning", where=self.where(asset, "aggregates", name),
-                    fix="name a column or an expression; `*` is for `count` alone, without `clip`",
-                )  # fmt: skip
-            return WindowAggregate(name, "count", "*")
-        type_ = self._type(asset, ("aggregates", name), f"({spec.value})", facts)
-        kind = value_kind(type_)
-        fitting = {"int": True, "double": True, "instant": spec.function in ("count", "min", "max") and not spec.clip}
-        if not fitting.get(kind, spec.function == "count" and not spec.clip):
-            raise FoundWrong(
-                "LCH-2627", f"`{spec.function}` of a {type_} is not a feature",
-                where=self.where(asset, "aggregates", name),
-                why="numbers are added up and clipped, numbers and instants have a least and a greatest",
-                fix="cast the value to a number, or count it",
-            )  # fmt: skip
-        if spec.clip and kind == "int" and not all(float(bound).is_integer() for bound in spec.clip):
-            type_ = "DOUBLE"
-        return WindowAggregate(name, spec.function, spec.value, spec.clip, type_)
+class _Expressions:
+    """The expressions of a feature set: those of views of the request, and those that priors are."""
 
-    def _latest(self, asset: str, place: tuple[str | int, ...], column: Column) -> Column:
-        if not is_storable(column.type):
-            raise FoundWrong(
-                "LCH-2628", f"`{column.name}` is of type {column.type}, which no feature can be",
-                where=self.where(asset, *place), fix="cast it in its table, to VARCHAR say",
-            )  # fmt: skip
-        return column
+    def __init__(
+        self,
+        names: Sequence[str],
+        specs: Mapping[str, FeatureView],
+        views: Sequence[View],
+        request: Sequence[Column],
+        standing_in: Sequence[PriorFeature],
+        where: WhereIs,
+    ) -> None:
+        self.where = where
+        self.priors = {one.name: one for one in standing_in}
+        self.texts = {f"{name}.{short}": text for name in names for short, text in specs[name].expressions.items()}
+        self.known = {column.name: column.type for column in request}
+        self.known |= {f"{n}.{c}": self.known[c] for n in names for c in specs[n].columns}
+        every = {f"{view.name}.{column.name}": column.type for view in views for column in view.features}
+        self.known |= {name: type_ for name, type_ in every.items() if not is_part(name)}
+        self.known[PREDICTION_TIME] = _INSTANT
+        self.with_parts = ChainMap(self.known, {name: type_ for name, type_ in every.items() if is_part(name)})
 
-    def request(
-        self, names: Sequence[str], specs: Mapping[str, FeatureView], views: Sequence[View]
-    ) -> tuple[Column, ...]:
-        """What a request brings."""
-        brought: dict[str, tuple[Column, str]] = {}
-        wanted = [(f"feature.{view.name}", "entity", column) for view in views for column in view.entity]
-        for name in names:
-            for short, written in specs[name].columns.items():
-                found = self._type(f"feature.{name}", ("columns", short), f"CAST(NULL AS {written})")
-                wanted.append((f"feature.{name}", "columns", Column(short, found)))
-        for asset, key, column in wanted:
-            known, first = brought.setdefault(column.name, (column, asset))
-            if known.type != column.type:
-                raise FoundWrong(
-                    "LCH-2629", f"`{column.name}` is {column.type} here and {known.type} in `{first}`",
-                    where=self.where(asset, key, column.name),
-                    why="a request brings it once, for both", fix="give it the same type in both",
-                )  # fmt: skip
-            if column.name == PREDICTION_TIME:
-                raise FoundWrong(
-                    "LCH-2630", f"`{PREDICTION_TIME}` cannot be a request's column",
-                    where=self.where(asset, key, column.name, key=True),
-                    why="it is what expressions call the instant at which the prediction is asked for",
-                    fix="rename the column, or read `prediction_time` without declaring it",
-                )  # fmt: skip
-        return tuple(column for column, _ in brought.values())
-
-    def expressions(
-        self, names: Sequence[str], specs: Mapping[str, FeatureView], views: Sequence[View], request: Sequence[Column]
-    ) -> tuple[Expression, ...]:
+    def compiled(self) -> tuple[Expression, ...]:
         """The expressions, each after those it reads."""
-        texts = {f"{name}.{short}": text for name in names for short, text in specs[name].expressions.items()}
-        for name in texts:
+        for name in self.texts:
             if name.endswith(f".{PREDICTION_TIME}"):
                 raise FoundWrong(
                     "LCH-2634", f"an expression cannot be called `{PREDICTION_TIME}`",
@@ -250,35 +156,49 @@ class _Reading:
                     why="it is what expressions call the instant at which the prediction is asked for",
                     fix="give it another name; expressions read `prediction_time` without declaring it",
                 )  # fmt: skip
-        known = {column.name: column.type for column in request}
-        known |= {f"{n}.{c}": known[c] for n in names for c in specs[n].columns}
-        known |= {f"{view.name}.{column.name}": column.type for view in views for column in view.features}
-        known[PREDICTION_TIME] = _INSTANT
-        compiled = []
-        for name in self._ordered(texts):
-            try:
-                refuse_volatile_value(texts[name], self._where_expression(name), of_a_feature=True)
-                expression = compile_expression(name, texts[name], known)
-            except FoundWrong as wrong:
-                place = wrong.where or self._where_expression(name)
-                raise FoundWrong(wrong.code, wrong.what, where=place, why=wrong.why, fix=wrong.fix) from wrong
-            known[name] = expression.type
-            compiled.append(expression)
-        return tuple(compiled)
+        made = []
+        for name in self._ordered():
+            expression = self._prior(self.priors[name]) if name in self.priors else self._written(name)
+            self.known[name] = expression.type
+            made.append(expression)
+        return tuple(made)
 
-    def _where_expression(self, name: str) -> Where:
+    def _written(self, name: str) -> Expression:
+        try:
+            refuse_volatile_value(self.texts[name], self._place(name), of_a_feature=True)
+            return compile_expression(name, self.texts[name], self.known)
+        except FoundWrong as wrong:
+            place = wrong.where or self._place(name)
+            raise FoundWrong(wrong.code, wrong.what, where=place, why=wrong.why, fix=wrong.fix) from wrong
+
+    def _prior(self, one: PriorFeature) -> Expression:
+        try:
+            return compile_expression(one.name, one.text, self.with_parts)
+        except FoundWrong as wrong:
+            other = f"`{one.other}` is {self.known[one.other]}" if one.other in self.known else f"{one.other} a number"
+            raise FoundWrong(
+                "LCH-2653", f"the prior of `{one.name}` is of a type that does not fit", where=self.where(*one.at),
+                why=f"the window's own is {self.with_parts[one.own]}, and {other}",
+                fix="name a feature of the same type, or cast the values that both are computed of",
+            ) from wrong  # fmt: skip
+
+    def _place(self, name: str) -> Where:
+        if name in self.priors:
+            return self.where(*self.priors[name].at)
         view, _, short = name.partition(".")
         return self.where(f"feature.{view}", "expressions", short)
 
-    def _ordered(self, texts: Mapping[str, str]) -> list[str]:
+    def _ordered(self) -> list[str]:
+        texts = {**self.texts, **{name: one.text for name, one in self.priors.items()}}
         reads = {name: _names_in(text) & set(texts) for name, text in texts.items()}
         try:
             return list(TopologicalSorter(reads).static_order())
         except CycleError as cycle:
-            ring = " -> ".join(reversed(cycle.args[1]))
+            ring = list(reversed(cycle.args[1]))
+            what = "these priors need each other" if ring[0] in self.priors else "these expressions need each other"
             raise FoundWrong(
-                "LCH-2631", "these expressions need each other", where=self._where_expression(cycle.args[1][0]),
-                why=ring, fix="write one of them without the other",
+                "LCH-2631", what, where=self._place(cycle.args[1][0]), why=" -> ".join(ring),
+                fix="write one of them without the other",
             ) from cycle  # fmt: skip
 
 
@@ -292,18 +212,3 @@ def _names_in(text: str) -> set[str]:
     except sqlglot.errors.SqlglotError:
         return set()
     return {f"{column.table}.{column.name}" for column in tree.find_all(exp.Column)}
-
-
-def _latest_places(spec: FeatureView) -> list[tuple[tuple[str | int, ...], str]]:
-    return [(("latest", place), name) for place, name in enumerate(spec.latest)]
-
-
-def _result_type(aggregate: WindowAggregate) -> str:
-    kind = value_kind(aggregate.type) if aggregate.type else "rows"
-    if aggregate.function == "count":
-        return "BIGINT"
-    if aggregate.function == "avg":
-        return "DOUBLE"
-    if aggregate.function == "sum" or aggregate.type.startswith("DECIMAL"):
-        return "BIGINT" if kind == "int" else "DOUBLE"
-    return aggregate.type

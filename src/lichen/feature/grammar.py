@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sqlglot import exp
@@ -85,18 +86,69 @@ def call_of(node: exp.Expr, expression: str) -> tuple[str, list[exp.Expr]]:
 def unsupported(expression: str, name: str, node: exp.Expr | None = None) -> FoundWrong:
     """The refusal of what expressions do not have, with what to do instead."""
     why = "an expression sees one row and gives one value"
-    near = nearest(name, SUPPORTED)
-    if isinstance(node, exp.AggFunc):
+    name = _as_written(node) or name
+    instead = _INSTEAD.get(name)
+    near = nearest(name, (known for known in SUPPORTED if len(known) > _SHORT)) if len(name) > _SHORT else []
+    if isinstance(node.this if isinstance(node, exp.IgnoreNulls) else node, exp.AggFunc):
         why = "it sums up many rows, and " + why
         fix = "make it an aggregate of a feature view, over windows, and read that here"
     elif name in _CLOCKS or isinstance(node, exp.CurrentTimestamp | exp.CurrentDate):
         why = "a batch of past rows would see another time than they saw"
         fix = "read `prediction_time`, the time the prediction is asked for"
+    elif instead:
+        fix = f"the nearest is {instead}; or compute it in a table"
     elif near:
         fix = "did you mean " + " or ".join(f"`{hit}`" for hit in near) + "?"
     else:
         fix = "compute it in a table; expressions know " + ", ".join(f.FUNCTIONS)
     return FoundWrong("LCH-2411", f"`{expression}` uses `{name}`, which expressions do not know", why=why, fix=fix)
 
+
+def _as_written(node: exp.Expr | None) -> str | None:
+    """The name of a function as DuckDB's users know it: the parser has names of its own."""
+    called = re.match(r"(\w+)\(", node.sql("duckdb")) if isinstance(node, exp.Func) else None
+    return called[1].lower() if called else None
+
+
+_SHORT = 3
+"""Words of so few letters are near to anything."""
+
+_INSTEAD: Mapping[str, str] = {
+    "add": "`a + b`",
+    "age": "`date_diff('day', a, b)`",
+    "cbrt": "`power(a, 1.0 / 3)`",
+    "concat_ws": "`concat`, with the mark between each two",
+    "date_add": "`t + interval 1 day`",
+    "dayname": "`date_part('isodow', t)`",
+    "degrees": "`a * 180 / pi()`",
+    "divide": "`a // b`",
+    "e": "`exp(1)`",
+    "epoch_ms": "`epoch(t) * 1000`",
+    "fmod": "`mod`",
+    "iff": "`if`",
+    "ilike": "`lower(a) like 'x%'`",
+    "isnull": "`a is null`",
+    "last_day": "`date_trunc('month', t) + interval 1 month - interval 1 day`",
+    "log": "`ln(a) / ln(2)` for the base 2",
+    "ltrim": "`trim`",
+    "monthname": "`date_part('month', t)`",
+    "multiply": "`a * b`",
+    "notnull": "`a is not null`",
+    "radians": "`a * pi() / 180`",
+    "regexp_full_match": "`like`, or `starts_with`, `ends_with`, `contains`",
+    "regexp_matches": "`like`, or `starts_with`, `ends_with`, `contains`",
+    "regexplike": "`like`, or `starts_with`, `ends_with`, `contains`",
+    "rtrim": "`trim`",
+    "split_part": "`left`, `right` or `substring`",
+    "strftime": "`date_part`",
+    "strpos": "`contains`",
+    "subtract": "`a - b`",
+    "tan": "`sin(a) / cos(a)`",
+    "time_bucket": "`date_trunc`",
+    "trunc": "`floor` or `ceil`",
+    "unix_timestamp": "`epoch`",
+    "weekday": "`date_part('dow', t)`",
+}
+"""What says the same, for functions whose names are not near that of one which does."""
 
 _CLOCKS = ("now", "today", "get_current_timestamp", "transaction_timestamp", "currenttimestamp", "currentdate")

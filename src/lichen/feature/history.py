@@ -1,20 +1,20 @@
-"""The rows of many entities as arrays, and the sums and keys that are kept of them."""
+"""The rows of many entities as arrays, and what is kept of them so that any question is answered by a few reads."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass
-from functools import cache, cached_property
-from types import SimpleNamespace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lichen.errors import FoundWrong
-from lichen.feature import compute
+from lichen.feature.asked import Asked, Slots, layout
 from lichen.feature.compute import BLOCK, NONE
-from lichen.feature.view import Slots
+from lichen.feature.frequency import FEW, REGISTERS
+from lichen.feature.kernels import kernel
+from lichen.feature.view import SPREAD
 
 if TYPE_CHECKING:
     from lichen.feature.view import Measure, View
@@ -23,57 +23,133 @@ Ints = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 
 _SIGN = np.int64(NONE)
+NO_INTS = np.empty(0, np.int64)
+NONE_NUMBERED = np.empty((0, 0), np.int64)
+_NO_FLAGS = np.empty(0, np.bool_)
 
 
 @dataclass(frozen=True)
 class Events:
     """A view's visible-some-day rows, sorted by (entity, event time, known-time, landing).
 
-    Entity e has the rows `first[e]` up to `first[e + 1]`. For each measure `values` holds what is summed or ordered
-    (int64, or float64 for doubles; None where rows are only counted) and `missing` tells the nulls (None where there
-    are none).
+    Entity e has the positions `first[e]` up to `first[e + 1]`; `order` gives the row at each position and `times` its
+    event time. All else is of the rows as they came: when they became known (`known`; `lag` after their time where that
+    is a number) and until when (`until`, None where no row follows another of its event). For each measure `values`
+    holds numbers (int64, or float64 for doubles; None where they are not needed), `missing` tells the nulls (None where
+    there are none) and `hashes` tells equal values from others (None where that is not asked).
     """
 
     first: Ints
+    order: Ints
     times: Ints
-    known: Ints
+    known: Ints | None
+    until: Ints | None
+    lag: int | None
     values: tuple[NDArray[Any] | None, ...]
     missing: tuple[NDArray[np.bool_] | None, ...]
+    hashes: tuple[Ints | None, ...]
+    dawn: Dawn | None = None
 
 
-def to_keys(values: NDArray[Any], *, greatest: bool) -> Ints:
-    """Values as whole numbers of the same order, so that one search for the least serves all types and both ends."""
-    if values.dtype == np.float64:
-        bits = (values + 0.0).view(np.int64)
-        values = np.where(bits < 0, bits ^ _SIGN, bits)
-    return ~values if greatest else values
+@dataclass(frozen=True)
+class Dawn:
+    """What rows that are left out add up to, for each measure a column.
+
+    The rows of `whole` are how many values there were, their sum where they are whole numbers, and the keys of the
+    least and the greatest; those of `pairs` the sum of doubles and that of their squares, each with what rounding left
+    out.
+    """
+
+    whole: Ints
+    pairs: Doubles
+
+    @classmethod
+    def of(cls, past: History, rows: int) -> Dawn:
+        """What the first rows of a history of one entity add up to."""
+        slots, measures = past.slots, len(past.slots.measures)
+        whole, pairs = np.zeros((4, measures), np.int64), np.zeros((4, measures))
+        for at in range(measures):
+            counted = slots.counts[at] >= 0
+            whole[0, at] = past.whole[slots.counts[at], rows] if counted else rows
+            whole[1, at] = past.whole[slots.ints[at], rows] if slots.ints[at] >= 0 else 0
+            for place, slot in ((2, slots.keys[at]), (3, slots.keys[at + measures])):
+                whole[place, at] = past.keys[slot, :rows].min(initial=NONE) if slot >= 0 else NONE
+            if slots.pairs[at] >= 0:
+                width = 4 if slots.measures[at].functions & SPREAD else 2
+                pairs[:width, at] = past.pairs[slots.pairs[at] : slots.pairs[at] + width, rows]
+        return cls(whole, pairs)
+
+    @staticmethod
+    def size(measures: int) -> int:
+        """How many numbers of eight bytes it is."""
+        return 8 * measures
+
+    def as_array(self) -> Ints:
+        """All of it in one array."""
+        return np.concatenate((self.whole.ravel(), self.pairs.view(np.int64).ravel()))
+
+    @classmethod
+    def from_array(cls, array: Ints) -> Dawn:
+        """What `as_array` gave."""
+        half = len(array) // 2
+        return cls(array[:half].reshape(4, -1), array[half:].view(np.float64).reshape(4, -1))
 
 
-def from_keys(keys: Ints, *, double: bool, greatest: bool) -> NDArray[Any]:
-    """The values that `to_keys` was given."""
-    values = ~keys if greatest else keys
-    if not double:
-        return values
-    return np.where(values < 0, values ^ _SIGN, values).view(np.float64)
+def constant_lag(times: Ints, known: Ints) -> int | None:
+    """How long after its time each row is known, where that is the same for all; None where it is not."""
+    if len(times) == 0:
+        return 0
+    lag = int(known[0] - times[0])
+    if not ((known - times) == lag).all():
+        return None
+    # A row known before its time still has to happen to be counted.
+    return max(lag, 0)
 
 
 @dataclass(frozen=True)
 class History:
-    """Events with all that answers are made of; `lag` is -1 where known-times must be looked at row by row."""
+    """Events with all that answers are made of; the arrays are as `sweep` and `frequencies` take them."""
 
-    events: Events
     slots: Slots
+    asked: Asked
+    first: Ints
+    order: Ints
+    times: Ints
+    known: Ints
+    until: Ints
+    ceiling: Ints
+    low: Ints
+    high: Ints
     lag: int
-    counts: Ints
-    ints: Ints
-    doubles: Doubles
-    rests: Doubles
+    whole: Ints
+    pairs: Doubles
     keys: Ints
+    tables: Ints
+    raw: Doubles
+    hashes: Ints
+    numbers: Ints
+    unique: Ints
+    widths: Ints
+    most: int
+    longest: int = field(default=0)
 
-    @cached_property
-    def ceiling(self) -> Ints:
-        """The running maximum of known-times within each entity."""
-        return kernels().ceiling(self.events.first, self.events.known)  # type: ignore[no-any-return]
+    @property
+    def blocks(self) -> int:
+        """How many blocks the rows fill."""
+        return blocks_of(len(self.times))
+
+
+def blocks_of(rows: int) -> int:
+    """How many blocks these many rows fill."""
+    return -(-rows // BLOCK)
+
+
+def to_keys(values: NDArray[Any]) -> Ints:
+    """Values as whole numbers of the same order, so that one search for the least serves all types."""
+    if values.dtype == np.float64:
+        bits = (values + 0.0).view(np.int64)
+        values = np.where(bits < 0, bits ^ _SIGN, bits)
+    return values
 
 
 def history(view: View, events: Events) -> History:
@@ -82,44 +158,127 @@ def history(view: View, events: Events) -> History:
     Refuses (`FoundWrong`) integers of one entity whose magnitudes add up to 2**63 or more, since their sum might not
     fit, and doubles that are not finite or whose sum is not: one of them would make every later window meaningless.
     """
-    slots = Slots.of(view.measures, [missing is not None for missing in events.missing])
-    rows, entities = len(events.times), len(events.first) - 1
-    counts = np.zeros((sum(place > 0 for place in slots.counts), rows + entities), np.int64)
-    ints = np.zeros((sum(place >= 0 for place in slots.ints), rows + entities), np.int64)
-    doubles = np.zeros((sum(place >= 0 for place in slots.doubles), rows + entities), np.float64)
-    rests = np.zeros_like(doubles)
-    keys = np.zeros((sum(place >= 0 for place in (*slots.least, *slots.greatest)), rows), np.int64)
-    for at, measure in enumerate(view.measures):
-        values, missing = events.values[at], events.missing[at]
-        if missing is not None:
-            kernels().sums(events.first, (~missing).astype(np.int64), counts[slots.counts[at] - 1])
-        if values is None:
-            continue
+    holed = tuple(missing is not None or events.dawn is not None for missing in events.missing)
+    slots, asked = layout(view, holed)
+    made = _Sums(view, events, slots)
+    for place in range(len(view.measures)):
+        made.add(place)
+    known, until, ceiling, low, high = _visibility(events)
+    return History(
+        slots=slots, asked=asked, first=events.first, order=events.order, times=events.times,
+        known=known, until=until, ceiling=ceiling, low=low, high=high, lag=-1 if events.lag is None else events.lag,
+        whole=made.whole, pairs=made.pairs, keys=made.keys, tables=made.tables, raw=made.raw, hashes=made.hashes,
+        numbers=made.numbers, unique=made.unique, widths=made.widths, most=made.most, longest=made.longest,
+    )  # fmt: skip
+
+
+def _visibility(events: Events) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Known-times and ends by position, their running maximum, and their extremes by block; empty where not needed."""
+    if events.lag is not None:
+        return (NO_INTS,) * 5
+    assert events.known is not None
+    known = events.known[events.order]
+    until = NO_INTS if events.until is None else events.until[events.order]
+    ceiling = np.empty_like(known)
+    kernel("ceiling")(events.first, known, until, ceiling)
+    low = np.empty(blocks_of(len(known)), np.int64)
+    high = np.empty_like(low)
+    kernel("extent")(known, until, low, high)
+    return known, until, ceiling, low, high
+
+
+class _Sums:
+    """The arrays of a history, filled measure by measure."""
+
+    def __init__(self, view: View, events: Events, slots: Slots) -> None:
+        self.view, self.events, self.slots = view, events, slots
+        rows, entities = len(events.order), len(events.first) - 1
+        wholes, pairs, keys, raws, numbers = slots.sizes
+        # One row at least: compiled loops index the first even of none.
+        self.whole = np.empty((max(1, wholes), rows + entities), np.int64)
+        self.pairs = np.empty((pairs, rows + entities), np.float64)
+        self.keys = np.empty((keys, rows), np.int64)
+        self.longest = int(np.diff(events.first).max(initial=0))
+        blocks = blocks_of(rows)
+        self.tables = np.empty((keys, max(1, blocks_of(self.longest).bit_length()) * blocks), np.int64)
+        self.raw = np.empty((raws, rows), np.float64)
+        self.numbers, self.unique = np.empty((numbers, rows), np.int64), np.empty((numbers, rows), np.int64)
+        self.widths = np.zeros((numbers, entities), np.int64)
+        coded = sum(measure.is_coded for measure in view.measures)
+        self.hashes = np.empty((coded, _landed(events)), np.int64)
+        self.most = 0
+
+    def add(self, place: int) -> None:
+        """Add what is kept of a measure."""
+        measure, events = self.view.measures[place], self.events
+        missing, dawn = events.missing[place], events.dawn
+        if dawn is not None:
+            weights = np.ones(len(events.order), np.int64) if missing is None else (~missing).astype(np.int64)
+            weights[0] = dawn.whole[0, place]
+            kernel("whole")(events.first, events.order, weights, self.whole[self.slots.counts[place]])
+        elif missing is not None:
+            row = self.whole[self.slots.counts[place]]
+            kernel("whole")(events.first, events.order, (~missing).view(np.int8), row)
+        values = events.values[place]
+        if values is not None:
+            if dawn is not None and measure.kind == "int":
+                values[0] = dawn.whole[1, place]
+            self._add_values(place, measure, values, missing)
+        hashes = events.hashes[place]
+        if hashes is not None:
+            slot = self.slots.numbers[place]
+            self.hashes[slot] = hashes
+            self._number(slot, hashes, missing, _NO_DOUBLES)
+
+    def _add_values(self, place: int, measure: Measure, values: NDArray[Any], missing: Any) -> None:
+        events, slots = self.events, self.slots
         if measure.kind == "double" and not np.isfinite(values).all():
-            raise _not_finite(view, measure)
-        if slots.ints[at] >= 0 and not kernels().sums(events.first, values, ints[slots.ints[at]]) < 2.0**63:
-            raise _too_large(view, measure, "BIGINT")
-        if slots.doubles[at] >= 0:
-            place = slots.doubles[at]
-            if not np.isfinite(kernels().compensated_sums(events.first, values, doubles[place], rests[place])):
-                raise _too_large(view, measure, "DOUBLE")
-        for place, greatest in ((slots.least[at], False), (slots.greatest[at], True)):
-            if place >= 0:
-                keys[place] = to_keys(values, greatest=greatest)
-                if missing is not None:
-                    keys[place][missing] = NONE
-    return History(events, slots, _lag(events), counts, ints, doubles, rests, keys)
+            raise _not_finite(self.view, measure)
+        if slots.ints[place] >= 0:
+            row = self.whole[slots.ints[place]]
+            if not kernel("whole")(events.first, events.order, values, row) < 2.0**63:
+                raise _too_large(self.view, measure, "BIGINT")
+        doubles = values if measure.kind == "double" else values.astype(np.float64)
+        if slots.pairs[place] >= 0:
+            for squared in range(1 + bool(measure.functions & SPREAD)):
+                at = slots.pairs[place] + 2 * squared
+                seed = _NO_DOUBLES if events.dawn is None else events.dawn.pairs[2 * squared : 2 * squared + 2, place]
+                sums = kernel("pairs")(
+                    events.first, events.order, doubles, bool(squared), np.ascontiguousarray(seed), self.pairs[at],
+                    self.pairs[at + 1],
+                )  # fmt: skip
+                if not np.isfinite(sums):
+                    raise _too_large(self.view, measure, "DOUBLE")
+        for flip, slot in enumerate((slots.keys[place], slots.keys[place + len(slots.measures)])):
+            if slot >= 0:
+                flags = _NO_FLAGS if missing is None else missing
+                kernel("keyed")(events.order, to_keys(values), flags, bool(flip), self.keys[slot])
+                if events.dawn is not None:
+                    self.keys[slot, 0] = events.dawn.whole[2 + flip, place]
+                kernel("table")(self.keys[slot], blocks_of(len(events.order)), self.tables[slot])
+        if slots.raw[place] >= 0:
+            self.raw[slots.raw[place]] = doubles[events.order]
+        if "quantile" in measure.functions:
+            slot = slots.numbers[place + len(slots.measures)]
+            self._number(slot, NO_INTS, missing, self.raw[slots.raw[place]])
+
+    def _number(self, slot: int, values: Ints, missing: Any, raw: Doubles) -> None:
+        events = self.events
+        flags = _NO_FLAGS if missing is None else missing
+        room = np.empty(self.longest, np.int64)
+        most = kernel("codes")(
+            events.first, events.order, values, flags, raw, room, self.numbers[slot], self.unique[slot],
+            self.widths[slot],
+        )  # fmt: skip
+        self.most = max(self.most, most)
 
 
-def _lag(events: Events) -> int:
-    """How long after its time each row is known, where that is the same for all; -1 where it is not."""
-    if len(events.times) == 0:
-        return 0
-    lag = int(events.known[0] - events.times[0])
-    if not ((events.known - events.times) == lag).all():
-        return -1
-    # A row known before its time still has to happen to be counted.
-    return max(lag, 0)
+_NO_DOUBLES = np.empty(0, np.float64)
+
+
+def _landed(events: Events) -> int:
+    """How many rows came."""
+    return next((len(hashes) for hashes in events.hashes if hashes is not None), 0)
 
 
 def _named(view: View, measure: Measure) -> str:
@@ -145,139 +304,69 @@ def _too_large(view: View, measure: Measure, type_: str) -> FoundWrong:
     )
 
 
-# ---------------------------------------------------------------------------------------------- compiled
+# ---------------------------------------------------------------------------------------------- questions
 
 
-@cache
-def kernels() -> Any:
-    """The compiled loops; compiled once a machine, then read from numba's cache (`NUMBA_CACHE_DIR`)."""
-    import numba
-    from numba.extending import overload, register_jitable
+@dataclass(frozen=True)
+class Found:
+    """What a history answers: for each operation a row of numbers, and where there are any; where the latest row is."""
 
-    overload(bisect_left)(_searching)
-    for function in (
-        compute.visible_runs, compute.prompt_run, compute.rows_in, compute.sum_in,
-        compute.compensated_sum_in, compute.least_in, compute.latest_in,
-    ):  # fmt: skip
-        register_jitable(function)
-    compiled = numba.njit(cache=True, nogil=True)
-    return SimpleNamespace(
-        sweep=compiled(compute.sweep),
-        sums=compiled(_sums),
-        compensated_sums=compiled(_compensated_sums),
-        ceiling=compiled(_ceiling),
-        extent=compiled(_extent),
-        table=compiled(_table),
-    )
+    out: Ints
+    some: NDArray[np.bool_]
+    counted: Ints
+    counted_some: NDArray[np.bool_]
+    latest: Ints
 
 
-def _searching(a: Any, x: Any, lo: Any, hi: Any) -> Any:
-    # numba asks for the function to compile, with the types of what it will be given.
-    del a, x, lo, hi
-    return _search
+class Room:
+    """Working space for a history's questions, so that one after the other is answered without making it anew."""
+
+    def __init__(self, past: History) -> None:
+        runs = 2 * past.longest + 2
+        self.runs, self.cut = np.empty(runs, np.int64), np.empty(runs, np.int64)
+        self.at = np.empty(2 * len(past.asked.frames) + 1, np.int64)
+        counts = (len(past.asked.counts), past.most)
+        if len(past.asked.counts):
+            self.held = np.zeros((counts[0], 4), np.int64)
+            self.counts, self.seen = np.zeros(counts, np.int64), np.zeros(counts, np.int64)
+            self.sorted = np.empty(FEW, np.float64)
+            self.registers, self.tally = np.zeros(REGISTERS, np.int64), np.zeros(54, np.int64)
 
 
-def _search(a: Any, x: Any, lo: Any, hi: Any) -> Any:
-    while lo < hi:
-        middle = (lo + hi) // 2
-        if a[middle] < x:
-            lo = middle + 1
-        else:
-            hi = middle
-    return lo
+def room_for(past: History, questions: int) -> Found:
+    """Room for the answers to a number of questions."""
+    plain, counted = (len(past.asked.ops), questions), (len(past.asked.counts), questions)
+    return Found(
+        np.empty(plain, np.int64), np.empty(plain, np.bool_), np.empty(counted, np.int64),
+        np.empty(counted, np.bool_), np.empty(questions, np.int64),
+    )  # fmt: skip
 
 
-def _sums(first: Any, values: Any, prefix: Any) -> Any:
-    """Exact prefix sums, an entity's row of them one longer than its values; returns the greatest sum of magnitudes."""
-    greatest = 0.0
-    for entity in range(len(first) - 1):
-        total = 0
-        magnitude = 0.0
-        prefix[first[entity] + entity] = 0
-        for at in range(first[entity], first[entity + 1]):
-            total += values[at]
-            magnitude += abs(float(values[at]))
-            prefix[at + entity + 1] = total
-        greatest = max(greatest, magnitude)
-    return greatest
+def answer(view: View, past: History, entities: Ints, instants: Ints) -> Found:
+    """Answer questions that are sorted by entity and instant."""
+    found = room_for(past, len(entities))
+    for loop, arguments in calls(view, past, entities, instants, found):
+        loop(*arguments)
+    return found
 
 
-def _compensated_sums(first: Any, values: Any, prefix: Any, rest: Any) -> Any:
-    """Prefix sums of doubles in twice the precision; returns the greatest sum of magnitudes."""
-    greatest = 0.0
-    for entity in range(len(first) - 1):
-        total = 0.0
-        error = 0.0
-        magnitude = 0.0
-        prefix[first[entity] + entity] = 0.0
-        rest[first[entity] + entity] = 0.0
-        for at in range(first[entity], first[entity + 1]):
-            value = values[at]
-            whole = total + value
-            back = whole - total
-            error += (total - (whole - back)) + (value - back)
-            # Renormalised, so that the pair stays the nearest double and what it leaves out.
-            total = whole + error
-            error = error - (total - whole)
-            magnitude += abs(value)
-            prefix[at + entity + 1] = total
-            rest[at + entity + 1] = error
-        greatest = max(greatest, magnitude)
-    return greatest
-
-
-def _ceiling(first: Any, known: Any) -> Any:
-    ceiling = known.copy()
-    for entity in range(len(first) - 1):
-        for at in range(first[entity] + 1, first[entity + 1]):
-            ceiling[at] = max(ceiling[at], ceiling[at - 1])
-    return ceiling
-
-
-def _extent(known: Any, low: Any, high: Any) -> None:
-    """The least and the greatest known-time of each block of rows."""
-    for block in range(len(low)):
-        low[block] = known[block * BLOCK]
-        high[block] = known[block * BLOCK]
-        for at in range(block * BLOCK + 1, min(len(known), (block + 1) * BLOCK)):
-            low[block] = min(low[block], known[at])
-            high[block] = max(high[block], known[at])
-
-
-def _table(keys: Any, blocks: int, table: Any) -> None:
-    """The least key of each block, then of every 2, 4, 8, ... blocks, a level after the other."""
-    for block in range(blocks):
-        table[block] = keys[block * BLOCK]
-        for at in range(block * BLOCK + 1, min(len(keys), (block + 1) * BLOCK)):
-            table[block] = min(table[block], keys[at])
-    width = 1
-    level = 1
-    while level * blocks < len(table):
-        for block in range(blocks):
-            other = min(block + width, blocks - 1)
-            table[level * blocks + block] = min(
-                table[(level - 1) * blocks + block], table[(level - 1) * blocks + other]
-            )
-        width *= 2
-        level += 1
-
-
-def blocks_of(rows: int) -> int:
-    """How many blocks these many rows fill."""
-    return -(-rows // BLOCK)
-
-
-def extents(known: Ints) -> tuple[Ints, Ints]:
-    """The least and the greatest known-time of each block."""
-    low = np.empty(blocks_of(len(known)), np.int64)
-    high = np.empty_like(low)
-    kernels().extent(known, low, high)
-    return low, high
-
-
-def least_table(keys: Ints, longest: int) -> Ints:
-    """The table that `least_in` reads, with levels enough for entities of up to `longest` rows."""
-    blocks = blocks_of(len(keys))
-    table = np.empty(max(1, blocks_of(longest).bit_length()) * blocks, np.int64)
-    kernels().table(keys, blocks, table)
-    return table
+def calls(
+    view: View, past: History, entities: Ints, instants: Ints, found: Found
+) -> list[tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """The loops that answer these questions, with what they are given; they may be called again for other instants."""
+    room, asked = Room(past), past.asked
+    seen = (past.first, past.times, past.known, past.until, past.ceiling, past.low, past.high, past.lag, view.reach)
+    plain = (
+        *seen, asked.frames, -1 if view.ttl_us is None else view.ttl_us, past.whole, past.pairs, past.keys,
+        past.tables, past.blocks, past.raw, asked.ops, entities, instants, room.runs, room.cut, room.at,
+        found.out, found.out.view(np.float64), found.some, found.latest,
+    )  # fmt: skip
+    if not len(asked.counts):
+        return [(kernel("sweep"), plain)]
+    counted = (
+        past.first, past.order, *seen[1:], asked.frames, past.numbers, past.unique, past.widths, past.hashes,
+        past.raw, asked.counts, asked.shares, entities, instants, room.runs, room.cut, room.at, room.held,
+        room.counts, room.seen, room.sorted, room.registers, room.tally,
+        found.counted, found.counted.view(np.float64), found.counted_some,
+    )  # fmt: skip
+    return [(kernel("sweep"), plain), (kernel("frequencies"), counted)]

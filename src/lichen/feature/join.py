@@ -2,62 +2,88 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lichen.errors import FoundWrong, did_you_mean
-from lichen.feature.events import again, events_of, load, numbers, refuse_twins
+from lichen.feature.answers import Answers
+from lichen.feature.events import Questions, again, events_of, gather, load, refuse_twins, rows_at
 from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
-from lichen.feature.history import History, blocks_of, extents, from_keys, history, kernels, least_table
-from lichen.feature.statement import entities_sql, events_sql, key_names, select, static_sql, typed
+from lichen.feature.history import answer, history
+from lichen.feature.spill import IN_MEMORY, Gathered, Part
+from lichen.feature.statement import key_names, placed, placed_sql, select, static_sql, typed
 from lichen.feature.value import unwire_sql
 from lichen.ground.beside import side_by_side
 from lichen.ground.quoting import identifier
-from lichen.ports import Arrow, Column, Engine, Relation
+from lichen.ground.stream import each_batch
+from lichen.ports import Arrow, Engine, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import arro3.core as arro3
 
-    from lichen.feature.view import View, WindowAggregate
+    from lichen.feature.view import View
 
 _ROW = "_lichen_row"
 AT_ONCE = 2
 """The views that are joined at a time: while the rows of one are read and sorted, those of another are gone through."""
 
+_CHUNK = 122_880
+"""Rows that the engine takes at a time from a table in memory."""
 
-def join(features: FeatureSet, labels: Relation, at: str, inputs: Mapping[str, Relation], engine: Engine) -> Arrow:
+
+def join(
+    features: FeatureSet,
+    labels: Relation,
+    at: str,
+    inputs: Mapping[str, Relation],
+    engine: Engine,
+    *,
+    most: int = IN_MEMORY,
+    scratch: Path | None = None,
+) -> Arrow:
     """All label rows in their order, each with every feature as it was known at the instant in the column `at`.
 
     `inputs` holds the relation of every view's table. Request columns are taken from the label table by name. A
-    label row whose `at` is null has null for every feature that is not the request's own.
+    label row whose `at` is null has null for every feature that is not the request's own. A view's rows are held in
+    memory up to `most` bytes, and in files in `scratch` beyond.
     """
     from arro3.core import Table
 
-    table = load(engine.query("FROM labels", {"labels": labels})).combine_chunks()
+    table = load(engine.query("FROM labels", {"labels": labels}))
     asked = _ask(features, table, at, engine)
+    if len(table) == 0:
+        nothing = [(f"CAST(NULL AS {column.type})", column.name) for column in features.features]
+        return engine.query(select(nothing, "labels", every=True), {"labels": Relation(arrow=table)})
     relations = again({view.table: inputs[view.table] for view in features.views})
-    columns: dict[str, Any] = {name: asked.column(name) for name in asked.column_names}
-    questions = {view.entity: view for view in features.views if not view.static}
-    kernels()  # made here, once
-    made = side_by_side(lambda view: _questions(view, asked, engine), questions.values(), AT_ONCE)
-    entities = dict(zip(questions, made, strict=True))
+    by_entity = {view.entity: view for view in features.views if not view.static}
+    request = Relation(arrow=asked)
 
-    def of_view(view: View) -> arro3.Table:
+    def questions_of(view: View) -> Questions:
+        return Questions(view.entity, request, PREDICTION_TIME, engine)
+
+    questions = dict(zip(by_entity, side_by_side(questions_of, by_entity.values(), AT_ONCE), strict=True))
+
+    def of_view(view: View) -> dict[str, tuple[Any, str]]:
         if view.static:
             return _static(view, relations[view.table], asked, engine)
-        return _windowed(view, relations[view.table], entities[view.entity], engine)
+        with Gathered(questions[view.entity].count, most, scratch) as gathered:
+            return _windowed(view, relations[view.table], questions[view.entity], engine, gathered)
 
+    columns: dict[str, Any] = {name: asked.column(name) for name in asked.column_names if name != _ROW}
+    shown = [(identifier(name), name) for name in columns]
     for found in side_by_side(of_view, features.views, AT_ONCE):
-        columns |= {name: found.column(name) for name in found.column_names}
-    joined = _express(features, Table.from_arrays(list(columns.values()), names=list(columns)), engine)
-    shown = {name: table.column(name) for name in table.column_names} | {
-        column.name: joined.column(column.name) for column in features.features
-    }
-    return Table.from_arrays(list(shown.values()), names=list(shown))  # type: ignore[no-any-return]
+        for name, (values, sql) in found.items():
+            columns[name] = values
+            if sql:
+                shown.append((sql, name))
+    own = {name: table.column(name) for name in table.column_names if name not in columns}
+    whole = [one.combine_chunks() for one in (*columns.values(), *own.values())]
+    joined = Table.from_arrays(whole, names=[*columns, *own]).rechunk(max_chunksize=_CHUNK)
+    return _express(features, joined, shown, table.column_names, engine)
 
 
 def _ask(features: FeatureSet, labels: arro3.Table, at: str, engine: Engine) -> arro3.Table:
@@ -81,161 +107,115 @@ def _ask(features: FeatureSet, labels: arro3.Table, at: str, engine: Engine) -> 
             )
     moment = f"CAST({identifier(at)} AS TIMESTAMP WITH TIME ZONE)"
     shown = [
-        (identifier(_ROW), _ROW),
         (f"CASE WHEN isfinite({moment}) THEN {moment} END", PREDICTION_TIME),
         *((typed(column), column.name) for column in features.request),
     ]
-    numbered = labels.append_column(_ROW, _whole(np.arange(len(labels))))
-    ordered = select(shown, "labels", "ORDER BY", identifier(_ROW))
-    return load(engine.query(ordered, {"labels": Relation(arrow=numbered)})).combine_chunks()
+    rows = load(engine.query(select(shown, "labels"), {"labels": Relation(arrow=labels)}))
+    return rows.append_column(_ROW, chunked(np.arange(len(rows))))
 
 
-def _whole(values: Any) -> Any:
+def chunked(values: Any) -> Any:
+    """A numpy array as an Arrow column."""
     from arro3.core import Array, ChunkedArray
 
     return ChunkedArray([Array.from_numpy(np.ascontiguousarray(values))])
 
 
-def _static(view: View, source: Relation, asked: arro3.Table, engine: Engine) -> arro3.Table:
+def _static(view: View, source: Relation, asked: arro3.Table, engine: Engine) -> dict[str, tuple[Any, str]]:
     refuse_twins(view, source, engine)
     keys = zip((column.name for column in view.entity), key_names(view), strict=True)
     matched = " AND ".join(f"a.{identifier(name)} = r.{key}" for name, key in [*keys])
-    shown = [(f"r._c{place}", _qualified(view, column)) for place, column in enumerate(view.latest)]
+    shown = [(f"r._c{place}", _qualified(view, column.name)) for place, column in enumerate(view.latest)]
     statement = select(
         shown,
         f"asked AS a LEFT JOIN ({static_sql(view, 'rows')}) AS r ON a.{PREDICTION_TIME} IS NOT NULL",
         f"AND {matched}" if matched else "",
         f"ORDER BY a.{_ROW}",
     )
-    return load(engine.query(statement, {"asked": Relation(arrow=asked), "rows": source})).combine_chunks()
+    found = load(engine.query(statement, {"asked": Relation(arrow=asked), "rows": source}))
+    return {name: (found.column(name), identifier(name)) for _, name in shown}
 
 
-@dataclass(frozen=True)
-class _Questions:
-    """The label rows as views of one entity see them.
+def _windowed(
+    view: View, source: Relation, questions: Questions, engine: Engine, gathered: Gathered
+) -> dict[str, tuple[Any, str]]:
+    """A view's features, each as a column with the SQL that gives it its type; columns without SQL serve others."""
+    gather(view, source, questions, engine, gathered)
+    answers = Answers(view, len(questions.ids), questions.order)
 
-    `entities` holds the keys with their numbers; for each row `ids` has its entity's number, -1 where a key or the
-    instant is null, and `instants` the instant; `order` sorts them by both.
-    """
+    def answered(part: Part) -> None:
+        start, end, columns = part
+        past = history(view, events_of(view, columns, end - start))
+        place, entities, instants = questions.of(start, end)
+        answers.add(past, columns.get("_r"), answer(view, past, entities, instants), place)
 
-    entities: arro3.Table
-    ids: Any
-    instants: Any
-    order: Any
+    for parts in gathered.parts():
+        for _ in side_by_side(answered, parts, AT_ONCE):
+            pass
+    made: dict[str, tuple[Any, str]] = {}
+    for name, values, some in answers.numbers(questions.ids >= 0):
+        own, holes = _qualified(view, name), f"{_qualified(view, name)}?"
+        type_ = next(column.type for column in view.features if column.name == name)
+        sql = unwire_sql(identifier(own), type_)
+        if some is not None:
+            made[holes] = (chunked(some), "")
+            sql = f"CASE WHEN {identifier(holes)} THEN {sql} END"
+        made[own] = (chunked(values), sql)
+    for name, column in _placed(view, source, answers, gathered.landed, engine).items():
+        made[_qualified(view, name)] = (column, identifier(_qualified(view, name)))
+    return made
 
 
-def _windowed(view: View, source: Relation, asked: _Questions, engine: Engine) -> arro3.Table:
-    entities = Relation(arrow=asked.entities)
-    rows = load(engine.query(events_sql(view, "rows", "entities"), {"rows": source, "entities": entities}))
-    past = history(view, events_of(view, rows, len(asked.entities)))
-    answers = _sweep(view, past, asked)
-    columns: dict[str, Any] = {"_row": np.arange(len(asked.ids)), "_at": answers.pop("_at")} | answers
-    computed = {name: _whole(values) for name, values in columns.items()}
-    return _typed_answers(view, computed, rows, engine)
+def _placed(view: View, source: Relation, answers: Answers, landed: int, engine: Engine) -> dict[str, Any]:
+    """The features whose values are shown as they stand in a row: those rows are read once more, and no others."""
+    from arro3.core import Array, ChunkedArray
 
-
-def _questions(view: View, asked: arro3.Table, engine: Engine) -> _Questions:
-    entities = load(engine.query(entities_sql(view.entity, "asked"), {"asked": Relation(arrow=asked)}))
-    names = zip((column.name for column in view.entity), key_names(view), strict=True)
-    matched = " AND ".join(f"a.{identifier(name)} = e.{key}" for name, key in names) or "true"
-    statement = select(
-        [
-            (f"CASE WHEN a.{PREDICTION_TIME} IS NULL THEN -1 ELSE coalesce(e._e, -1) END", "_e"),
-            (f"coalesce(epoch_us(a.{PREDICTION_TIME}), 0)", "_t"),
-        ],
-        f"asked AS a LEFT JOIN entities AS e ON {matched} ORDER BY a.{_ROW}",
+    asked = answers.placed()
+    if not asked:
+        return {}
+    wanted = np.zeros(landed, np.bool_)
+    for _, _, rows in asked:
+        wanted[rows[rows >= 0]] = True
+    places = np.flatnonzero(wanted)
+    stream = engine.query(placed_sql(view, "rows"), {"rows": source})
+    found = rows_at(each_batch(stream), places)
+    nulls = load(
+        engine.query(
+            select(((f"CAST(NULL AS {type_})", f"_c{n}") for n, (_, type_) in enumerate(placed(view))), "(SELECT 1)"),
+            {},
+        )
     )
-    found = load(engine.query(statement, {"asked": Relation(arrow=asked), "entities": Relation(arrow=entities)}))
-    ids, instants = numbers(found, "_e"), numbers(found, "_t")
-    return _Questions(entities, ids, instants, np.lexsort((instants, ids)))
+    if landed:
+        index = np.cumsum(wanted, dtype=np.int32) - 1
+    made = {}
+    for name, column, rows in asked:
+        chunks = [] if found is None else found.column(f"_c{column}").chunks
+        values = ChunkedArray([*chunks, *nulls.column(f"_c{column}").chunks]).combine_chunks()
+        at = np.full(len(rows), len(places), np.int64)
+        if landed:
+            seen = rows >= 0
+            at[seen] = index[rows[seen]]
+        made[name] = ChunkedArray([values.take(Array.from_numpy(at))])
+    return made
 
 
-def _sweep(view: View, past: History, questions: _Questions) -> dict[str, Any]:
-    """The answers by name: `_at`, the latest row's position or -1; each feature's values; `?`, where it has one."""
-    events, windows, ids = past.events, len(view.spans), questions.ids
-    asked = len(ids)
-    longest = int(np.diff(events.first).max(initial=0))
-    low, high = (np.empty(0, np.int64),) * 2 if past.lag >= 0 else extents(events.known)
-    blocks = blocks_of(len(events.times))
-    tables = np.stack([least_table(keys, longest) for keys in past.keys]) if len(past.keys) else past.keys
-    counted = np.zeros((windows, len(past.counts) + 1, asked), np.int64)
-    summed = np.zeros((windows, len(past.ints), asked), np.int64)
-    added = np.zeros((windows, len(past.doubles), asked), np.float64)
-    least = np.zeros((windows, len(past.keys), asked), np.int64)
-    latest = np.full(asked, -1, np.int64)
-    kernels().sweep(
-        events.first, events.times, events.known, low if past.lag >= 0 else past.ceiling, low, high, past.lag,
-        view.reach, np.array(view.spans, np.int64), -1 if view.ttl_us is None else view.ttl_us,
-        past.counts, past.ints, past.doubles, past.rests, past.keys, tables, blocks,
-        ids, questions.instants, questions.order, np.empty(2 * longest + 2, np.int64),
-        counted, summed, added, least, latest,
-    )  # fmt: skip
-    answers: dict[str, Any] = {"_at": latest}
-    found = _Found(past, counted, summed, added, least)
-    names = iter(view.features)
-    for aggregate in view.aggregates:
-        for window in range(windows):
-            name = next(names).name
-            answers[name], some = found.answer(view, aggregate, window)
-            answers[f"{name}?"] = some & (ids >= 0)
-    return answers
+def _qualified(view: View, name: str) -> str:
+    return f"{view.name}.{name}"
 
 
-class _Found:
-    """What a sweep counted and summed, read as aggregates."""
-
-    def __init__(self, past: History, counted: Any, summed: Any, added: Any, least: Any) -> None:
-        self.slots, self.counted, self.summed, self.added, self.least = past.slots, counted, summed, added, least
-
-    def answer(self, view: View, aggregate: WindowAggregate, window: int) -> tuple[Any, Any]:
-        """An aggregate's values, and where it has one."""
-        place = view.measure_of(aggregate)
-        measure, slots = view.measures[place], self.slots
-        count = self.counted[window, slots.counts[place]]
-        if aggregate.function == "count":
-            return count, count >= 0
-        some = count > 0
-        if aggregate.function in ("min", "max"):
-            greatest = aggregate.function == "max"
-            keys = self.least[window, (slots.greatest if greatest else slots.least)[place]]
-            return from_keys(keys, double=measure.kind == "double", greatest=greatest), some
-        if measure.kind == "int":
-            total = self.summed[window, slots.ints[place]]
-        else:
-            total = self.added[window, slots.doubles[place]]
-        return (total if aggregate.function == "sum" else total / np.maximum(count, 1)), some
-
-
-def _typed_answers(view: View, computed: Mapping[str, Any], rows: arro3.Table, engine: Engine) -> arro3.Table:
-    """The view's features with their types and nulls, in the label rows' order."""
-    from arro3.core import Table
-
-    windowed = view.features[: len(view.aggregates) * len(view.windows)]
-    shown = [
-        (f"CASE WHEN {identifier(c.name + '?')} THEN {unwire_sql(identifier(c.name), c.type)} END", _qualified(view, c))
-        for c in windowed
-    ]
-    inputs = {"answers": Relation(arrow=Table.from_arrays(list(computed.values()), names=list(computed)))}
-    source = "answers"
-    if view.latest:
-        names = [f"_c{place}" for place in range(len(view.latest))]
-        shown += [(f"l.{name}", _qualified(view, column)) for name, column in zip(names, view.latest, strict=True)]
-        placed = rows.select(names).append_column("_i", _whole(np.arange(len(rows))))
-        inputs["latest"] = Relation(arrow=placed)
-        source = "answers LEFT JOIN latest AS l ON l._i = answers._at"
-    return load(engine.query(select(shown, source, "ORDER BY answers._row"), inputs)).combine_chunks()
-
-
-def _qualified(view: View, column: Column) -> str:
-    return f"{view.name}.{column.name}"
-
-
-def _express(features: FeatureSet, joined: arro3.Table, engine: Engine) -> arro3.Table:
-    """The request's own features and the expressions, computed of what is joined."""
-    source, own = "joined", [(identifier(column), name) for name, column in features.request_features]
-    for step in (own, *([(e.sql, e.name)] for e in features.expressions)):
-        # One level each, so that an expression may read those before it.
-        source = f"({select(step, source, every=True)})"
-    shown = [(identifier(column.name), column.name) for column in features.features]
+def _express(
+    features: FeatureSet, joined: arro3.Table, shown: list[tuple[str, str]], labels: list[str], engine: Engine
+) -> Arrow:
+    """The label rows with the features typed, the request's own among them, and the expressions computed."""
+    kept = [(identifier(name), name) for name in labels if name not in {name for _, name in shown}]
+    source = f"({select([*shown, *kept], 'joined')})"
+    own = [(identifier(column), name) for name, column in features.request_features]
+    for step in (own, *([(e.sql, e.name) for e in level] for level in features.levels)):
+        if step:
+            # One SELECT for each level, so that an expression may read those before it.
+            source = f"({select(step, source, every=True)})"
+    wanted = [*labels, *(column.name for column in features.features)]
     # A statement that only computes keeps its rows in order.
-    return load(engine.query(select(shown, source), {"joined": Relation(arrow=joined)})).combine_chunks()
+    return engine.query(
+        select([(identifier(name), name) for name in wanted], source), {"joined": Relation(arrow=joined)}
+    )

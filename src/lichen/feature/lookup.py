@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lichen.errors import SystemFailed, WrongUsage
+from lichen.feature.entity import Answers, picking
 from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
-from lichen.feature.state import Answers, State
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
 if TYPE_CHECKING:
@@ -37,9 +37,17 @@ class Lookup:
         states = _States(store, memory)
         self._views = [_ViewLookup(view, states, store, keys[view.name]) for view in features.views]
         self._request = [(column, to_type(column.type)) for column in features.request]
-        self._copies = features.request_features
         self._expressions = [(expression.name, expression.row) for expression in features.expressions]
-        self._features = [column.name for column in features.features]
+        copies = dict(features.request_features)
+        names = [
+            PREDICTION_TIME, *(column.name for column in features.request),
+            *(name for view in self._views for name in view.names), *(name for name, _ in self._expressions),
+        ]  # fmt: skip
+        places = {name: place for place, name in enumerate(names)}
+        self._names = [*names, *copies]
+        self._copied = picking([places[name] for name in copies.values()])
+        self._shown = picking([places[copies.get(column.name, column.name)] for column in features.features])
+        self._keys = [[places[name] for name in view.entity] for view in self._views]
         self.refresh()
 
     def refresh(self) -> None:
@@ -52,20 +60,23 @@ class Lookup:
 
         `request` holds a value, or None, for each column of the feature set's `request`, of the column's type.
         """
-        named: dict[str, Any] = {PREDICTION_TIME: instant(at_us)}
+        values: list[Any] = [instant(at_us)]
         for column, convert in self._request:
             try:
                 value = request[column.name]
             except KeyError:
                 raise _absent(column.name, column.type) from None
-            named[column.name] = value if convert is None or value is None else convert(value)
-        for feature, name in self._copies:
-            named[feature] = named[name]
-        for view in self._views:
-            named.update(zip(view.names, view.answer(named, at_us), strict=True))
-        for feature, row in self._expressions:
-            named[feature] = row(named)
-        return [named[feature] for feature in self._features]
+            values.append(value if convert is None or value is None else convert(value))
+        for view, key in zip(self._views, self._keys, strict=True):
+            values += view.answer([values[place] for place in key], at_us)
+        if self._expressions:
+            named = dict(
+                zip(self._names, [*values, *(None for _ in self._expressions), *self._copied(values)], strict=True)
+            )
+            for feature, row in self._expressions:
+                named[feature] = row(named)
+                values.append(named[feature])
+        return self._shown(values)
 
 
 def _absent(name: str, type_: str) -> WrongUsage:
@@ -107,12 +118,12 @@ class _ViewLookup:
 
     def __init__(self, view: View, states: _States, store: OnlineStore, key: str) -> None:
         self._view, self._states, self._store, self._key = view, states, store, key
-        self._entity = [column.name for column in view.entity]
+        self.entity = [column.name for column in view.entity]
         self._encode = key_encoder(view.entity)
         self._answers = Answers(view)
         self._generation = 0
         self.names = [f"{view.name}.{column.name}" for column in view.features]
-        self._decode: Callable[[bytes], Any] = self._static_row if view.static else self._state
+        self._decode: Callable[[bytes], Any] = self._static_row if view.static else self._answers.past
         self._touches = [from_wire(column.type) for column in view.latest]
 
     def refresh(self) -> None:
@@ -126,9 +137,9 @@ class _ViewLookup:
             )
         self._generation = found[0]
 
-    def answer(self, named: Mapping[str, Any], t: int) -> list[Any]:
-        """The view's features at t, for the entity that the request names."""
-        key = self._encode([named[name] for name in self._entity])
+    def answer(self, entity: list[Any], t: int) -> list[Any]:
+        """The view's features at t, for the entity of this key."""
+        key = self._encode(entity)
         if key is None:
             return self._answers.missing
         state = self._states.get(self._key, self._generation, key, self._decode)
@@ -138,9 +149,6 @@ class _ViewLookup:
             row: list[Any] = state
             return row
         return self._answers.at(state, t)
-
-    def _state(self, blob: bytes) -> State:
-        return State(self._view, blob)
 
     def _static_row(self, blob: bytes) -> list[Any]:
         return [

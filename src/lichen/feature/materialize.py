@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from lichen.feature.events import again, events_of, load, numbers, refuse_twins
-from lichen.feature.history import history
-from lichen.feature.state import pack
-from lichen.feature.statement import entities_sql, events_sql, finite, key_columns, key_names, select
+import numpy as np
+from arro3.core import Array
+
+from lichen.feature.events import again, load, numbers, refuse_twins, values_of
+from lichen.feature.state import Rows, columns_of, pack, texts_of, trim
+from lichen.feature.statement import (
+    events_sql,
+    finite,
+    key_columns,
+    key_names,
+    placed,
+    select,
+    touched_sql,
+)
 from lichen.feature.value import key_encoder, wire_sql
 from lichen.ground.stream import each_batch
 from lichen.ports import Engine, OnlineStore, Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import arro3.core as arro3
 
     from lichen.feature.view import View
-
-_CHUNK = 262_144
-"""Rows that are summed up together, at least, where there are so many."""
 
 
 def materialize(
@@ -30,13 +37,52 @@ def materialize(
 
     `since` is the earliest instant, in microseconds since 1970, that look-ups will ask for: what only earlier ones
     need is left out. Entities are written as they are read, sorted, from the engine: memory holds the largest of
-    them, or some 260,000 rows. The store's cursor is the last known-time in the source, in microseconds.
+    them, or a batch of rows. The store's cursor is the last known-time in the source, in microseconds.
     """
     rows = again({"rows": source})["rows"]
-    items = _static_items(view, rows, engine) if view.static else _items(view, rows, engine, since)
+    items = _static_items(view, rows, engine) if view.static else _items(view, {"rows": rows}, engine, since)
     counted = _Counted(items)
-    store.replace(key, counted, _cursor(view, rows, engine))
+    store.replace(key, counted, newest_known(view, rows, engine))
     return counted.count
+
+
+def rematerialize(
+    view: View,
+    source: Relation,
+    changed: Relation,
+    engine: Engine,
+    store: OnlineStore,
+    key: str,
+    *,
+    since: int | None = None,
+) -> int:
+    """Bring what the store holds of a view under `key` up to a table of which only some rows changed.
+
+    `changed` holds the rows that came and those that went. Only the entities that they touch are read and written;
+    returns how many there are.
+    """
+    inputs = again({"rows": source, "changed": changed})
+    found = store.generation(key)
+    assert found is not None, "the view was materialised before"
+    touched = load(engine.query(touched_sql(view, "changed", "rows"), inputs))
+    items: Iterator[tuple[bytes, bytes]]
+    if view.static:
+        refuse_twins(view, inputs["rows"], engine)
+        items = _static_items(view, inputs["rows"], engine, Relation(arrow=touched))
+    else:
+        items = _items(view, {"rows": inputs["rows"], "among": Relation(arrow=touched)}, engine, since)
+    keys = dict.fromkeys(_keys(view, touched, engine))
+
+    def each() -> Iterator[tuple[bytes, bytes | None]]:
+        for at, state in items:
+            keys.pop(at, None)
+            yield at, state
+        for gone in keys:
+            yield gone, None
+
+    written = len(keys)
+    store.change(key, found[0], each(), newest_known(view, inputs["rows"], engine))
+    return written
 
 
 class _Counted:
@@ -51,7 +97,8 @@ class _Counted:
             yield item
 
 
-def _cursor(view: View, source: Relation, engine: Engine) -> str:
+def newest_known(view: View, source: Relation, engine: Engine) -> str:
+    """The last known-time in a view's table, in microseconds; nothing where there is none."""
     if view.known is None:
         return ""
     last = select([(f"max(epoch_us({view.known}))", "last")], "rows")
@@ -59,96 +106,107 @@ def _cursor(view: View, source: Relation, engine: Engine) -> str:
     return "" if found is None else str(found)
 
 
-def _wired_rows(view: View, table: arro3.Table) -> list[bytes]:
-    """The latest columns of rows, each row as bytes."""
-    import msgspec
-
-    columns = [table.column(f"_c{place}").to_pylist() for place in range(len(view.latest))]
-    return [msgspec.msgpack.encode(row) for row in zip(*columns, strict=True)]
+def _wired_keys(view: View) -> list[tuple[str, str]]:
+    return [(wire_sql(name, c.type), name) for name, c in zip(key_names(view), view.entity, strict=True)]
 
 
-def _wired(view: View) -> list[tuple[str, str]]:
-    return [(wire_sql(f"_c{place}", column.type), f"_c{place}") for place, column in enumerate(view.latest)]
-
-
-def _static_items(view: View, source: Relation, engine: Engine) -> Iterator[tuple[bytes, bytes]]:
-    refuse_twins(view, source, engine)
-    latest = [(finite(column), f"_c{place}") for place, column in enumerate(view.latest)]
-    inner = select([*key_columns(view.entity), *latest], "rows")
-    keys = [(wire_sql(name, c.type), name) for name, c in zip(key_names(view), view.entity, strict=True)]
-    encode = key_encoder(view.entity, wired=True)
-    for batch in _batches(select([*keys, *_wired(view)], f"({inner})"), {"rows": source}, engine):
-        parts = [batch.column(name).to_pylist() for name in key_names(view)]
-        for at, row in enumerate(_wired_rows(view, batch)):
-            key = encode([part[at] for part in parts])
-            if key is not None:
-                yield key, row
-
-
-def _batches(statement: str, inputs: dict[str, Relation], engine: Engine) -> Iterator[arro3.Table]:
-    from arro3.core import Table
-
-    for batch in each_batch(engine.query(statement, inputs)):
-        yield Table.from_batches([batch])
-
-
-def _items(view: View, source: Relation, engine: Engine, since: int | None) -> Iterator[tuple[bytes, bytes]]:
-    entities = load(engine.query(entities_sql(view.entity, "rows"), {"rows": source}))
-    keys = _keys(view, entities, engine)
-    plain = [("_e", "_e"), ("_t", "_t"), ("_q", "_q")]
-    for place, measure in enumerate(view.measures):
-        plain += [(f"_n{place}", f"_n{place}")] if measure.kind != "rows" else []
-        plain += [(f"_v{place}", f"_v{place}")] if measure.needs_values else []
-    rows = events_sql(view, "rows", "entities")
-    statement = select([*plain, *_wired(view)], f"({rows})", "ORDER BY _e, _t, _q, _r")
-    inputs = {"rows": source, "entities": Relation(arrow=entities)}
-    for chunk in _whole_entities(_batches(statement, inputs, engine)):
-        yield from _pack(view, chunk, keys, since)
-
-
-def _keys(view: View, entities: arro3.Table, engine: Engine) -> list[bytes]:
-    """The entities' keys as bytes, by number."""
-    wired = [(wire_sql(name, c.type), name) for name, c in zip(key_names(view), view.entity, strict=True)]
-    table = load(engine.query(select([("_e", "_e"), *wired], "e", "ORDER BY _e"), {"e": Relation(arrow=entities)}))
+def _keys(view: View, rows: arro3.Table, engine: Engine) -> list[bytes]:
+    """The keys in rows as bytes."""
+    table = load(engine.query(select(_wired_keys(view) or [("1", "_one")], "k"), {"k": Relation(arrow=rows)}))
     encode = key_encoder(view.entity, wired=True)
     parts = [table.column(name).to_pylist() for name in key_names(view)]
     keys = [encode([part[at] for part in parts]) for at in range(len(table))]
     return [key for key in keys if key is not None]
 
 
-def _whole_entities(batches: Iterator[arro3.Table]) -> Iterator[arro3.Table]:
-    """Sorted rows in chunks that never cut an entity in two."""
-    from arro3.core import Table
-
-    waiting: list[Any] = []
-    for table in batches:
-        for start in range(0, len(table), _CHUNK):
-            piece = table.slice(start, min(_CHUNK, len(table) - start))
-            ids = numbers(piece, "_e")
-            if not waiting and len(ids) == 0:
-                continue
-            # Rows before `cut` end entities that are whole; the last entity may go on in the next piece.
-            cut = int(ids.searchsorted(ids[-1])) if len(ids) else 0
-            if cut > 0 or (waiting and ids[0] != waiting[-1][0]):
-                before = [batch for _, batch in waiting] + piece.slice(0, cut).to_batches()
-                yield Table.from_batches(before).combine_chunks()
-                waiting = []
-            waiting += [(int(ids[-1]), batch) for batch in piece.slice(cut, len(piece) - cut).to_batches()]
-    if waiting:
-        yield Table.from_batches([batch for _, batch in waiting]).combine_chunks()
+def _static_items(
+    view: View, source: Relation, engine: Engine, among: Relation | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    refuse_twins(view, source, engine)
+    yield from static_rows(view, source, engine, among)
 
 
-def _pack(view: View, chunk: arro3.Table, keys: list[bytes], since: int | None) -> Iterator[tuple[bytes, bytes]]:
-    ids = numbers(chunk, "_e")
-    start, end = int(ids[0]), int(ids[-1]) + 1
-    past = history(view, events_of(view, chunk, end - start, start))
-    latest = [f"_c{place}" for place in range(len(view.latest))]
-    shown = chunk.select(latest) if latest else chunk
+def static_rows(
+    view: View, source: Relation, engine: Engine, among: Relation | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a static view's table, in its order: key and state; of the keys in `among` alone where given."""
+    latest = [(finite(column), f"_c{place}") for place, column in enumerate(view.latest)]
+    inner = select([*key_columns(view.entity), *latest], "rows")
+    wired = [(wire_sql(f"_c{place}", column.type), f"_c{place}") for place, column in enumerate(view.latest)]
+    names, inputs, kept = key_names(view), {"rows": source}, ""
+    if among is not None and names:
+        inputs["among"] = among
+        kept = f"WHERE ({', '.join(names)}) IN ({select([(name, name) for name in names], 'among')})"
+    encode = key_encoder(view.entity, wired=True)
+    for batch in each_batch(engine.query(select([*_wired_keys(view), *wired], f"({inner})", kept), inputs)):
+        parts = [batch.column(name).to_pylist() for name in names]
+        columns = [batch.column(f"_c{place}").to_pylist() for place in range(len(view.latest))]
+        for at, row in enumerate(texts_of(columns)):
+            key = encode([part[at] for part in parts])
+            if key is not None:
+                yield key, row
 
-    def encoded(first: int, last: int) -> list[bytes]:
-        return _wired_rows(view, shown.slice(first, last - first))
 
-    for entity in range(end - start):
-        state = pack(view, past, entity, since, encoded)
+def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int | None) -> Iterator[tuple[bytes, bytes]]:
+    for key, rows in entity_rows(view, inputs, engine):
+        state = pack(view, trim(view, rows, since))
         if state:
-            yield keys[start + entity], state
+            yield key, state
+
+
+def entity_rows(
+    view: View, inputs: dict[str, Relation], engine: Engine, delivery: int | None = None
+) -> Iterator[tuple[bytes, Rows]]:
+    """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given.
+
+    `delivery` numbers rows that are not the whole table.
+    """
+    shown = events_sql(view, "rows", "among" if "among" in inputs else None, delivery)
+    wired = [(wire_sql(f"_c{n}", type_), f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
+    keys, replaced = _wired_keys(view), ", ".join(f"{sql} AS {name}" for sql, name in [*_wired_keys(view), *wired])
+    statement = f"SELECT * REPLACE ({replaced}) FROM ({shown})" if replaced else shown  # noqa: S608 quoted in `statement`
+    waiting: list[tuple[bytes, Rows]] = []
+    for batch in each_batch(engine.query(statement, inputs)):
+        for key, rows in _split(view, batch, [name for _, name in keys]):
+            if waiting and waiting[0][0] != key:
+                yield _joined(waiting)
+            waiting.append((key, rows))
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(waiting: list[tuple[bytes, Rows]]) -> tuple[bytes, Rows]:
+    """An entity's rows from its parts, which are let go."""
+    key, first = waiting[0]
+    parts = [rows for _, rows in waiting]
+    waiting.clear()
+    if len(parts) == 1:
+        return key, first
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns}
+    return key, Rows(columns, [text for part in parts for text in part.texts])
+
+
+def _split(view: View, batch: Any, names: Sequence[str]) -> Iterator[tuple[bytes, Rows]]:
+    """A batch of sorted rows, entity by entity."""
+    count = batch.num_rows
+    if count == 0:
+        return
+    changes = np.zeros(count, np.bool_)
+    for name in ("_h", "_g"):
+        if name in batch.schema.names:
+            hashes = numbers(batch, name)
+            changes[1:] |= hashes[1:] != hashes[:-1]
+    starts = [0, *np.flatnonzero(changes).tolist()]
+    places = Array.from_numpy(np.array(starts, np.int64))
+    parts = [batch.column(name).take(places).to_pylist() for name in names]
+    whole = columns_of(view, {name: values_of(view, batch, name) for name in batch.schema.names if name[1] in _KEPT})
+    texts = texts_of([batch.column(f"_c{place}").to_pylist() for place in range(len(placed(view)))])
+    encode = key_encoder(view.entity, wired=True)
+    for place, (a, z) in enumerate(pairwise([*starts, count])):
+        key = encode([part[place] for part in parts])
+        assert key is not None, "the statement leaves out keys with a null"
+        yield key, Rows({name: values[a:z] for name, values in whole.items()}, texts[a:z])
+
+
+_KEPT = "tqunvdx"
+"""The second letters of the columns that a state keeps as arrays."""

@@ -1,8 +1,9 @@
 """The SELECT statements that read the rows of a view's table: evaluated, keyed, sorted.
 
-A key's parts travel as `_k0`, `_k1`, ...; `_e` is an entity's number, `_t` and `_q` are a row's event time and
-known-time in microseconds, `_r` is its place in the table, `_v0`, ... are its measures, `_n0`, ... tell which of them
-are null, and `_c0`, ... are its latest columns.
+A key's parts travel as `_k0`, `_k1`, ...; `_h` and `_g` are the key as two whole numbers and `_fit` tells whether it is
+whole; `_e` is an entity's number, `_t` and `_q` are a row's event time and known-time in microseconds, `_u` until when
+no other row of its event is known, `_r` is its place in the table, `_v0`, ... are its measures, `_n0`, ... tell which
+of them are null, `_d0`, ... are hashes of them, and `_c0`, ... are the columns whose values are shown as they stand.
 """
 
 from __future__ import annotations
@@ -48,44 +49,157 @@ def key_columns(entity: Sequence[Column]) -> list[tuple[str, str]]:
     return [(typed(column), f"_k{place}") for place, column in enumerate(entity)]
 
 
-def entities_sql(entity: Sequence[Column], source: str) -> str:
-    """The distinct keys without nulls in a relation, numbered from 0 as `_e`."""
+def hashed_key(entity: Sequence[Column], names: Sequence[str]) -> list[tuple[str, str]]:
+    """A key as whole numbers: itself as `_h`, where it is one, else two hashes of its parts, `_h` and `_g`.
+
+    `names` are the SQL of the parts, of the entity's types.
+    """
     if not entity:
-        return "SELECT 0::BIGINT AS _e"
+        return [("0::BIGINT", "_h")]
+    if len(entity) == 1 and entity[0].type not in ("VARCHAR", "DOUBLE"):
+        whole = wire_sql(names[0], entity[0].type)
+        if entity[0].type == "UBIGINT":
+            whole = f"CAST({names[0]} AS HUGEINT) - 9223372036854775808"
+        return [(f"coalesce(CAST({whole} AS BIGINT), 0)", "_h")]
+    # Hashes of one text that are equal are equal with whatever is hashed beside it: the second is of another text.
+    other = [f"{n} || '|'" if c.type == "VARCHAR" else n for c, n in zip(entity, names, strict=True)]
+    return [(f"hash({', '.join(names)})", "_h"), (f"hash('|', {', '.join(reversed(other))})", "_g")]
+
+
+def whole_key(names: Sequence[str]) -> str:
+    """SQL that tells whether no part of a key is null."""
+    return " AND ".join(f"{name} IS NOT NULL" for name in names) or "true"
+
+
+def questions_sql(entity: Sequence[Column], source: str, at: str) -> str:
+    """What is asked of an entity's views: the key as numbers, whether it and the instant are there, the instant."""
     names = [f"_k{place}" for place in range(len(entity))]
-    distinct = f"({select(key_columns(entity), source)})"
-    whole = " AND ".join(f"{name} IS NOT NULL" for name in names)
-    pairs = [(name, name) for name in names]
-    grouped = f"({select(pairs, distinct, 'WHERE', whole, 'GROUP BY', ', '.join(names))})"
-    return select([("row_number() OVER () - 1", "_e"), *pairs], grouped)
+    keys = f"({select([*key_columns(entity), (f'epoch_us({at})', '_t')], source)})"
+    fit = f"{whole_key(names)} AND _t IS NOT NULL"
+    return select([*hashed_key(entity, names), (fit, "_fit"), ("coalesce(_t, 0)", "_t")], keys)
 
 
-def events_sql(view: View, relation: str, entities: str) -> str:
-    """The rows of a view's table that belong to `entities`, sorted by (`_e`, `_t`, `_q`, `_r`)."""
-    assert view.time is not None
-    assert view.known is not None
-    inner = [
-        *key_columns(view.entity),
-        ("row_number() OVER ()", "_r"),
-        (f"epoch_us({view.time})", "_t"),
-        (f"epoch_us({view.known})", "_q"),
-        *((_value(measure), f"_v{place}") for place, measure in enumerate(view.measures) if measure.kind != "rows"),
-        *((finite(column), f"_c{place}") for place, column in enumerate(view.latest)),
-    ]
-    evaluated = f"({select(inner, identifier(relation))}) AS r"
-    shown = [("e._e", "_e"), ("r._t", "_t"), ("r._q", "_q"), ("r._r", "_r")]
+def same_known(view: View) -> bool:
+    """Whether each row is known when it happens, by the words of the view alone."""
+    return view.known == view.time and not view.corrected
+
+
+def landed_sql(view: View, relation: str) -> str:
+    """All rows of a view's table as numbers, in the table's order."""
+    inner = [*key_columns(view.entity), *_times(view), *_values(view)]
+    source = f"({select(inner, identifier(relation))})"
+    ending = ""
+    if view.corrected:
+        source = _followed(view, relation, inner)
+        ending = "ORDER BY _r"
+    names = key_names(view)
+    fit = f"{whole_key(names)} AND _t IS NOT NULL AND _q IS NOT NULL"
+    times = [("coalesce(_t, 0)", "_t"), *([] if same_known(view) else [("coalesce(_q, 0)", "_q")])]
+    until = [("_u", "_u")] if view.corrected else []
+    shown = [*hashed_key(view.entity, names), (fit, "_fit"), *times, *until, *_measured(view)]
+    return select(shown, source, ending)
+
+
+def events_sql(view: View, relation: str, among: str | None = None, delivery: int | None = None) -> str:
+    """The rows of a view's table that have a whole key and both times, sorted by (key, `_t`, `_q`, `_r`).
+
+    `among` is a relation of keys (`_k0`, ...) that are wanted; without it all are. Where the view has a grain `_x` is a
+    hash of the event. A row without a time, which takes its event away where the table is corrected, has the last of
+    all times; one that is followed the moment it is known is left out. Rows that are a `delivery` of some of the
+    table's, by its number, have each event once where the table is not corrected: the last row.
+    """
+    whole = [*key_columns(view.entity), *_times(view), *_values(view), *_shown(view)]
+    if view.grain:
+        grain = [identifier(name) for name in view.grain]
+        # A row whose event is not named whole is an event of its own.
+        own = f"hash({delivery or 0}, _r, {', '.join(grain)})"
+        whole.append((f"CASE WHEN {whole_key(grain)} THEN hash({', '.join(grain)}) ELSE {own} END", "_x"))
+    if view.corrected or delivery is not None:
+        source = _followed(view, relation, whole)
+    else:
+        numbered = f"({select([('row_number() OVER ()', '_r')], identifier(relation), every=True)})"
+        source = f"({select([*whole, ('_r', '_r')], numbered)})"
+    names = key_names(view)
+    shown = [(name, name) for name in names] + hashed_key(view.entity, names)
+    shown += [("coalesce(_t, " + NEVER + ")", "_t"), ("_q", "_q"), *_measured(view)]
+    shown += [("_u", "_u")] if view.corrected else []
+    shown += [("_x", "_x")] if view.grain else []
+    shown += [(f"_c{place}", f"_c{place}") for place in range(len(placed(view)))]
+    fit = [*(f"{name} IS NOT NULL" for name in names), "_q IS NOT NULL"]
+    fit += ["_q < _u"] if view.corrected else ["_t IS NOT NULL", *([f"_u = {NEVER}"] if delivery is not None else [])]
+    if among is not None and names:
+        fit.append(f"({', '.join(names)}) IN ({select([(name, name) for name in names], identifier(among))})")
+    return select(shown, source, "WHERE", " AND ".join(fit), "ORDER BY", ", ".join([*names, "_t", "_q", "_r"]))
+
+
+def touched_sql(view: View, changed: str, relation: str) -> str:
+    """The keys of the entities that changed rows touch: their own, and those of other rows of the same events."""
+    names = key_names(view)
+    own = select(key_columns(view.entity), identifier(changed))
+    if view.corrected:
+        grain = ", ".join(identifier(name) for name in view.grain)
+        events = select([(identifier(name), name) for name in view.grain], identifier(changed))
+        same = select(key_columns(view.entity), identifier(relation), f"WHERE ({grain}) IN ({events})")
+        own += f" UNION ALL {same}"
+    return select([(name, name) for name in names], f"({own})", "WHERE", whole_key(names), "GROUP BY ALL")
+
+
+def _followed(view: View, relation: str, inner: Sequence[tuple[str, str]]) -> str:
+    """The rows with `_r` and `_u`: when the next row of the same event becomes known, if one does."""
+    grain = [(identifier(name), f"_x{place}") for place, name in enumerate(view.grain)]
+    numbered = f"({select([('row_number() OVER ()', '_r')], identifier(relation), every=True)})"
+    evaluated = f"({select([*inner, *grain, ('_r', '_r')], numbered)})"
+    names = [name for _, name in grain]
+    # A row whose event is not named whole is an event of its own; one that is never known follows none.
+    odd = "_q IS NULL" if view.corrected else f"NOT ({whole_key([*key_names(view), '_t', '_q'])})"
+    event = ", ".join([*names, f"CASE WHEN NOT ({whole_key(names)}) THEN _r END", odd])
+    following = f"coalesce(lead(_q) OVER (PARTITION BY {event} ORDER BY _q, _r), {NEVER})"
+    return f"({select([(following, '_u')], evaluated, every=True)})"
+
+
+NEVER = literal(2**63 - 1)
+
+
+def _times(view: View) -> list[tuple[str, str]]:
+    return [(f"epoch_us({view.time})", "_t"), (f"epoch_us({view.known})", "_q")]
+
+
+def _values(view: View) -> list[tuple[str, str]]:
+    return [(_value(m), f"_v{place}") for place, m in enumerate(view.measures) if m.kind != "rows"]
+
+
+def _measured(view: View) -> list[tuple[str, str]]:
+    """The measures as compiled loops read them: which are null, numbers, hashes."""
+    shown = []
     for place, measure in enumerate(view.measures):
+        value = f"_v{place}"
         if measure.kind != "rows":
-            shown.append((f"r._v{place} IS NULL", f"_n{place}"))
+            shown.append((f"{value} IS NULL", f"_n{place}"))
         if measure.needs_values:
-            shown.append((f"coalesce({_clipped(measure, f'r._v{place}')}, 0)", f"_v{place}"))
-    shown += [(f"r._c{place}", f"_c{place}") for place in range(len(view.latest))]
-    matched = " AND ".join(f"r.{name} = e.{name}" for name in key_names(view)) or "true"
-    return select(
-        shown,
-        f"{evaluated} JOIN {identifier(entities)} AS e ON {matched}",
-        "WHERE r._t IS NOT NULL AND r._q IS NOT NULL ORDER BY e._e, r._t, r._q, r._r",
-    )
+            shown.append((f"coalesce({_clipped(measure, value)}, 0)", value))
+        if measure.is_coded:
+            shown.append((f"hash({_clipped(measure, value)})", f"_d{place}"))
+    return shown
+
+
+def placed(view: View) -> list[tuple[str, str]]:
+    """What is shown as it stands in a row, as SQL with its type: the latest columns, then measures of `PLACED`."""
+    shown = [(finite(column), column.type) for column in view.latest]
+    shown += [(_shown_value(m), m.type) for m in view.measures if m.is_placed]
+    return shown
+
+
+def _shown(view: View) -> list[tuple[str, str]]:
+    return [(sql, f"_c{place}") for place, (sql, _) in enumerate(placed(view))]
+
+
+def placed_sql(view: View, relation: str) -> str:
+    """The columns of `placed`, of all rows in the table's order."""
+    return select(_shown(view), identifier(relation))
+
+
+def _shown_value(measure: Measure) -> str:
+    return f"CAST({_clipped(measure, '(' + measure.value + ')')} AS {measure.type})"
 
 
 def _value(measure: Measure) -> str:

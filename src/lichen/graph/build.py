@@ -11,7 +11,7 @@ from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you
 from lichen.graph.statement import Statement, parse_statement
 from lichen.graph.version import is_own
 from lichen.graph.volatile import refuse_volatile
-from lichen.spec import ProjectSpec
+from lichen.spec import FeatureView, ProjectSpec
 from lichen.spec.words import Spec
 
 STAGES = {
@@ -169,6 +169,12 @@ class _Builder:
         inputs: list[str | None] = []
         if spec.from_ is not None:
             inputs.append(self._relation(spec.from_, self.project.where(f"feature.{name}", "from")))
+        others = {one: view for one, view in self.project.features.items() if one != name}
+        for at, parent in _priors(spec):
+            # That a view's own feature cannot stand in is told where its features are understood.
+            if parent != name:
+                inputs += self._named(f"feature.{name}", "feature", parent, others, *at)
+        inputs = list(dict.fromkeys(inputs))
         return Asset("feature", name, spec, tuple(filter(None, inputs)))
 
     def _model(self, name: str) -> Asset:
@@ -214,12 +220,29 @@ def _ordered(assets: dict[str, Asset], project: ProjectSpec) -> dict[str, Asset]
     return ordered
 
 
+def _priors(view: FeatureView) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The views whose features stand in for a view's, each with the way to where it is named."""
+    for name, aggregate in view.aggregates.items():
+        if aggregate.prior is not None and aggregate.prior.parent is not None:
+            yield ("aggregates", name, "prior", aggregate.prior.key), aggregate.prior.parent[0]
+
+
 def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
     path = [next(iter(waiting))]
     while path[-1] not in path[:-1]:
         path.append(next(name for name in waiting[path[-1]].inputs if name in waiting))
     loop = path[path.index(path[-1]) :]
     first, file = waiting[loop[0]], project.files[loop[0]]
+    if isinstance(first.spec, FeatureView):
+        parent = waiting[loop[1]].name
+        at = next(at for at, view in _priors(first.spec) if view == parent)
+        return FoundWrong(
+            "LCH-2105",
+            "feature views stand in for each other in a circle",
+            where=project.where(first.id, *at),
+            why=" takes its prior from ".join(name.partition(".")[2] for name in loop),
+            fix="let the priors end at one view that has none, or at a number",
+        )
     line, column = first.statement.places[waiting[loop[1]].name] if first.statement is not None else (1, 1)
     return FoundWrong(
         "LCH-2103",

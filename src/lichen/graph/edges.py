@@ -14,10 +14,11 @@ from lichen.errors import Where
 from lichen.graph.build import Asset, Graph
 from lichen.graph.dialect import DIALECT
 from lichen.graph.lineage import AssetColumn, Edge, Lineage
-from lichen.graph.origin import NOTHING, ROWS, UNREAD, How, Origin, Origins, influence, marked
+from lichen.graph.origin import NOTHING, ROWS, UNREAD, How, Origin, Origins, influence, marked, merged
+from lichen.graph.prior import Feature, prior_of, with_parents
 from lichen.graph.statement import Statement
 from lichen.graph.statement_lineage import StatementLineage, row_origins, statement_lineage
-from lichen.spec import FeatureView, Model, ProjectSpec, Service, Table
+from lichen.spec import Aggregate, FeatureView, Model, ProjectSpec, Service, Table
 
 SCORE = "score"
 """What a model's answer is called, in the model and in the predictions of a service."""
@@ -138,7 +139,10 @@ class _Making:
     # ------------------------------------------------------------------------------------------ features
 
     def _view(self, asset: Asset, view: FeatureView) -> None:
-        """A view over a table: aggregates and latest values; times, keys and the table's rows decide what it sees."""
+        """A view over a table: aggregates and latest values; times, keys and the table's rows decide what it sees.
+
+        So does its grain: of the rows of one event it sees the one that was known last.
+        """
         relation = self.graph[asset.inputs[0]]
         times = self.graph[relation.id].spec
         own, rows = {relation.name: self.columns[relation.id] or None}, self._column(asset.id, ROWS)
@@ -147,17 +151,24 @@ class _Making:
         def of(text: str | None) -> Origins:
             return row_origins(text, own) if text else NOTHING
 
+        event = None
         if not view.static:
             event, known = (getattr(view, key) or getattr(times, key, None) for key in ("time", "known"))
             self._reach(rows, influence(of(event), How.WINDOW))
             self._reach(rows, influence(of(known), How.FILTER))
         for key in view.entity or ():
             self._reach(rows, {Origin(relation.name, key.lower()): How.GROUP})
+        for name in view.grain:
+            self._reach(rows, {Origin(relation.name, name.lower()): How.FILTER})
         self._link(relation.id, ROWS, asset.id, ROWS, How.COUNT)
         for name, aggregate in view.aggregates.items():
-            value = NOTHING if aggregate.value.strip() == "*" else of(aggregate.value)
+            value = marked(_given(aggregate, event, of), How.COMPUTED | How.AGGREGATED)
             for window in view.windows:
-                self._reach(self._column(asset.id, f"{name}_{window}"), marked(value, How.COMPUTED | How.AGGREGATED))
+                self._reach(self._column(asset.id, f"{name}_{window}"), value)
+                parent = prior_of(Feature(asset.name, f"{name}_{window}"), self.project.features)
+                if parent is not None and parent.view != asset.name:
+                    how = How.VALUE | How.COMPUTED
+                    self._link(f"feature.{parent.view}", parent.name, asset.id, f"{name}_{window}", how)
                 self._place(asset, f"{name}_{window}", "aggregates", name)
         for at, name in enumerate(view.latest):
             self._reach(self._column(asset.id, name), {Origin(relation.name, name.lower()): How.VALUE})
@@ -205,8 +216,9 @@ class _Making:
         self.columns[asset.id] = (SCORE,)
         self._place(asset, SCORE, "features")
         label, score = model.label, self._column(asset.id, SCORE)
-        for view in model.features:
+        for view in with_parents(model.features, self.project.features):
             self._brought(asset, model, view)
+        for view in model.features:
             for name in self.project.features[view].feature_names():
                 if f"{view}.{name}" not in model.exclude:
                     self._link(f"feature.{view}", name, asset.id, SCORE, How.VALUE | How.COMPUTED)
@@ -242,3 +254,16 @@ class _Making:
         self._link(within, SCORE, asset.id, SCORE, How.VALUE)
         for view, name in features:
             self._link(f"feature.{view}", name, asset.id, f"feature.{view}.{name}", How.VALUE, within)
+
+
+def _given(aggregate: Aggregate, event: str | None, of: Callable[[str | None], Origins]) -> Origins:
+    """What an aggregate is made of: its value, the condition by which rows count, and when they happened, if it says.
+
+    A condition is in the value like that of a CASE, and it lets rows in like a filter.
+    """
+    parts = [of(None if aggregate.of_rows else aggregate.value)]
+    if aggregate.where is not None:
+        parts.append({origin: how | How.FILTER for origin, how in of(aggregate.where).items()})
+    if aggregate.function in ("rate", "since"):
+        parts.append(of(event))
+    return merged(parts)

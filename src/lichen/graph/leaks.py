@@ -22,6 +22,7 @@ from lichen.graph.late import Columns, Late, Roots, late
 from lichen.graph.lineage import AssetColumn, Edge, Lineage
 from lichen.graph.multiplied import multiplied
 from lichen.graph.origin import ROWS, How
+from lichen.graph.prior import with_parents
 from lichen.graph.samerow import tied
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival, covered, together
@@ -118,11 +119,12 @@ class _Search:
                 if edge.within == f"model.{name}":
                     if edge.source.asset == found.value.asset:
                         brought.setdefault(edge.source, (column, (edge,)))
-                elif edge.within is None and edge.kind == "value" and view.on is None:
+                elif edge.within is None and edge.kind == "value" and view.on is None and not _of_a_view(edge):
+                    # A feature that stands in is met by itself, and guarded by what its own view declares.
                     leak = self._of_view(found, view, edge)
                     if leak is not None:
                         of_views.setdefault((column.asset, leak[0]), {})[column] = leak[1]
-        for keyed in model.features:
+        for keyed in with_parents(model.features, self.project.features):
             for key in self.project.features[keyed].entity or ():
                 column = self._column(found.value.asset, key)
                 brought.setdefault(column, (AssetColumn(f"feature.{keyed}", ROWS), ()))
@@ -385,7 +387,8 @@ class _Search:
         if len(filtered) != 1 or not told <= {filtered[0].id}:
             return False
         known = self.declared.ways(view)
-        values = [edge.source for edge in self.lineage.into(feature) if edge.kind == "value" and edge.within is None]
+        into = [edge for edge in self.lineage.into(feature) if edge.within is None and not _of_a_view(edge)]
+        values = [edge.source for edge in into if edge.kind == "value"]
         try:
             ways = [one for value in values for one in self.arrivals.of(value)]
         except Unread:
@@ -397,7 +400,7 @@ class _Search:
         """A way by which what tells the label decides on a feature's value, and no `known` guards."""
         known = self.declared.ways(view)
         for edge in self.lineage.into(feature):
-            if edge.kind == "value" and edge.within is None:
+            if edge.kind == "value" and edge.within is None and not _of_a_view(edge):
                 sources = self._deciding(found, edge.source, known)
                 if sources:
                     return (*self._path(edge.source, sources), edge)
@@ -487,7 +490,7 @@ class _Search:
                 continue
             own = self.graph[asset.inputs[0]] if isinstance(asset.spec, FeatureView) else asset
             ways = self.declared.ways_of_text(own, known)
-            for name in asset.inputs:
+            for name in asset.inputs[:1] if isinstance(asset.spec, FeatureView) else asset.inputs:
                 yield from self._earlier(asset, known, ways, self.graph[name])
 
     def _earlier(self, asset: Asset, known: str, ways: Sequence[Arrival], given: Asset) -> Iterator[Leak]:
@@ -541,6 +544,11 @@ class _Search:
 
 def _accept(name: str) -> str:
     return f"or, where it is none, `--accept {name} --why TEXT`"
+
+
+def _of_a_view(edge: Edge) -> bool:
+    """Whether what a feature is made of is a feature itself."""
+    return edge.source.asset.startswith("feature.")
 
 
 def _read(*ways: Arrival) -> bool:

@@ -124,7 +124,7 @@ def _transformations(edge: Edge) -> Iterator[dict[str, Any]]:
 
 
 _MODEL = ("task", "learner", "label", "features", "exclude", "gate")
-_VIEW = ("entity", "on", "windows", "ttl", "static")
+_VIEW = ("entity", "on", "grain", "windows", "ttl", "static")
 
 
 def _told(spec: Model | FeatureView, keys: tuple[str, ...]) -> Mapping[str, Any]:

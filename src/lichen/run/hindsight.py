@@ -20,6 +20,7 @@ from lichen.feature.featureset import FeatureSet
 from lichen.feature.view import View
 from lichen.graph.build import Asset, Graph
 from lichen.graph.fingerprint import fingerprint
+from lichen.graph.prior import with_parents
 from lichen.graph.version import Version
 from lichen.ground.digest import digest
 from lichen.ground.quoting import identifier, literal, sql
@@ -61,7 +62,7 @@ def hindsights(graph: Graph, project: ProjectSpec) -> dict[str, str]:
     found = {}
     for model_name, model in project.models.items():
         label = graph.relation(model.label.from_)
-        for view_name in model.features:
+        for view_name in with_parents(model.features, project.features):
             view = project.features[view_name]
             relation = graph.relation(view.from_ or "")
             if relation is not None:

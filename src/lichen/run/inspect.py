@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import project_lineage
 from lichen.graph.leaks import Leak, leaks
 from lichen.graph.lineage import Lineage
+from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground.types import vector_of
 from lichen.monitor.judge import check_questions
@@ -26,7 +28,7 @@ from lichen.run.relations import check_relation
 from lichen.run.remembered import Remembered
 from lichen.run.sources import NOTHING, Sources, source_columns
 from lichen.run.workshop import Workshop, check_learner
-from lichen.spec import Model, Monitor, ProjectSpec, Source, Table
+from lichen.spec import FeatureView, Model, Monitor, ProjectSpec, Source, Table
 from lichen.train.prepare import check_features
 from lichen.train.split import check_label
 from lichen.transform.build import Describe, describe
@@ -73,7 +75,8 @@ def relation_facts(asset: Asset, columns: tuple[Column, ...]) -> RelationFacts:
     """What a feature view needs to know of the relation it reads."""
     spec = asset.spec
     assert isinstance(spec, Source | Table)
-    return RelationFacts(columns, spec.time, spec.known)
+    grain = spec.grain if isinstance(spec, Table) else ()
+    return RelationFacts(columns, spec.time, spec.known, grain or spec.contract.key)
 
 
 def accept_leaks(
@@ -93,7 +96,10 @@ def inspect(
 
     `before` is what an environment holds of its sources, which a run goes on from.
     """
-    found, faulty = Inspection(faults=_lake_faults(project, workshop)), set[str]()
+    found, faulty = (
+        Inspection(faults=[*_lake_faults(project, workshop), *_online_faults(project, workshop)]),
+        set[str](),
+    )
     look = partial(_look, before=before, ask=remembered.described_by(workshop.engine))
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
@@ -125,6 +131,16 @@ def _lake_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
     return []
 
 
+def _online_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
+    """What is wrong with the URL of the online store, or that what it needs is not installed; it is not reached."""
+    if project.project.online_scheme is not None:
+        try:
+            _ = workshop.online
+        except LichenError as error:
+            return [_at(error, project.where("project", "online"))]
+    return []
+
+
 def accepted_leaks(found: Sequence[Leak], workshop: Workshop) -> dict[str, str]:
     """Those of some leaks that a person accepted for the way they take, by name, each in words."""
     kept = {leak: Acceptances(workshop.state).of(leak.name, leak.meaning) for leak in found}
@@ -153,11 +169,8 @@ def _look(
         found.columns[asset.name] = describe(asset, inputs, ask, project)
         cut(asset, found.columns[asset.name], inputs, workshop.engine, project)
         check_relation(asset, found.columns[asset.name], project, workshop)
-    elif asset.kind == "feature" and project.features[asset.name].on is None:
-        # Looked at by itself, so that a view that no model reads is looked at, too.
-        features = _features([asset.name], graph, found.columns, project, workshop)
-        if wrong := [*_key_faults(features, found.columns, project)]:
-            raise ProjectErrors(wrong)
+    elif asset.kind == "feature":
+        _look_at_view(asset, graph, project, workshop, found)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
         found.unusual += _held_out_for_nothing(asset.name, project.models[asset.name], workshop)
@@ -165,6 +178,31 @@ def _look(
         _check_fields(asset, found, project)
     elif asset.kind == "monitor":
         _check_questions(asset, project)
+
+
+def _look_at_view(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Workshop, found: Inspection) -> None:
+    """Look at a view by itself, so that one that no model reads is looked at, too."""
+    if project.features[asset.name].on is None:
+        features = _features([asset.name], graph, found.columns, project, workshop)
+        if wrong := [*_key_faults(features, found.columns, project)]:
+            raise ProjectErrors(wrong)
+    elif not any(asset.name in model.features for model in project.models.values()):
+        named = [name for name in project.features if name != asset.name and _names(asset, name)]
+        read = {project.features[name].from_ for name in with_parents(named, project.features)} - {None}
+        if not read <= set(found.columns):
+            return  # what is wrong with these is told where they are looked at
+        try:
+            _features([asset.name, *named], graph, found.columns, project, workshop)
+        except LichenError as error:
+            # What it reads beyond that may come with other views of a model that is yet to be written.
+            if error.code != "LCH-2402":
+                raise
+
+
+def _names(asset: Asset, view: str) -> bool:
+    """Whether an expression of a view of the request names another view."""
+    assert isinstance(asset.spec, FeatureView)
+    return any(re.search(rf"\b{view}\b", text) for text in asset.spec.expressions.values())
 
 
 def _check_fields(asset: Asset, found: Inspection, project: ProjectSpec) -> None:
@@ -182,7 +220,7 @@ def _check_fields(asset: Asset, found: Inspection, project: ProjectSpec) -> None
 
 def _declared(column: str, model: Model, project: ProjectSpec) -> Where:
     """Where a feature view of a model says that a request brings a column."""
-    for name in model.features:
+    for name in with_parents(model.features, project.features):
         view = project.features[name]
         for key, declared in (("columns", view.columns), ("entity", view.entity or {})):
             if column in declared:

@@ -109,9 +109,13 @@ def _accepted(
 def _relations(asset: Asset, graph: Graph, versions: Mapping[str, Version]) -> dict[str, Version]:
     """The sources and tables that a model's label and views read."""
     found: dict[str, Version] = {}
-    for name in asset.inputs:
-        reads = (name,) if graph[name].kind in ("source", "table") else graph[name].inputs
-        found.update({relation: versions[relation] for relation in reads})
+    views = list(asset.inputs)
+    for name in views:
+        if graph[name].kind == "feature":
+            # What it reads: its table, and the views whose features stand in for its own.
+            views += [one for one in graph[name].inputs if one not in views]
+        else:
+            found[name] = versions[name]
     return found
 
 

@@ -105,7 +105,8 @@ def child_command(
     """The command that serves a replay in a process of its own."""
     words = {
         "root": str(workshop.root),
-        "settings": workshop.settings.model_dump(mode="json"),
+        # A command line is read by everybody: the address of the online store, which may hold a password, stays out.
+        "settings": workshop.settings.model_dump(mode="json", exclude={"online"}),
         "service": service,
         "environment": environment,
         "record": record,

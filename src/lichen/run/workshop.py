@@ -13,6 +13,7 @@ from lichen.errors import FoundWrong, SystemFailed, Where, did_you_mean
 from lichen.graph.version import Version
 from lichen.ground import plugins
 from lichen.ground.clock import Clock, SystemClock
+from lichen.ground.secret import Secret
 from lichen.ports import GROUPS, Connector, Engine, Learner, OnlineStore, Put, Relation, StateStore, TableStore
 from lichen.spec import ProjectFile
 
@@ -25,6 +26,19 @@ def connector_options() -> dict[str, Mapping[str, str]]:
 def option_types() -> dict[str, Mapping[str, Any]]:
     """Each installed connector with the types that the values of its sources' keys must have."""
     return {name: plugins.load(GROUPS["Connector"], name).option_types for name in plugins.names(GROUPS["Connector"])}
+
+
+_FILE = "sqlite"
+"""The online store of a path."""
+
+_SECURED = {"rediss": "redis"}
+"""Schemes that mean the backend of another one, over TLS."""
+
+
+def online_schemes() -> list[str]:
+    """The schemes of the URLs that an installed online store is made of."""
+    installed = [name for name in plugins.names(GROUPS["OnlineStore"]) if name != _FILE]
+    return installed + [scheme for scheme, name in _SECURED.items() if name in installed]
 
 
 def check_learner(name: str, where: Where) -> None:
@@ -118,13 +132,18 @@ class Workshop:
 
     @cached_property
     def online(self) -> OnlineStore:
-        """What keeps features for look-up."""
-        self.folder("")
-        return self.open_online(self.root / self.settings.online)
+        """What keeps features for look-up: a file, or what the scheme of a URL names."""
+        scheme = self.settings.online_scheme
+        if scheme is None:
+            self.folder("")
+            return self.open_online(self.root / self.settings.online)
+        made = plugins.load(GROUPS["OnlineStore"], _SECURED.get(scheme, scheme))
+        store: OnlineStore = made(Secret(self.settings.online), project=self.settings.name)
+        return store
 
     def open_online(self, path: Path) -> OnlineStore:
-        """An online store of its own, at another place."""
-        store: OnlineStore = plugins.load(GROUPS["OnlineStore"], "sqlite")(path)
+        """An online store of its own, in a file at another place."""
+        store: OnlineStore = plugins.load(GROUPS["OnlineStore"], _FILE)(path)
         return store
 
     def connector(self, name: str) -> Connector:

@@ -1,7 +1,8 @@
 """What the user wrote: frozen, checked, one noun a file."""
 
+from lichen.spec.aggregate import Aggregate, Prior
 from lichen.spec.contract import ColumnPromise, Contract
-from lichen.spec.feature import Aggregate, FeatureView
+from lichen.spec.feature import FeatureView
 from lichen.spec.interval import Intervals
 from lichen.spec.model import GateRule, Label, Model, PredictionTime, Validation
 from lichen.spec.monitor import Monitor
@@ -22,6 +23,7 @@ __all__ = [
     "Model",
     "Monitor",
     "PredictionTime",
+    "Prior",
     "ProjectFile",
     "ProjectSpec",
     "Service",

@@ -18,7 +18,10 @@ class ProjectFile(Spec):
     name: Name = Field(description="The project's name.")
     lake: str = Field(".lichen/lake", description="The folder of the tables' files.")
     state: str = Field(".lichen/state.db", description="The file of the state store: versions, releases, runs.")
-    online: str = Field(".lichen/online.db", description="The file of the online store: features for look-up.")
+    online: str = Field(
+        ".lichen/online.db",
+        description="The online store, features for look-up: a file, or a server's URL (`redis://host:port/number`).",
+    )
     publish: Name | None = Field(
         "prod",
         description="The environment whose tables outside readers see as Delta tables, from which the others branch; "
@@ -26,7 +29,7 @@ class ProjectFile(Spec):
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
 
-    @field_validator("lake", "state", "online")
+    @field_validator("lake", "state")
     @classmethod
     def _is_a_path(cls, place: str) -> str:
         if "://" in place:
@@ -41,3 +44,9 @@ class ProjectFile(Spec):
         if memory is not None and not _SIZE.fullmatch(memory):
             raise ValueError(f"`{memory}` is not a size of memory: write a number and a unit, as in `512MB` or `2GB`")
         return memory
+
+    @property
+    def online_scheme(self) -> str | None:
+        """The scheme of the online store's URL, or None where it is a file."""
+        scheme, mark, _ = self.online.partition("://")
+        return scheme.lower() if mark else None

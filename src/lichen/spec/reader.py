@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -81,11 +81,12 @@ def read_project(
     environment: Mapping[str, str],
     connector_options: Mapping[str, Mapping[str, str]],
     option_types: Mapping[str, Mapping[str, Any]] = {},
+    online_schemes: Collection[str] = (),
 ) -> ProjectSpec:
     """Read every file of a project; all that is wrong is told at once.
 
     `connector_options` holds, for each connector, the keys its sources may have, and `option_types` the types of
-    their values.
+    their values. `online_schemes` are those of the URLs that `online` may be.
     """
     errors: list[LichenError] = []
     files: dict[str, SpecFile] = {}
@@ -93,6 +94,7 @@ def read_project(
     project_file = read_yaml(root / PROJECT_FILE, root, environment)
     errors.extend(_misplaced_variables("project", project_file))
     project = _build(ProjectFile, project_file, project_file.data, errors)
+    errors.extend(_check_online(project, project_file, online_schemes))
     files["project"] = project_file
     for folder, path in _asset_files(root, errors):
         kind, spec = KINDS[folder]
@@ -278,6 +280,18 @@ def _check_options(
     for key, kind in option_types.get(connector, {}).items():
         if key in file.data and key not in own:
             yield from mistyped(file, key, kind)
+
+
+def _check_online(project: ProjectFile | None, file: SpecFile, schemes: Collection[str]) -> Iterator[LichenError]:
+    scheme = None if project is None else project.online_scheme
+    if scheme is not None and scheme not in schemes:
+        yield FoundWrong(
+            "LCH-1072",
+            file.masked(("online",), f"there is no online store behind `{scheme}://`"),
+            where=file.where(("online",)),
+            why="`online` is a file's path, or a URL of a store that is installed",
+            fix=did_you_mean(scheme, schemes),
+        )
 
 
 def _clashes(found: Mapping[str, Mapping[str, Any]], files: Mapping[str, SpecFile]) -> Iterator[LichenError]:

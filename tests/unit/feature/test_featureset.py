@@ -74,6 +74,23 @@ def test_a_feature_set_is_understood(engine):
     assert found.views[1].time is None
 
 
+def test_expressions_stand_in_as_few_steps_as_there_are(engine):
+    texts = {
+        "late": "trip.pace > 2",
+        "pace": "carrier.n_1h / distance",
+        "far": "distance > 9",
+        "both": "trip.late and trip.far",
+    }
+    trip = {"on": "request", "columns": {"distance": "double"}, "expressions": texts}
+    found = understand(engine, trip=trip, carrier=CARRIER)
+    assert [sorted(one.name for one in step) for step in found.levels] == [
+        ["trip.far", "trip.pace"],
+        ["trip.late"],
+        ["trip.both"],
+    ]
+    assert understand(engine, carrier=CARRIER).levels == ()
+
+
 def test_a_view_that_names_time_alone_inherits_known(engine):
     view = understand(engine, carrier={**CARRIER, "time": "left_at"}).views[0]
     assert (view.time, view.known) == ("left_at", "arrived + INTERVAL 5 MINUTE")
@@ -149,15 +166,16 @@ WRONG = {
         {"carrier": {**CARRIER, "aggregates": {"n": "sum(*)"}}},
         (
             "LCH-2626: `sum` of `*` has no meaning\n  at feature.carrier\n    aggregates/n\n"
-            "  fix: name a column or an expression; `*` is for `count` alone, without `clip`"
+            "  why: `*` is the row itself: it is there, and has no value\n"
+            "  fix: name a column or an expression; `*` is for `count` and `since` alone, without `clip`"
         ),
     ),
     "sum of text": (
         {"carrier": {**CARRIER, "aggregates": {"n": "avg(carrier)"}}},
         (
             "LCH-2627: `avg` of a VARCHAR is not a feature\n  at feature.carrier\n    aggregates/n\n"
-            "  why: numbers are added up and clipped, numbers and instants have a least and a greatest\n"
-            "  fix: cast the value to a number, or count it"
+            "  why: `avg` takes numbers\n"
+            "  fix: cast the value, or take `count`, `count_distinct` or `since` of it: they take any type"
         ),
     ),
     "latest type": (

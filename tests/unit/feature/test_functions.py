@@ -276,7 +276,31 @@ CONSTRUCTS = (
     "hour(timestamp_1) + year(date_1) + dayofyear(date_1)",
     "double_1 ^ 2",
     "log(double_1)",
+    *(f"{alias}(double_1)" for alias in ("ceiling", "signum")),
+    *(f"{alias}(varchar_1)" for alias in ("len", "char_length", "lcase", "ucase")),
+    *(f"{alias}(timestamp_1)" for alias in ("dayofmonth", "dayofweek", "dayofyear", "weekofyear", "isodow", "quarter")),
+    "pow(double_1, 2)",
+    "bigint_1 ** 2",
+    "bigint_1 != tinyint_1",
+    "prefix(varchar_1, 'a') or suffix(varchar_2, 'x')",
+    "substr(varchar_1, 2, 3)",
+    "nvl(bigint_1, 0)",
+    "datediff('day', timestamp_1, timestamp_2)",
+    "datepart('hour', timestamp_1)",
+    "datetrunc('week', timestamp_with_time_zone_1)",
+    "cast(varchar_1 as bigint) between -5 and 5",
+    "interval 90 minute < timestamp_1 - timestamp_2",
+    "coalesce(float_1, decimal_1, tinyint_1) * bigint_1",
+    "case when varchar_1 is null then null when double_1 > bigint_1 then tinyint_1 else decimal_1 end",
 )
+
+
+def test_everything_that_is_listed_is_held_equal() -> None:
+    """Each name of the page is a function or an operator, which `every_call` calls, or stands among the constructs."""
+    called = {*f.OPERATORS, *f.FUNCTIONS}
+    assert set(f.SUPPORTED) == {*called, *f.CONSTRUCTS}
+    for name in f.CONSTRUCTS:
+        assert re.search(rf"\b{name}\b", "\n".join(CONSTRUCTS)), name
 
 
 @pytest.mark.parametrize("text", CONSTRUCTS)
@@ -308,8 +332,20 @@ def expression_of(type_: str, depth: int) -> st.SearchStrategy[str]:
 def call_of(draw: st.DrawFn, type_: str, depth: int) -> str:
     """A call that gives a type, of operands that are calls themselves."""
     part = lambda kind: draw(expression_of(kind, depth))  # noqa: E731
-    forms = ["call", "call", "call", "cast", "try_cast", "case", "switch", "coalesce"]
-    form = draw(st.sampled_from(forms + (["logic", "in", "is"] if type_ == f.BOOLEAN else [])))
+    forms = ["call", "call", "call", "cast", "try_cast", "case", "switch", "coalesce", "if", "ifnull", "extreme"]
+    forms += ["logic", "in", "is", "between"] if type_ == f.BOOLEAN else ["concat"] if type_ == f.VARCHAR else []
+    form = draw(st.sampled_from(forms))
+    if form == "if":
+        return f"if({part(f.BOOLEAN)}, {part(type_)}, {part(type_)})"
+    if form == "ifnull":
+        return f"ifnull({part(type_)}, {part(type_)})"
+    if form == "extreme":
+        return f"{draw(st.sampled_from(['greatest', 'least']))}({part(type_)}, {part(type_)}, {part(type_)})"
+    if form == "concat":
+        return f"concat({part(type_)}, {part(f.BIGINT)}, {part(type_)})"
+    if form == "between":
+        kind = draw(st.sampled_from(f.RESULTS))
+        return f"({part(kind)} between {part(kind)} and {part(kind)})"
     if form == "case":
         return f"(case when {part(f.BOOLEAN)} then {part(type_)} else {part(type_)} end)"
     if form == "switch":
@@ -384,6 +420,38 @@ def test_times_that_clocks_show_twice_or_never_are_what_icu_makes_of_them(table:
             query = f"SELECT epoch_us({expression.sql}) FROM (SELECT ?::TIMESTAMP AS timestamp_1)"
             found = table.connection.execute(query, [hour]).fetchone()
             assert repr(found[0]) == outcome(expression, {"timestamp_1": hour}), (zone, hour)
+
+
+def test_clocks_show_in_every_zone_what_icu_says_they_show(table: Table) -> None:
+    days = [datetime.fromisoformat(f"{day}T00:00:00+00:00") for day in ("2013-03-10", "2013-03-31", "2013-10-27")]
+    instants = [day + timedelta(minutes=15 * step) for day in days for step in range(96)]
+    for zone in ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo"):
+        for text in (
+            f"timezone('{zone}', timestamp_with_time_zone_1)",
+            f"hour(timestamp_with_time_zone_1 AT TIME ZONE '{zone}')",
+            f"date_trunc('day', timezone('{zone}', timestamp_with_time_zone_1))",
+            f"epoch(timezone('{zone}', date_trunc('day', timezone('{zone}', timestamp_with_time_zone_1))))",
+        ):
+            expression = compile_expression("x", text, COLUMNS)
+            sql = f"epoch_us({expression.sql})" if expression.type in (f.TIMESTAMP, f.INSTANT) else expression.sql
+            query = f"SELECT {sql} FROM (SELECT unnest(?::TIMESTAMPTZ[]) AS timestamp_with_time_zone_1)"
+            found = table.connection.execute(query, [instants]).fetchall()
+            for instant, (theirs,) in zip(instants, found, strict=True):
+                assert shown(theirs) == outcome(expression, {"timestamp_with_time_zone_1": instant}), (text, instant)
+
+
+def test_doubles_near_a_half_are_rounded_as_duckdb_rounds_them(table: Table) -> None:
+    rng = random.Random(8)
+    halves = [n / 2 + d for n in range(-9, 10) for d in (0.0, 1e-16, -1e-16, 4e-15, -4e-15)]
+    halves += [round(rng.uniform(-1000, 1000), rng.randint(0, 6)) for _ in range(2000)]
+    halves += [rng.uniform(-1, 1) * 10.0 ** rng.randint(-18, 18) for _ in range(1000)]
+    texts = [f"round(double_1, {digits})" for digits in (-3, -1, 0, 1, 2, 3, 6, 12)]
+    for text in ("round(double_1)", "double_1::bigint", "floor(double_1)", "ceil(double_1)", *texts):
+        expression = compile_expression("x", text, COLUMNS)
+        query = f"SELECT {expression.sql} FROM (SELECT unnest(?::DOUBLE[]) AS double_1)"
+        given = [one for one in halves if abs(one) < 2**62]
+        for one, (theirs,) in zip(given, table.connection.execute(query, [given]).fetchall(), strict=True):
+            assert shown(theirs) == outcome(expression, {"double_1": one}), (text, one)
 
 
 def test_generated_code_reaches_no_builtin_and_no_text_of_the_user() -> None:

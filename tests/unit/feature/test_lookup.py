@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from arro3.core import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.backends.sqlite_online import SQLiteOnlineStore
 from lichen.errors import SystemFailed, WrongUsage
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
@@ -20,39 +20,23 @@ many = settings(max_examples=25, deadline=None, suppress_health_check=list(Healt
 numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = SQLiteOnlineStore(tmp_path_factory.mktemp("online") / "online.db")
-    yield store
-    store.close()
-
-
-def answers(lookup, world, tiny, labels):
-    return [
-        lookup.row(
-            {c.name: value for c, value in zip(world.view.entity, label, strict=False)}, tiny.microsecond(label[2])
-        )
-        for label in labels
-    ]
-
-
 @many
 @given(data=st.data())
-def test_lookup_is_join(data, small_worlds, engine, store, tiny):
-    world = data.draw(small_worlds())
-    table = Table.from_arrow(join(world.features, world.asked, "asked", {"events": world.source}, engine))
-    columns = [table.column(column.name).to_pylist() for column in world.features.features]
+def test_lookup_is_join(data, engine, store, tiny):
+    world = data.draw(tiny.worlds())
     since = data.draw(st.one_of(st.none(), st.integers(0, 24).map(tiny.minute)))
     asked = [
-        (label, list(row))
-        for label, row in zip(world.labels, zip(*columns, strict=True), strict=True)
-        if label[2] is not None and (since is None or label[2] >= since)
+        label for label in world.labels if label["asked"] is not None and (since is None or label["asked"] >= since)
     ]
+    world = replace(world, labels=tuple(asked))
+    table = Table.from_arrow(join(world.features, world.asked, "asked", {"events": world.source}, engine))
+    columns = [table.column(column.name).to_pylist() for column in world.features.features]
     key = f"v@{next(numbers)}"
     materialize(world.view, world.source, engine, store, key, since=None if since is None else tiny.microsecond(since))
     # A cache of one byte forgets each state at once; the answers are the same.
-    lookup = Lookup(world.features, store, {"v": key}, memory=data.draw(st.sampled_from([1, 2**20])))
-    tiny.close(answers(lookup, world, tiny, [label for label, _ in asked]), [row for _, row in asked])
+    found = tiny.look_up(world, store, key, memory=data.draw(st.sampled_from([1, 2**20])))
+    tiny.close(found, [list(row) for row in zip(*columns, strict=True)])
+    tiny.close(found, world.wanted)
     store.drop(key)
 
 

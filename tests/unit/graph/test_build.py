@@ -14,6 +14,11 @@ def wrong(build, files: dict[str, str | None]) -> str:
     return str(caught.value)
 
 
+def prior(feature: str) -> str:
+    """A view whose aggregate is drawn to a feature."""
+    return f"entity: {{}}\nfrom: legs\naggregates: {{d: {{avg: x, prior: {{mean: {feature}, weight: 10}}}}}}\nwindows: [1h]\n"
+
+
 def test_every_asset_stands_after_what_it_reads(build) -> None:
     graph = build({"tables/a.sql": "SELECT * FROM z", "tables/z.sql": "SELECT * FROM flights"})
     order = [asset.id for asset in graph]
@@ -23,6 +28,13 @@ def test_every_asset_stands_after_what_it_reads(build) -> None:
     assert graph["model.late"].inputs == ("table.legs", "feature.carrier", "feature.trip")
     assert graph["monitor.late"].inputs == ("service.late",)
     assert {asset.kind: asset.stage for asset in graph} == STAGES
+
+
+def test_a_view_whose_feature_stands_in_is_an_input(build) -> None:
+    graph = build({"features/carrier.yaml": prior("hub.d"), "features/hub.yaml": prior("3.5")})
+    assert graph["feature.carrier"].inputs == ("table.legs", "feature.hub")
+    assert graph["feature.hub"].inputs == ("table.legs",)
+    assert graph.downstream("feature.hub") == ["feature.carrier", "model.late", "service.late", "monitor.late"]
 
 
 def test_a_relation_is_a_source_or_a_table(build) -> None:
@@ -90,6 +102,15 @@ def test_a_common_table_expression_hides_a_table_but_in_itself(build) -> None:
         ({"tables/a.sql": "SELECT * FROM b", "tables/b.sql": "FROM\n  a"}, "LCH-2103: tables read each other in a circle\n"
          "  at tables/a.sql:1:15\n    SELECT * FROM b\n                  ^\n  why: a reads b reads a\n"
          "  fix: take one of them out of the other's FROM"),
+        ({"features/carrier.yaml": prior("carier.delay")},
+         "LCH-2102: there is no feature `carier`\n  at features/carrier.yaml:3:40\n"
+         "    aggregates: {d: {avg: x, prior: {mean: carier.delay, weight: 10}}}\n                                           ^\n"
+         "  fix: it is one of: trip"),
+        ({"features/carrier.yaml": prior("hub.d"), "features/hub.yaml": prior("all.d"), "features/all.yaml": prior("carrier.d")},
+         "LCH-2105: feature views stand in for each other in a circle\n  at features/all.yaml:3:40\n"
+         "    aggregates: {d: {avg: x, prior: {mean: carrier.d, weight: 10}}}\n                                           ^\n"
+         "  why: all takes its prior from carrier takes its prior from hub takes its prior from all\n"
+         "  fix: let the priors end at one view that has none, or at a number"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_names(build, files: dict[str, str | None], text: str) -> None:

@@ -77,6 +77,40 @@ def test_a_view_s_features_are_made_of_values_and_its_rows_chosen_by_times_and_k
     assert {str(edge.source) for edge in made.into(made.find("plane.*"))} == {"flights.plane", "flights.*"}
 
 
+PRIOR = (
+    "entity: {carrier: varchar}\nfrom: legs\ngrain: [asked]\nwindows: [1h, 7d]\naggregates:\n"
+    "  late: {share: delay > 15, where: asked IS NOT NULL, lag: 7d, prior: {mean: airspace.mean, weight: 10}}\n"
+    "  quiet: since(*)\n  change: rate(delay)\n  top: {mode: carrier, where: delay > 0}\n"
+    "  met: {count: '*', where: late}\n"
+)
+AIRSPACE = "entity: {}\nfrom: legs\naggregates: {mean: avg(delay)}\nwindows: [1h, 7d]\n"
+
+
+def test_all_that_an_aggregate_says_reaches_its_features(make: Make) -> None:
+    made = make({"features/odd.yaml": PRIOR, "features/airspace.yaml": AIRSPACE})
+    mixed = "value computed aggregated"
+    assert into(made, "odd.late_1h") == {
+        "legs.delay": mixed, "legs.asked": f"{mixed} filter", "airspace.mean_1h": "value computed", "odd.*": "count",
+    }  # fmt: skip
+    assert "airspace.mean_7d" in into(made, "odd.late_7d")
+    assert into(made, "odd.quiet_1h") == {"legs.arrived": mixed, "odd.*": "count"}
+    assert into(made, "odd.change_1h") == {"legs.delay": mixed, "legs.arrived": mixed, "odd.*": "count"}
+    assert into(made, "odd.top_1h") == {"legs.carrier": mixed, "legs.delay": f"{mixed} filter", "odd.*": "count"}
+    assert into(made, "odd.met_1h") == {"legs.late": f"{mixed} filter", "odd.*": "count"}
+    assert into(made, "odd.*")["legs.asked"] == "filter"
+
+
+def test_a_model_reaches_the_parents_of_its_views_and_brings_their_keys(make: Make) -> None:
+    parent = AIRSPACE.replace("{}", "{asked: timestamptz}", 1)
+    model = FILES["models/late.yaml"].replace("[carrier, trip]", "[odd]").replace("exclude: [carrier.late]\n", "")
+    made = make({"features/odd.yaml": PRIOR, "features/airspace.yaml": parent, "models/late.yaml": model})
+    reached = {str(one.column): one.kind for one in made.up(made.find("model.late.score"))}
+    assert reached["airspace.mean_1h"] == "value"
+    assert "airspace.mean_1h" not in into(made, "model.late.score")
+    asked = {(str(e.source), e.how.words) for e in made.into(made.find("airspace.*")) if e.within == "model.late"}
+    assert asked == {("legs.asked", ("join",)), ("legs.asked", ("window",))}
+
+
 def test_what_a_request_brings_comes_from_the_model_s_label_table(make: Make) -> None:
     made = make()
     (edge,) = made.into(made.find("trip.delay"))

@@ -10,6 +10,7 @@ import pytest
 from lichen.testing.leaks import PAIRS
 from lichen.testing.leaks.shipping import (
     DELIVERIES,
+    HISTORY,
     LABELS,
     MODEL,
     PARCEL,
@@ -154,3 +155,70 @@ def test_what_an_outer_join_finds_is_guarded_as_what_it_goes_by(
     view = "entity: {carrier: varchar}\nfrom: met\nlatest: [found]\n"
     made = look({"tables/met.sql": table(sql, FRONT), "features/met.yaml": view, MODEL: model("met, parcel")})
     assert [leak.error.code for leak in made.leaks] == codes
+
+
+EARLY = table("SELECT shipment, carrier, hub, delay, booked_at FROM shipments", "time: booked_at\nknown: booked_at")
+AGGREGATES = [
+    "{share: delay > 60}",
+    "{count: '*', where: delay > 60}",
+    "{avg: shipment, where: delay > 60}",
+    "{since: '*', where: delay > 60}",
+    "{mode: carrier, where: delay > 60}",
+    "{share: delay > 60, lag: 300d}",
+    "{last: delay, back: 1, lag: 300d}",
+    "count_distinct(delay)",
+    "rate(delay)",
+    "'quantile(delay, 0.9)'",
+]
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATES)
+@pytest.mark.parametrize(("deliveries", "codes"), [(EARLY, ["LCH-2525"]), (None, [])])
+def test_a_condition_on_the_label_s_source_is_guarded_by_known_as_a_value_is(
+    look: Callable[..., Any], aggregate: str, deliveries: str | None, codes: list[str]
+) -> None:
+    view = f"entity: {{carrier: varchar}}\nfrom: deliveries\naggregates: {{late: {aggregate}}}\nwindows: [14d]\n"
+    files = {HISTORY: view} | ({DELIVERIES: deliveries} if deliveries else {})
+    found = look(files).leaks
+    assert [leak.error.code for leak in found] == codes
+    assert [leak.name for leak in found] == ["leak:late/carrier_history.late_14d"] * len(codes)
+
+
+def test_the_time_that_a_feature_tells_is_guarded_too(look: Callable[..., Any]) -> None:
+    view = "entity: {carrier: varchar}\nfrom: met\naggregates: {quiet: since(shipment)}\nwindows: [14d]\n"
+    sql = "SELECT shipment, carrier, delivered_at, booked_at FROM shipments"
+    made = {"features/met.yaml": view, MODEL: model("met, parcel")}
+    for known, codes in (("booked_at", ["LCH-2525"]), ("delivered_at", [])):
+        front = f"time: delivered_at\nknown: {known}"
+        found = look({**made, "tables/met.sql": table(sql, front)}).leaks
+        assert [leak.error.code for leak in found] == codes
+
+
+PARENT = "entity: {hub: varchar}\nfrom: early\naggregates: {delay: avg(delay)}\nwindows: [14d]\n"
+CHILD = (
+    "entity: {carrier: varchar}\nfrom: deliveries\n"
+    "aggregates: {weight: {avg: shipment, prior: {mean: hub.delay, weight: 10}}}\nwindows: [14d]\n"
+)
+
+
+def test_a_feature_that_stands_in_leaks_as_if_the_model_read_it(look: Callable[..., Any]) -> None:
+    (leak,) = look({HISTORY: CHILD, "features/hub.yaml": PARENT, "tables/early.sql": EARLY}).leaks
+    assert leak.name == "leak:late/hub.delay_14d"
+    assert leak.error.what == (
+        "`hub.delay_14d` is made of `shipments.delay`, which tells the label of `late`, and `known: booked_at` is not "
+        "when that became known"
+    )
+    assert look({HISTORY: CHILD, "features/hub.yaml": PARENT.replace("early", "deliveries")}).leaks == []
+
+
+def test_the_key_of_what_stands_in_is_brought_and_may_not_tell_the_label(look: Callable[..., Any]) -> None:
+    files = {
+        HISTORY: CHILD,
+        "features/hub.yaml": PARENT.replace("early", "deliveries").replace("hub: varchar", "bin: int"),
+    }
+    (leak,) = look({**files, LABELS: labels("s.delay // 60 AS bin")}).leaks
+    assert leak.error.what == (
+        "`late` would read its answer: the key `bin` of `hub` is made of `shipments.delay`, which tells the label "
+        "`late`"
+    )
+    assert str(leak.error.where) == "features/hub.yaml:1:10"

@@ -86,6 +86,8 @@ def test_new_rows_are_a_change_of_rows(project) -> None:
             ],
         ),
         ("{carrier: varchar}", "{carrier: varchar, origin: varchar}", [("carrier.delay_1h", "changed", "")]),
+        ("avg(b)", "{avg: b, where: c > 0}", [("carrier.delay_1h", "changed", "")]),
+        ("time: b", "grain: [b]\ntime: b", [("carrier.delay_1h", "changed", "")]),
     ],
 )
 def test_what_changes_in_a_view(project, old: str, new: str, changed: list[tuple[str, str, str]]) -> None:
@@ -93,6 +95,48 @@ def test_what_changes_in_a_view(project, old: str, new: str, changed: list[tuple
     made = project({"features/carrier.yaml": VIEW.replace(old, new)}).plan(before)
     assert columns(made) == changed
     assert {step.asset: step.reached for step in made.steps}["model.late"]
+
+
+LONG = VIEW.replace("avg(b)", "{last: b, where: c > 0, lag: 7d, back: 1, prior: {use: 3, below: 5}}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("lag: 7d", "lag: 14d", "aggregates.delay.lag (7d -> 14d) changed"),
+        ("c > 0", "c > 1", "aggregates.delay.where (c > 0 -> c > 1) changed"),
+        (", back: 1", "", "aggregates.delay.back (removed) changed"),
+        ("below: 5", "below: 6", "aggregates.delay.prior.below (5 -> 6) changed"),
+        ("use: 3", "use: 4", "aggregates.delay.prior.use (3.0 -> 4.0) changed"),
+        ("time: b", "grain: [b]\ntime: b", "grain (added) changed"),
+    ],
+)
+def test_what_changed_in_an_aggregate_is_named(project, old: str, new: str, reason: str) -> None:
+    before = project({"features/carrier.yaml": LONG}).released()
+    made = project({"features/carrier.yaml": LONG.replace(old, new)}).plan(before)
+    assert {step.asset: step.reason for step in made.steps}["feature.carrier"] == reason
+
+
+def test_another_quantile_is_named(project) -> None:
+    before, after = (VIEW.replace("avg(b)", f"'quantile(b, {at})'") for at in (0.5, 0.9))
+    made = project({"features/carrier.yaml": after}).plan(project({"features/carrier.yaml": before}).released())
+    assert {step.asset: step.reason for step in made.steps}["feature.carrier"] == (
+        "aggregates.delay.at (0.5 -> 0.9) changed"
+    )
+
+
+def test_a_change_of_what_stands_in_changes_what_it_stands_in_for(project) -> None:
+    parent = VIEW.replace("{carrier: varchar}", "{}")
+    child = VIEW.replace("avg(b)", "{avg: b, prior: {mean: all.delay, weight: 10}}")
+    files = {"features/carrier.yaml": child, "features/all.yaml": parent}
+    before = project(files).released()
+    made = project({**files, "features/all.yaml": parent.replace("avg(b)", "avg(c)")}).plan(before)
+    assert columns(made) == [("all.delay_1h", "changed", "")]
+    (change,) = made.columns
+    assert (change.value.features, change.value.models) == (("carrier.delay_1h",), ("late",))
+    steps = {step.asset: step for step in made.steps}
+    assert steps["feature.carrier"].reason == "feature.all may change"
+    assert steps["model.late"].reached
 
 
 def test_a_models_judges_change_none_of_its_answers(project) -> None:

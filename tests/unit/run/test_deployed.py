@@ -72,3 +72,40 @@ def test_views_of_releases_that_went_by_leave_the_online_store(shop: Any) -> Non
     assert stored == {keys["customer"], keys["customer_payments"]}
     forget_features(project.releases, project.workshop)
     assert set(store.views()) == stored
+
+
+EVERYBODY = "entity: {}\nfrom: payments\naggregates: {days_late: avg(days_late)}\nwindows: [90d]\n"
+
+
+def test_what_stands_in_is_in_the_recipe_and_online_though_no_model_lists_it(shop: Any) -> None:
+    drawn = "drawn: {avg: days_late, prior: {mean: everybody.days_late_90d, weight: 5}}"
+    shop.edit("features/customer_payments.yaml", "  late_share:", f"  {drawn}\n  late_share:")
+    (shop.root / "features/everybody.yaml").write_text(EVERYBODY)
+    shop.edit(MODEL, "  roc_auc: {min: 0.7, no_worse_than_live: 0.02}", "  roc_auc: {min: 0.7}")
+    assert shop.open().run().release is not None
+    project = shop.open()
+    versions, trained = released(project)
+    kept = trained.facts["recipe"]
+    assert list(kept["views"]) == ["customer_payments", "customer", "invoice", "everybody"]
+    assert kept["features"] == ["customer_payments", "customer", "invoice"]
+    features = features_of(kept, project.workshop)
+    assert [view.name for view in features.views][-1] == "everybody"
+    assert "everybody.days_late_90d" not in [column.name for column in features.features]
+    keys = view_keys(features, versions)
+    assert keys["everybody"] in project.workshop.online.views()
+    assert versions["feature.everybody"].version == versions["feature.customer_payments"].inputs["feature.everybody"]
+    # Another prior is another version of all that reads it.
+    (shop.root / "features/everybody.yaml").write_text(EVERYBODY.replace("avg(days_late)", "max(days_late)"))
+    steps = {step.asset for step in shop.open().plan().steps}
+    assert {"feature.everybody", "feature.customer_payments", "model.late_payment"} <= steps
+    assert "feature.customer" not in steps
+
+
+def test_a_recipe_of_before_keys_were_kept_is_read(shop: Any) -> None:
+    project = shop.open()
+    kept = released(project)[1].facts["recipe"]
+    assert kept["relations"]["payments"]["key"] == ["invoice"]
+    old = {name: {key: one[key] for key in ("columns", "time", "known")} for name, one in kept["relations"].items()}
+    found = features_of({**kept, "relations": old}, project.workshop)
+    assert [view.grain for view in found.views] == [(), ()]
+    assert [view.grain for view in features_of(kept, project.workshop).views] == [("invoice",), ("customer",)]

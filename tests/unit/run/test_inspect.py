@@ -248,6 +248,13 @@ def test_a_lake_in_the_folder_of_the_data_is_refused_where_it_is_named(fresh: An
     }
 
 
+def test_a_url_of_an_online_store_that_is_none_is_refused_where_it_is_named_and_reaches_nothing(fresh: Any) -> None:
+    fresh.write("lichen.yaml", "name: shop\nonline: redis://127.0.0.1:1/one\n")
+    assert told(fresh) == {"lichen.yaml:2:9": "LCH-2251: `redis://127.0.0.1:1/one` is no address of a Redis server"}
+    fresh.write("lichen.yaml", "name: shop\nonline: redis://127.0.0.1:1/1\n")
+    assert told(fresh) == {}
+
+
 HEAD = "/* ---\ngrain: [invoice]\ntime: issued_at\nknown: issued_at\n--- */\n"
 SEEN = HEAD + "SELECT a.invoice, a.customer, a.issued_at, {}\n"
 JOINED = "FROM invoices AS a {} payments AS b ON b.customer = a.customer AND b.known_at < a.issued_at {}"
@@ -275,3 +282,17 @@ def test_rows_that_were_known_before_the_declared_instant_are_no_leak(
     fresh.write("features/seen.yaml", "entity: {customer: varchar}\nfrom: seen\nlatest: [x]\n")
     fresh.edit(MODEL, "customer, invoice]", "customer, invoice, seen]")
     assert {error.code for error in fresh.open().check().errors} == (set() if honest else {"LCH-2525"})
+
+
+def test_a_view_of_the_request_that_no_model_reads_is_looked_at_too(shop: Any) -> None:
+    (shop.root / "features/draft.yaml").write_text(
+        "on: request\ncolumns: {memo: varchar}\nexpressions:\n  at: strpos(memo, 'x')\n"
+    )
+    (error,) = shop.open().check().errors
+    assert str(error).startswith("LCH-2411: `draft.at` uses `strpos`")
+    assert str(error.where) == "features/draft.yaml:4:7"
+    # What it reads of another view, and of a request that is yet to be described, is no fault of its own.
+    (shop.root / "features/draft.yaml").write_text(
+        "on: request\nexpressions:\n  late: customer_payments.days_late_60d > 3\n  big: amount > 100\n"
+    )
+    assert shop.open().check().errors == []

@@ -44,7 +44,14 @@ def shown(line: str, column: int, number: int) -> str:
         ("features/f.yaml", "aggregates: {d: {avg: a, clp: [1, 2]}}", "clp", "LCH-1001: unknown key `clp`", "\n  fix: did you mean `clip`?"),
         ("features/f.yaml", "aggregates: {d: 5}", "5", "LCH-1013: `aggregates.d`: it must be a mapping: `{key: value}`", "\n  why: it is 5"),
         ("features/f.yaml", "aggregates: {d: median(a)}", "median", "LCH-1013: `aggregates.d`: `median(a)` is not an aggregate: write one of "
-         "count, sum, avg, min, max, as in `avg(arr_delay)`", ""),
+         "count, sum, avg, min, max, std, var, first, last, count_distinct, quantile, mode, share, rate, since, as in `avg(arr_delay)`; "
+         "did you mean `quantile`?", ""),
+        ("features/f.yaml", "aggregates: {d: {avg: a, prior: {mean: 1, wieght: 2}}}", "wieght", "LCH-1001: unknown key `wieght`",
+         "\n  fix: did you mean `weight`?"),
+        ("features/f.yaml", "aggregates: {d: {avg: a, prior: {mean: 1}}}", "mean", "LCH-1013: `aggregates.d.prior`: `mean` and `weight` go "
+         "together, as in `{mean: view.feature, weight: 10}` or `{use: view.feature, below: 5}`", ""),
+        ("features/f.yaml", "aggregates: {d: {avg: a, lag: 0d}}", "0d", "LCH-1013: `aggregates.d.lag`: `0d` is no time at all; a duration is "
+         "longer than 0s", ""),
         ("features/f.yaml", "aggregates: {d: {avg: a, clip: [1]}}", "[1]", "LCH-1013: `aggregates.d.clip`: it has too few values", ""),
         ("features/f.yaml", "aggregates: {d: {avg: a, clip: [a, 2]}}", "a, 2", "LCH-1013: `aggregates.d.clip.0`: it must be a number",
          "\n  why: it is 'a'"),
