@@ -174,6 +174,34 @@ def events_in(view: View, rows: Rows) -> Events:
     )  # fmt: skip
 
 
+class Sums:
+    """Watches rows as they come in any pieces: `doubtful` once values of some entity might not add up."""
+
+    def __init__(self, view: View) -> None:
+        self._asked = [(f"_v{place}", m.kind == "int") for place, m in enumerate(view.measures) if m.needs_values]
+        self._magnitudes = dict.fromkeys((name for name, _ in self._asked), 0.0)
+        self.doubtful = False
+
+    def see(self, columns: Mapping[str, Any]) -> None:
+        """See rows; what all rows add up to is no less than what one entity's do."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, whole in self._asked:
+                self._magnitudes[name] += float(np.abs(columns[name].astype(np.float64)).sum())
+                most = self._magnitudes[name]
+                self.doubtful |= not (most < _SURE if whole else bool(np.isfinite(most)))
+
+
+_SURE = 2.0**62
+
+
+def refuse_unsummable(view: View, rows: Rows) -> None:
+    """Refuse (`FoundWrong`) an entity's values that do not add up, as `history` does."""
+    sums = Sums(view)
+    sums.see(rows.columns)
+    if sums.doubtful:
+        history(view, events_in(view, rows))
+
+
 def trim(view: View, rows: Rows, since: int | None) -> Rows:
     """The rows without those that no instant from `since` on needs to see one by one."""
     if since is None or since <= rows.since or keeps_all(view):
