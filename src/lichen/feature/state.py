@@ -2,8 +2,8 @@
 
 The bytes are a header and then the entity's rows as plain arrays, in this machine's order, one after the other, each
 from a multiple of eight bytes on; the columns whose values are shown as they stand in a row are packed row by row at
-the end. Rows that no instant from `since` on needs are left out; with the window `all` one row at the beginning of time,
-the *dawn*, stands for them, and the header tells what they add up to.
+the end. Rows that no instant from `since` on needs are left out; with the window `all` one row at the beginning of
+time, the *dawn*, stands for them, and the last array tells what they add up to.
 """
 
 from __future__ import annotations
