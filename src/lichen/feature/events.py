@@ -61,8 +61,8 @@ class Questions:
         # As small as it can be: it is looked into for each row of the views' tables.
         kernel("indexed")(self._keys, self._table)
         self.first, self.order = sort(self.ids, self.instants, None, self.count)[:2]
-        asked = self.instants[self.ids >= 0]
-        self.latest, self.earliest = int(asked.max(initial=-NONE)), int(asked.min(initial=NONE))
+        instants = self.instants[self.ids >= 0]
+        self.latest, self.earliest = int(instants.max(initial=-NONE)), int(instants.min(initial=NONE))
 
     def find(self, ones: Ints, others: Ints, times: Ints, known: Ints, oldest: int) -> tuple[Ints, Ints]:
         """The rows from `oldest` on that some question may see, by key and known-time: their entities and numbers."""
