@@ -51,7 +51,7 @@ class Past:
         return cls(view, past, rows.since, rows.texts, int(rows.dawn is not None))
 
     def at(self, t: int) -> tuple[list[Any], NDArray[np.bool_], int]:
-        """What the operations answer at an instant: as whole numbers, then as doubles; whether at all; the latest row."""
+        """What the operations answer at an instant: whole numbers, then doubles; whether at all; the latest row."""
         self._instant[0] = t
         for loop, arguments in self._calls:
             loop(*arguments)
@@ -101,8 +101,8 @@ def _plan(view: View, slots: Slots) -> Ints:
                     continue
                 row[u.COUNTS] = slots.counts[at]
             elif name[1] == "v":
-                squares = int(bool(view.measures[at].functions & SPREAD))
-                summed = (slots.ints[at], slots.pairs[at], squares, slots.keys[at], slots.keys[at + many], slots.raw[at])
+                squares, keys = int(bool(view.measures[at].functions & SPREAD)), slots.keys
+                summed = (slots.ints[at], slots.pairs[at], squares, keys[at], keys[at + many], slots.raw[at])
                 for column, value in zip(_SUMMED, summed, strict=True):
                     row[column] = value
             rows.append(row)

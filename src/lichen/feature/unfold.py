@@ -20,8 +20,8 @@ def unfold(
 ) -> int:  # fmt: skip
     """Fill the arrays of a history of one entity; for compiling. Returns how many words were read.
 
-    `words`, `reals` and `flags` are the same bytes, from the first array of the plan on; `room` and `room_reals` are the
-    same room for `count` numbers.
+    `words`, `reals` and `flags` are the same bytes, from the first array of the plan on; `room` and `room_reals` are
+    the same room for `count` numbers.
     """
     at = 0
     missing = flags[:0]
