@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Workers share the cores; more threads a worker would only get in each other's way.
 TESTS ?= -n 2 --dist worksteal
+# What the benchmarks compare with stays out of the project's own environment.
+export LICHEN_PEERS ?= .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench lock docs changelog clean
+.PHONY: help install demo test lint soak bench peers lock docs changelog clean
 
 help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -41,7 +43,17 @@ soak: $(VENV)/.dev ## The long tests: kills, floods, full disks.
 	$(BIN)/python -m pytest -m soak -s
 
 bench: $(VENV)/.dev ## Measure one thing side by side: make bench NAME=tables
-	@$(BIN)/python -m bench.$(or $(NAME),$(error say which: make bench NAME=tables))
+	@$(BIN)/python -m bench.$(or $(NAME),$(error say which: make bench NAME=tables)) $(ARGS)
+
+peers: ## Install what the benchmarks compare with in .peers, or where LICHEN_PEERS says.
+	@for file in requirements/peers/*.in; do \
+	  name=$$(basename $$file .in); folder="$(LICHEN_PEERS)/$$name"; \
+	  if test "$$folder/.made" -nt $$file; then echo "$$name is there"; continue; fi; \
+	  rm -rf "$$folder"; \
+	  if $(PYTHON) -m venv "$$folder" && "$$folder/bin/python" -m pip install --quiet --requirement $$file; \
+	  then touch "$$folder/.made"; echo "$$name is installed"; \
+	  else rm -rf "$$folder"; echo "$$name does not install here: the benchmarks leave it out"; fi; \
+	done
 
 lock: $(VENV)/.dev ## Compile the requirements anew from pyproject.toml.
 	cd requirements && ../$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-annotate --extra examples --output-file run.txt ../pyproject.toml build.in

@@ -12,30 +12,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryFile
+from threading import Timer
 from typing import IO, Any
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a child process took, in seconds, and the last line it printed."""
+    """What a child process took, in seconds and at its most in MB of memory, and the last line it printed."""
 
     cpu: float
     wall: float
     last_line: str
+    peak_mb: float
+
+
+class Failed(Exception):
+    """A child process did not end well; its text is all that the child said, the reason last."""
 
 
 def child(argv: Sequence[str | Path], folder: Path) -> Spent:
-    """Run a process to its end; `cpu` is user and system time of all its threads and the children it waited for."""
+    """Run a process to its end, and end the benchmark where it fails."""
+    try:
+        return attempted(argv, folder)
+    except Failed as failure:
+        sys.exit(str(failure))
+
+
+def attempted(argv: Sequence[str | Path], folder: Path, limit: float | None = None) -> Spent:
+    """Run a process to its end; raises `Failed` where it fails or takes longer than `limit` seconds.
+
+    `cpu` is user and system time of all its threads and the children it waited for. The child's peak cannot be told
+    below this process's own, which it starts as: what measures memory stays small itself.
+    """
     with TemporaryFile() as out, TemporaryFile() as said:
         begun = time.perf_counter()
         process = subprocess.Popen([str(word) for word in argv], cwd=folder, stdout=out, stderr=said)
+        ended = Timer(limit or 0, process.kill)
+        if limit is not None:
+            ended.start()
         _, status, usage = os.wait4(process.pid, 0)
+        ended.cancel()
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         lines, complaints = (_lines(file) for file in (out, said))
     if process.returncode != 0:
-        sys.exit("\n".join([*lines, *complaints, f"{argv} ended with {process.returncode}"]))
-    return Spent(usage.ru_utime + usage.ru_stime, wall, lines[-1] if lines else "")
+        late = limit is not None and wall >= limit
+        why = f"took longer than {limit:g} s" if late else f"ended with {process.returncode}"
+        raise Failed("\n".join([*lines, *complaints, f"{argv} {why}"]))
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Spent(usage.ru_utime + usage.ru_stime, wall, lines[-1] if lines else "", round(peak, 1))
 
 
 def _lines(file: IO[bytes]) -> list[str]:

@@ -233,12 +233,24 @@ class OnlineStore(Protocol):
     and the other is told by `SystemFailed`.
 
     A backend is found by the scheme of the URL that `online` in `lichen.yaml` says, and made of that URL, a
-    `lichen.ground.secret.Secret`, and `project`, the project's name, for several projects may share a server. A path
-    is the file of `sqlite`.
+    `lichen.ground.secret.Secret`, and `project`, the project's name, for several projects may share a server. That
+    refuses a URL that is none (`FoundWrong`) and reaches nothing, for `check` does it too. A path is the file of
+    `sqlite`.
     """
 
-    def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
-        """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1)."""
+    def replace(
+        self,
+        view: str,
+        items: Iterable[tuple[bytes, bytes | None]],
+        cursor: str,
+        base: tuple[str, int] | None = None,
+    ) -> int:
+        """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1).
+
+        With `base`, a view's name and a generation of it that is still kept, the new generation is that one with these
+        keys' states replaced (None: removed). The store copies the others inside itself. Where the base is dropped or
+        no longer kept, before or meanwhile, this raises `SystemFailed` as `get` does, and nothing changes.
+        """
         ...
 
     def change(self, view: str, generation: int, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 LIMIT = 120.0
 """Seconds after which a command counts as hung."""
@@ -154,3 +157,31 @@ def until(true: Any, *, seconds: float = LIMIT) -> None:
     while not true():
         assert time.monotonic() < end, f"did not happen within {seconds:g} s"
         time.sleep(0.01)
+
+
+@contextmanager
+def served(
+    root: Path, variables: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`lichen serve` in a process of its own, and what it told once requests could come."""
+    command = [sys.executable, "-m", "lichen", "serve", "--port", "0", "--json"]
+    environment = {**os.environ, **(variables or {})}
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            yield server, json.loads(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+def ask(address: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """What a service answers to one request, and with which status."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    try:
+        connection.request("POST", "/predict", json.dumps(body), {"content-type": "application/json"})
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
+    finally:
+        connection.close()

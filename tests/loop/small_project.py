@@ -143,9 +143,9 @@ class Visit:
 class SmallProject:
     """The project's files in a folder, and in memory what its sources were sent."""
 
-    def __init__(self, root: Path, *, seed: int = 0, rows: int = ROWS) -> None:
+    def __init__(self, root: Path, *, seed: int = 0, rows: int = ROWS, start: datetime = START) -> None:
         self.root, self.random = root, random.Random(seed)
-        self.now = START
+        self.now = start
         self.sent: list[Visit] = []
         for name, text in FILES.items():
             self.write(name, text)

@@ -55,6 +55,8 @@ PROJECT = {
     "state": "state: ${C45}/state.db\n",
     "not_a_state": "state: ${C46}/latin.csv\n",
     "online": "online: ${C47}/taken\n",
+    "server": "online: redis://user:${C48}@${C49}:1/0\n",
+    "scheme_of_online": "online: ${C48}://host/0\n",
     "memory": "memory: ${C48}\n",
     "publish": "publish: ${C49}\n",
     "engine": "engine: ${C49}\n",

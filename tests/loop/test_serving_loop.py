@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from facts import audit_is_whole, face_equals_release
-from processes import Nursery, until
+from processes import Nursery, ask, served, until
 from small_project import START, SmallProject
 
 FROM = "2024-01-18"
@@ -30,28 +24,6 @@ def small(tmp_path: Path, nursery: Nursery) -> SmallProject:
     made = SmallProject(tmp_path / "small", seed=51)
     assert nursery.lichen(made.root, "run").code == 0
     return made
-
-
-@contextmanager
-def _served(root: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """`lichen serve` in a process of its own, and what it told once requests could come."""
-    command = [sys.executable, "-m", "lichen", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server, json.loads(server.stdout.readline())
-        finally:
-            server.kill()
-
-
-def _ask(address: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
-    try:
-        connection.request("POST", "/predict", json.dumps(body), {"content-type": "application/json"})
-        reply = connection.getresponse()
-        return reply.status, json.loads(reply.read())
-    finally:
-        connection.close()
 
 
 def _rows(small: SmallProject, nursery: Nursery, sql: str) -> list[list[Any]]:
@@ -69,17 +41,17 @@ def _replay(small: SmallProject, nursery: Nursery) -> dict[str, Any]:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_live_answers_land_once(end: signal.Signals, small: SmallProject, nursery: Nursery) -> None:
-    with _served(small.root) as (server, told):
+    with served(small.root) as (server, told):
         assert (told["verb"], told["service"], told["release"]) == ("serve", "buys", 1)
         example = json.loads(told["example"])
         assert set(example) == {"shop", "asked_at", "cents"}
         answers = {}
         for cents in range(7):
             body = {"shop": "north", "asked_at": START.isoformat(), "cents": 1000 * cents}
-            status, answer = _ask(told["address"], body)
+            status, answer = ask(told["address"], body)
             assert (status, answer["model_version"]) == (200, told["model_version"]), answer
             answers[answer["prediction_id"]] = answer["score"]
-        status, refused = _ask(told["address"], {"shop": "north", "cents": "many"})
+        status, refused = ask(told["address"], {"shop": "north", "cents": "many"})
         assert status == 422, refused
         time.sleep(0.1)  # far beyond the 5 ms in which the service promises an answer to be on disk
         server.send_signal(end)

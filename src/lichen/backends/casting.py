@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lichen.ground.quoting import literal
+from lichen.ground.types import vector_of
 from lichen.ports import Column
 
 _INTEGERS = frozenset(
@@ -66,7 +67,9 @@ def fault(expression: str, value: str, source: str, target: str, notation: Notat
     if source == _NANOSECONDS and target in _MICROSECONDS:
         return f"({expression} IS NOT NULL AND {value} IS NULL)"
     inexact = _inexact_text(_point(expression, notation), expression, value, target, notation)
-    if source != "VARCHAR":
+    if vector_of(target):
+        inexact = _lost_elements(expression, value, source)
+    elif source != "VARCHAR":
         inexact = None if target in _NEVER_EXACT else f"TRY_CAST({value} AS {source}) IS DISTINCT FROM {expression}"
     lost = f"{value} IS NULL" + (f" OR ({inexact})" if inexact else "")
     return f"({expression} IS NOT NULL AND ({lost}))"
@@ -153,6 +156,19 @@ class Casts:
 
 def _any(terms: Iterable[str]) -> str:
     return "coalesce(" + " + ".join(f"CAST({term} AS TINYINT)" for term in terms) + ", 1) > 0"
+
+
+def _lost_elements(expression: str, value: str, source: str) -> str | None:
+    """True of a vector with a null, or in a text an infinity, that was not there: an element that could not be read.
+
+    A vector of another length is null as a whole. Elements are rounded as FLOAT and DOUBLE are.
+    """
+    if source != "VARCHAR":
+        there = f"list_count({expression})" if source.endswith("]") else "NULL"
+        return f"list_count({value}) IS DISTINCT FROM {there}"
+    nulls = f"len(regexp_extract_all(lower({expression}), 'null'))"
+    infinite = f"len(list_filter({value}, lambda x: isinf(x))) > 0 AND NOT contains(lower({expression}), 'inf')"
+    return f"len({value}) - list_count({value}) <> {nulls} OR ({infinite})"
 
 
 def _inexact_text(number: str, text: str, value: str, target: str, notation: Notation) -> str | None:

@@ -14,6 +14,7 @@ from deltalake import Field, Schema
 from deltalake.schema import ArrayType, MapType, PrimitiveType, StructType
 
 from lichen.errors import FoundWrong
+from lichen.ground.types import vector_of
 from lichen.ports import Column, DataFile
 
 _PRIMITIVES = {
@@ -69,7 +70,7 @@ def delta_stats(file: DataFile, columns: Sequence[Column]) -> str:
     highest: dict[str, Stat] = {}
     nulls: dict[str, int] = {}
     for column in columns:
-        if column.type.endswith(("[]", ")")) and not _DECIMAL.fullmatch(column.type):
+        if column.type.endswith(("]", ")")) and not _DECIMAL.fullmatch(column.type):
             continue  # Delta wants a struct's statistics nested like it; a flat count makes the whole log unreadable
         known = file.stats.get(column.name, {})
         if known.get("null_count", "").isdecimal():
@@ -86,8 +87,9 @@ def _delta_type(word: str) -> DeltaType | None:
     word = word.strip()
     if word in _PRIMITIVES:
         return PrimitiveType(_PRIMITIVES[word])
-    if word.endswith("[]"):
-        element = _delta_type(word[:-2])
+    vector = vector_of(word)
+    if vector is not None or word.endswith("[]"):
+        element = _delta_type(vector[0] if vector else word[:-2])
         return None if element is None else ArrayType(element, contains_null=True)
     if (decimal := _DECIMAL.fullmatch(word)) is not None:
         return PrimitiveType(f"decimal({decimal[1]},{decimal[2]})") if 1 <= int(decimal[1]) <= 38 else None

@@ -76,7 +76,6 @@ def _no_address(shown: str, why: str, fix: str | None = None) -> FoundWrong:
     return FoundWrong(
         "LCH-2251",
         f"`{shown}` is no address of a Redis server",
-        where=Where("lichen.yaml"),
         why=why,
         fix=fix or "write redis://host:port/number, as in redis://127.0.0.1:6379/0?prefix=word",
     )

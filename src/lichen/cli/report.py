@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.cli.command import talk, tell
 from lichen.cli.document import Document, Grid, Mark
-from lichen.cli.screen import cohort_rows, day, in_environment, late_rows, nothing_found
+from lichen.cli.screen import cohort_rows, day, in_environment, late_rows, nothing_found, recomputed
+from lichen.deploy.parity import told
 from lichen.ground.counted import count
 from lichen.ground.files import write_durably
 from lichen.run.intervals import told_late
@@ -134,9 +135,12 @@ def _add_importances(parts: list[str | Mark | Grid], model: dict[str, Any]) -> N
 
 
 def _add_service(made: Document, service: dict[str, Any]) -> None:
+    proof = [f"before it was released: {told(service['parity'])}"] if service["parity"] else []
     if not service["requests"] and not service["predictions"]:
+        if proof:
+            made.section(f"What answers: {service['name']}", *proof)
         return
-    section = made.section(f"What was asked: {service['name']}")
+    section = made.section(f"What was asked: {service['name']}", *proof)
     if service["requests"]:
         span, rate = service["replayed"], f"{service['requests_per_second']:,.0f} a second"
         asked = count(service["requests"], "request")
@@ -157,6 +161,8 @@ def _add_watch(made: Document, watch: dict[str, Any]) -> None:
     section.parts += [Mark(finding["message"]) for finding in watch["watch"]["findings"]]
     if (said := nothing_found(watch["watch"])) is not None:
         section.parts.append(Mark(said.removeprefix("! ")) if said.startswith("!") else said)
+    if (said := recomputed(watch["watch"])) is not None:
+        section.parts.append(said)
     section.parts += [f"note: {note}" for note in watch["notes"]]
 
 

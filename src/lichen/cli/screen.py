@@ -228,6 +228,8 @@ def show_monitor(asked: list[Asked]) -> None:
             tell(textwrap.fill(finding["message"], WIDTH, initial_indent="  ! ", subsequent_indent="    "))
         if (said := nothing_found(watch)) is not None:
             tell(f"  {said}")
+        if (said := recomputed(watch)) is not None:
+            tell(f"  {said}")
         for note in one.notes:
             tell(textwrap.fill(note, WIDTH, initial_indent="  note: ", subsequent_indent="    "))
     talk("next: lichen status")
@@ -242,6 +244,17 @@ def nothing_found(watch: dict[str, Any]) -> str | None:
     if unjudged and len(unjudged) == len(judged):
         return "! nothing could be judged, so this is no good news: the notes say why"
     return f"nothing found, but {' and '.join(unjudged)} could not be judged" if unjudged else "nothing found"
+
+
+def recomputed(watch: dict[str, Any]) -> str | None:
+    """What is said of the answers whose values were computed again."""
+    skew = watch.get("skew")
+    if not skew or not skew["compared"]:
+        return None
+    looked = f"skew: {count(skew['compared'], 'answer')} x {count(skew['values'], 'value')} computed again"
+    if not skew["differ"]:
+        return f"{looked}: the service used what the tables say"
+    return f"{looked}: {count(skew['differ'], 'answer')} used what the tables do not say"
 
 
 def cohort_rows(watch: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from lichen.collect.extract import FILE, ROW
 from lichen.contract.check import ROWS, Breach, Promise
 from lichen.ground.counted import count
 from lichen.ground.quoting import identifier, identifiers, literal, sql, unused
+from lichen.ground.types import vector_of
 from lichen.ports import Arrow, Column, DataFile, Engine, Relation
 
 REJECTS = "rejects"
@@ -134,6 +135,9 @@ def _broken_rows(columns: Sequence[Column], broken: Sequence[Promise], rows: Rel
 def as_json(column: Column) -> str:
     """A value for JSON, which has no NaN and no infinity: they are told as text."""
     name = identifier(column.name)
+    if vector_of(column.type):
+        strange = f"len(list_filter({name}, lambda x: NOT isfinite(x))) > 0"
+        return f"CASE WHEN {strange} THEN to_json(CAST({name} AS VARCHAR)) ELSE to_json({name}) END"
     if column.type not in ("DOUBLE", "FLOAT"):
         return f"to_json({name})"
     return f"CASE WHEN isfinite({name}) THEN to_json({name}) ELSE to_json(CAST({name} AS VARCHAR)) END"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from lichen.deploy.refused import no_batch, unknown_field, wrong_value
 from lichen.errors import FoundWrong
+from lichen.ground.types import vector_of
 from lichen.ports import Column
 
 PREDICTION_ID = "prediction_id"
@@ -70,6 +72,8 @@ class Fields:
             if value is not None:
                 try:
                     typed[name] = read(value)
+                except _ElementError as wrong:
+                    raise wrong_value(name, wrong.value, self._right(name), wrong.place) from None
                 except ValueError:
                     raise wrong_value(name, value, self._right(name)) from None
         return typed
@@ -92,11 +96,14 @@ def _field(column: Column) -> Field:
     decimal = _DECIMAL.fullmatch(kind)
     if decimal:
         return _decimal(column, int(decimal[1]), int(decimal[2]))
+    vector = vector_of(kind)
+    if vector:
+        return _vector(column, *vector)
     if kind not in _PLAIN:
         raise FoundWrong(
             "LCH-1820",
             f"the request column `{column.name}` has the type {column.type}, which a JSON request cannot bring",
-            fix=f"use one of {', '.join([*_PLAIN, *_INTEGERS, 'DECIMAL(p,s)'])}",
+            fix=f"use one of {', '.join([*_PLAIN, *_INTEGERS, 'DECIMAL(p,s)', 'FLOAT[n]', 'DOUBLE[n]'])}",
         )
     read, right, openapi = _PLAIN[kind]
     return Field(column, read, right, openapi)
@@ -200,6 +207,35 @@ def _decimal(column: Column, precision: int, scale: int) -> Field:
     return Field(column, read, right, {"type": ["number", "string"]})
 
 
+class _ElementError(ValueError):
+    """An element of a vector that is wrong, and its place."""
+
+    def __init__(self, place: int, value: Any) -> None:
+        self.place, self.value = place, value
+
+
+def _vector(column: Column, element: str, size: int) -> Field:
+    one, _, openapi = _PLAIN[element]
+
+    def read(value: Any) -> list[float]:
+        if type(value) is not list or len(value) != size:
+            raise ValueError
+        found = []
+        for place, given in enumerate(value):
+            try:
+                number = one(given)
+            except ValueError:
+                raise _ElementError(place, given) from None
+            if not math.isfinite(number):
+                raise _ElementError(place, given)
+            found.append(number)
+        return found
+
+    shape: dict[str, Any] = {"type": "array", "items": openapi, "minItems": size, "maxItems": size}
+    return Field(column, read, f"an array of exactly {size} {_ELEMENTS[element]}", shape)
+
+
+_ELEMENTS = {"DOUBLE": "finite numbers", "FLOAT": "numbers between -3.4e38 and 3.4e38"}
 _INSTANT = "an instant in ISO 8601 with its offset, as in 2013-12-01T08:30:00-05:00"
 _PLAIN: dict[str, tuple[Callable[[Any], Any], str, Mapping[str, Any]]] = {
     "VARCHAR": (_text, "a text in quotes, without NUL characters", {"type": "string"}),

@@ -8,11 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from arro3.core import Array, DataType, Table
+import numpy as np
+from arro3.core import Array, DataType, Table, fixed_size_list_array
 
 from lichen.deploy.answer import Answer, to_us
 from lichen.deploy.fields import kind_of
 from lichen.deploy.segment import Heading, Position, Recorded, read
+from lichen.ground.types import vector_of
 from lichen.ports import Arrow, Column
 
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
@@ -89,6 +91,9 @@ def _array(values: Iterable[Any], kind: str) -> Array:
         return Array([_us(value) for value in values], type=DataType.int64()).cast(DataType.timestamp("us", tz="UTC"))
     if kind == "TIMESTAMP":
         return Array([_us(value) for value in values], type=DataType.int64()).cast(DataType.timestamp("us"))
+    vector = vector_of(kind)
+    if vector is not None:
+        return _vectors(list(values), *vector)
     if kind == "DATE":
         return Array([_days(value) for value in values], type=DataType.int32()).cast(DataType.date32())
     texts = Array([None if value is None else str(value) for value in values], type=DataType.utf8())
@@ -96,6 +101,13 @@ def _array(values: Iterable[Any], kind: str) -> Array:
         precision, scale = kind[len("DECIMAL(") : -1].split(",")
         return texts.cast(DataType.decimal128(int(precision), int(scale)))
     return texts
+
+
+def _vectors(values: Sequence[Sequence[float | None] | None], element: str, size: int) -> Array:
+    nothing = [None] * size
+    elements = Array([one for value in values for one in (nothing if value is None else value)], type=_PLAIN[element])
+    missing = Array.from_numpy(np.array([value is None for value in values], np.bool_))
+    return fixed_size_list_array(elements, size, mask=missing)
 
 
 def _us(value: Any) -> int | None:

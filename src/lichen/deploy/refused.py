@@ -32,7 +32,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
-_JSON: dict[type, str] = {dict: "object", list: "array"}
+_JSON: dict[type, str] = {dict: "object", list: "array", type(None): "null"}
 
 
 def unknown_field(name: str, known: Iterable[str]) -> Refused:
@@ -51,9 +51,11 @@ def no_batch(rows: object) -> Refused:
     return wrong_value("rows", rows, 'an array of objects, {"rows": [...]}')
 
 
-def wrong_value(name: str, value: object, right: str) -> Refused:
-    """The refusal of a field's value; `right` says what it must be."""
-    return Refused(422, "LCH-1803", f"`{name}` is {shown(value)}", fix=f"it must be {right}", field=name)
+def wrong_value(name: str, value: object, right: str, place: int | None = None) -> Refused:
+    """The refusal of a field's value, or of the element at a place in it; `right` says what the field must be."""
+    what, which = (f"`{name}`", "it") if place is None else (f"`{name}[{place}]`", f"`{name}`")
+    many = f" of {len(value)}" if isinstance(value, list) else ""
+    return Refused(422, "LCH-1803", f"{what} is {shown(value)}{many}", fix=f"{which} must be {right}", field=name)
 
 
 def no_answer(wrong: FoundWrong) -> Refused:

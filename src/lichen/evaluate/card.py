@@ -11,8 +11,10 @@ from lichen.evaluate.evaluation import Evaluation
 from lichen.evaluate.measure import Measured
 from lichen.evaluate.suspicion import Suspicion
 from lichen.ground.counted import count as counted
+from lichen.ground.types import vector_of
 from lichen.spec import Model
 from lichen.train.fit import Trained
+from lichen.train.prepare import columns_of
 from lichen.train.split import LEFT_OUT, PARTS
 
 MOST_FEATURES = 20
@@ -62,7 +64,6 @@ def card(
 
     `accepted` are the leaks that a person accepted, in words.
     """
-    importances = sorted(trained.fitted.importances().items(), key=lambda item: (-item[1], item[0]))
     facts: dict[str, Any] = {
         "format": 1,
         "name": name,
@@ -84,12 +85,22 @@ def card(
         "slices_left_out": dict(evaluation.slices.left_out),
         "gate": [verdict.as_dict() for verdict in evaluation.verdicts],
         "passed": evaluation.passed,
-        "features": [{"name": feature, "importance": share} for feature, share in importances],
+        "features": _importances(trained),
         "suspicions": [one.as_dict() for one in suspicions],
         "accepted": list(accepted),
         "limits": _limits(model, trained, evaluation),
     }
     return ModelCard(facts)
+
+
+def _importances(trained: Trained) -> list[dict[str, Any]]:
+    """The features, heaviest first; of a vector with what each of its elements weighs, in their order."""
+    shares, found = trained.fitted.importances(), []
+    for feature in trained.preparation.features:
+        elements = [shares[name] for name in columns_of(feature)]
+        one: dict[str, Any] = {"name": feature.name, "importance": sum(elements)}
+        found.append(one | ({"elements": elements} if vector_of(feature.type) else {}))
+    return sorted(found, key=lambda one: (-one["importance"], one["name"]))
 
 
 def _predicts(model: Model) -> str:
@@ -169,9 +180,18 @@ def _leaks(facts: dict[str, Any]) -> list[str]:
 
 
 def _features(facts: dict[str, Any]) -> list[str]:
-    rows = [(f"`{one['name']}`", f"{one['importance']:.1%}") for one in facts["features"][:MOST_FEATURES]]
+    rows = [(_named(one), f"{one['importance']:.1%}") for one in facts["features"][:MOST_FEATURES]]
     more = len(facts["features"]) - len(rows)
     return ["## Features", _table(("feature", "importance"), rows), f"And {more} more." if more else ""]
+
+
+def _named(one: dict[str, Any]) -> str:
+    """A feature as the table shows it; of a vector also its heaviest element."""
+    elements = one.get("elements")
+    if elements is None:
+        return f"`{one['name']}`"
+    heaviest = max(range(len(elements)), key=lambda place: elements[place])
+    return f"`{one['name']}` ({len(elements)} numbers; `[{heaviest}]` {elements[heaviest]:.1%})"
 
 
 def _calibration(facts: dict[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from lichen.ground.quoting import identifier, sql
 from lichen.ports import Engine, Relation
 from lichen.spec import Model
 from lichen.train.fit import Trained
-from lichen.train.prepare import LABEL
+from lichen.train.prepare import LABEL, columns_of
 from lichen.train.split import Labelled, labelled
 
 ALONE = 0.98
@@ -99,10 +99,14 @@ def _missing(task: str, trained: Trained) -> Iterator[Suspicion]:
         return
     tables = [Table.from_arrow(matrix.rows) for matrix in trained.parts.values()]
     label = np.concatenate([column_of(table, LABEL) for table in tables])
-    matrix = trained.parts["train"]
-    for feature in matrix.names:
-        values = np.concatenate([column_of(table, feature) for table in tables])
-        missing = values < 0 if feature in matrix.categories else np.isnan(values)
+    categories = trained.parts["train"].categories
+    for column in trained.preparation.features:
+        feature = column.name
+        # A vector is missing where all its elements are.
+        missing = np.ones(len(label), bool)
+        for name in columns_of(column):
+            values = np.concatenate([column_of(table, name) for table in tables])
+            missing &= values < 0 if feature in categories else np.isnan(values)
         for here, there, word in ((missing, ~missing, "missing"), (~missing, missing, "there")):
             found = _pure(label[here], label[there])
             if found is None:

@@ -11,16 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lichen.errors import WrongUsage
-from lichen.feature.asked import is_real, layout
-from lichen.feature.history import calls, history, room_for
-from lichen.feature.state import Rows, events_in, unpack
+from lichen.feature import unfold as u
+from lichen.feature.asked import Slots, is_real, layout
+from lichen.feature.history import NO_INTS, NONE_NUMBERED, History, Ints, blocks_of, calls, history, room_for
+from lichen.feature.kernels import kernel
+from lichen.feature.state import Head, events_in, texts_in, unpack
 from lichen.feature.value import from_wire, instant
-from lichen.feature.view import PLACED
+from lichen.feature.view import PLACED, SPREAD
 
 if TYPE_CHECKING:
     from lichen.feature.view import View
 
 _ENTITY = np.zeros(1, np.int64)
+_NUMBERS = np.arange(256)
+_SUMMED = (u.INTS, u.PAIRS, u.SQUARES, u.LEAST, u.GREATEST, u.RAW)
 
 
 class Past:
@@ -28,16 +32,26 @@ class Past:
 
     __slots__ = ("_calls", "_counted", "_found", "_instant", "_some", "lead", "since", "texts")
 
-    def __init__(self, view: View, rows: Rows) -> None:
-        past = history(view, events_in(view, rows))
+    def __init__(self, view: View, past: History, since: int, texts: list[bytes], lead: int) -> None:
         found = room_for(past, 1)
         self._instant = np.zeros(1, np.int64)
         self._calls = calls(view, past, _ENTITY, self._instant, found)
         self._counted, self._found = len(past.asked.counts) > 0, found
-        self.since, self.texts, self.lead = rows.since, rows.texts, int(rows.dawn is not None)
+        self.since, self.texts, self.lead = since, texts, lead
+
+    @classmethod
+    def of(cls, view: View, blob: bytes) -> Past:
+        """An entity's past from its bytes."""
+        head = Head.of(view, blob)
+        if head.is_plain and not view.is_counted:
+            past, place = _unfolded(view, head, blob)
+            return cls(view, past, head.since, texts_in(blob, place, head.count) if view.is_shown else [], 0)
+        rows = unpack(view, blob)
+        past = history(view, events_in(view, rows))
+        return cls(view, past, rows.since, rows.texts, int(rows.dawn is not None))
 
     def at(self, t: int) -> tuple[list[Any], NDArray[np.bool_], int]:
-        """What the operations answer at an instant: as whole numbers, then as doubles; whether at all; the latest row."""
+        """What the operations answer at an instant: whole numbers, then doubles; whether at all; the latest row."""
         self._instant[0] = t
         for loop, arguments in self._calls:
             loop(*arguments)
@@ -49,6 +63,51 @@ class Past:
         both: list[Any] = out.tolist()
         both += out.view(np.float64).tolist()
         return both, some, int(found.latest[0])
+
+
+def _unfolded(view: View, head: Head, blob: bytes) -> tuple[History, int]:
+    """The history in a state of rows that are known when they happen, and where its arrays end; nothing is copied."""
+    count, words = head.count, np.frombuffer(blob, np.int64, (len(blob) - head.place) // 8, head.place)
+    slots, asked = layout(view, tuple(bool(head.holes >> at & 1) for at in range(len(view.measures))))
+    wholes, pairs, keys, raws, _ = slots.sizes
+    blocks, first, room = blocks_of(count), np.array([0, count]), np.empty(count, np.int64)
+    order = _NUMBERS[:count] if count <= len(_NUMBERS) else np.arange(count)
+    past = History(
+        slots, asked, first, order, words[:count], NO_INTS, NO_INTS, NO_INTS, NO_INTS, NO_INTS, 0,
+        np.empty((max(1, wholes), count + 1), np.int64), np.empty((pairs, count + 1)),
+        np.empty((keys, count), np.int64), np.empty((keys, max(1, blocks.bit_length()) * blocks), np.int64),
+        np.empty((raws, count)), NONE_NUMBERED, NONE_NUMBERED, NONE_NUMBERED, NONE_NUMBERED, 0, count,
+    )  # fmt: skip
+    rest = words[count:]
+    read = kernel("unfold")(
+        rest, rest.view(np.float64), rest.view(np.uint8), count, _plan(view, slots), first, order, room,
+        room.view(np.float64), past.whole, past.pairs, past.keys, past.tables, blocks, past.raw,
+    )  # fmt: skip
+    return past, head.place + 8 * (count + read)
+
+
+def _plan(view: View, slots: Slots) -> Ints:
+    """What `unfold` does with each array of a state."""
+    key = ("plan", *slots.holed)
+    found = view.layouts.get(key)
+    if found is None:
+        rows = []
+        for name, kind in view.kept:
+            at, many = (0 if name == "_x" else int(name[2:])), len(view.measures)
+            row = [-1] * 8
+            row[u.KIND] = {"int": u.INT, "double": u.DOUBLE, "flag": u.FLAG}[kind]
+            if kind == "flag":
+                if not slots.holed[at]:
+                    continue
+                row[u.COUNTS] = slots.counts[at]
+            elif name[1] == "v":
+                squares, keys = int(bool(view.measures[at].functions & SPREAD)), slots.keys
+                summed = (slots.ints[at], slots.pairs[at], squares, keys[at], keys[at + many], slots.raw[at])
+                for column, value in zip(_SUMMED, summed, strict=True):
+                    row[column] = value
+            rows.append(row)
+        found = view.layouts[key] = np.array(rows, np.int64).reshape(-1, 8)
+    return found
 
 
 def picking(places: Sequence[int]) -> Callable[[list[Any]], list[Any]]:
@@ -93,7 +152,7 @@ class Answers:
 
     def past(self, blob: bytes) -> Past:
         """An entity's past from its bytes."""
-        return Past(self._view, unpack(self._view, blob))
+        return Past.of(self._view, blob)
 
     def at(self, past: Past, t: int) -> list[Any]:
         """The features at an instant."""

@@ -23,7 +23,8 @@ Ints = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 
 _SIGN = np.int64(NONE)
-_NO_INTS = np.empty(0, np.int64)
+NO_INTS = np.empty(0, np.int64)
+NONE_NUMBERED = np.empty((0, 0), np.int64)
 _NO_FLAGS = np.empty(0, np.bool_)
 
 
@@ -174,10 +175,10 @@ def history(view: View, events: Events) -> History:
 def _visibility(events: Events) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Known-times and ends by position, their running maximum, and their extremes by block; empty where not needed."""
     if events.lag is not None:
-        return (_NO_INTS,) * 5
+        return (NO_INTS,) * 5
     assert events.known is not None
     known = events.known[events.order]
-    until = _NO_INTS if events.until is None else events.until[events.order]
+    until = NO_INTS if events.until is None else events.until[events.order]
     ceiling = np.empty_like(known)
     kernel("ceiling")(events.first, known, until, ceiling)
     low = np.empty(blocks_of(len(known)), np.int64)
@@ -259,7 +260,7 @@ class _Sums:
             self.raw[slots.raw[place]] = doubles[events.order]
         if "quantile" in measure.functions:
             slot = slots.numbers[place + len(slots.measures)]
-            self._number(slot, _NO_INTS, missing, self.raw[slots.raw[place]])
+            self._number(slot, NO_INTS, missing, self.raw[slots.raw[place]])
 
     def _number(self, slot: int, values: Ints, missing: Any, raw: Doubles) -> None:
         events = self.events

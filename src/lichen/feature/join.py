@@ -210,9 +210,9 @@ def _express(
     kept = [(identifier(name), name) for name in labels if name not in {name for _, name in shown}]
     source = f"({select([*shown, *kept], 'joined')})"
     own = [(identifier(column), name) for name, column in features.request_features]
-    for step in (own, *([(e.sql, e.name)] for e in features.expressions)):
+    for step in (own, *([(e.sql, e.name) for e in level] for level in features.levels)):
         if step:
-            # One level each, so that an expression may read those before it.
+            # One SELECT for each level, so that an expression may read those before it.
             source = f"({select(step, source, every=True)})"
     wanted = [*labels, *(column.name for column in features.features)]
     # A statement that only computes keeps its rows in order.

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from lichen.feature import compute, entities, frequency, sums, sweep
+from lichen.feature import compute, entities, frequency, sums, sweep, unfold
 
 _PARTS = (
     *(compute.search, compute.visible_runs, compute.cut_runs, compute.rows_in, compute.sum_in, compute.pair_in),
     *(compute.variance, compute.least_in, compute.last_in, compute.first_in, sweep.runs_at, sweep.frame_at),
     *(sweep.extreme, sweep.added, sweep.by_row, frequency.distinct, frequency.estimate, frequency.most),
     *(frequency.bucket, frequency.middle, frequency.sort, frequency.sink, frequency.slide, frequency.moved),
-    *(frequency.tallied, entities.mixed),
+    *(frequency.tallied, entities.mixed, sums.whole, sums.pairs, sums.keyed, sums.table),
 )
 """The functions that compiled loops call."""
 
@@ -21,7 +21,7 @@ _LOOPS = {
     loop.__name__: loop
     for loop in (
         *(sweep.sweep, frequency.frequencies, frequency.codes, entities.index, entities.find, entities.grouped),
-        *(entities.indexed, entities.spread),
+        *(entities.indexed, entities.spread, unfold.unfold),
         *(entities.sorted_within, sums.whole, sums.pairs, sums.keyed, sums.ceiling, sums.extent, sums.table),
     )
 }
@@ -33,6 +33,7 @@ def kernel(name: str) -> Callable[..., Any]:
     import numba
 
     _registered()
+    # A division by zero gives what arithmetic gives; no loop here divides by what may be zero without looking.
     compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy")(_LOOPS[name])
     return compiled
 

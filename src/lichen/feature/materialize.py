@@ -10,7 +10,7 @@ import numpy as np
 from arro3.core import Array
 
 from lichen.feature.events import again, load, numbers, refuse_twins, values_of
-from lichen.feature.state import Rows, columns_of, pack, texts_of, trim
+from lichen.feature.state import Rows, Sums, columns_of, pack, refuse_unsummable, texts_of, trim
 from lichen.feature.statement import (
     events_sql,
     finite,
@@ -148,18 +148,25 @@ def static_rows(
 
 
 def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int | None) -> Iterator[tuple[bytes, bytes]]:
-    for key, rows in entity_rows(view, inputs, engine):
+    sums = Sums(view)
+    for key, rows in entity_rows(view, inputs, engine, sums=sums):
+        if sums.doubtful:
+            refuse_unsummable(view, rows)
         state = pack(view, trim(view, rows, since))
         if state:
             yield key, state
 
 
 def entity_rows(
-    view: View, inputs: dict[str, Relation], engine: Engine, delivery: int | None = None
+    view: View,
+    inputs: dict[str, Relation],
+    engine: Engine,
+    delivery: int | None = None,
+    sums: Sums | None = None,
 ) -> Iterator[tuple[bytes, Rows]]:
     """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given.
 
-    `delivery` numbers rows that are not the whole table.
+    `delivery` numbers rows that are not the whole table; `sums` sees all rows before their entities are given.
     """
     shown = events_sql(view, "rows", "among" if "among" in inputs else None, delivery)
     wired = [(wire_sql(f"_c{n}", type_), f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
@@ -167,7 +174,7 @@ def entity_rows(
     statement = f"SELECT * REPLACE ({replaced}) FROM ({shown})" if replaced else shown  # noqa: S608 quoted in `statement`
     waiting: list[tuple[bytes, Rows]] = []
     for batch in each_batch(engine.query(statement, inputs)):
-        for key, rows in _split(view, batch, [name for _, name in keys]):
+        for key, rows in _split(view, batch, [name for _, name in keys], sums):
             if waiting and waiting[0][0] != key:
                 yield _joined(waiting)
             waiting.append((key, rows))
@@ -186,7 +193,7 @@ def _joined(waiting: list[tuple[bytes, Rows]]) -> tuple[bytes, Rows]:
     return key, Rows(columns, [text for part in parts for text in part.texts])
 
 
-def _split(view: View, batch: Any, names: Sequence[str]) -> Iterator[tuple[bytes, Rows]]:
+def _split(view: View, batch: Any, names: Sequence[str], sums: Sums | None) -> Iterator[tuple[bytes, Rows]]:
     """A batch of sorted rows, entity by entity."""
     count = batch.num_rows
     if count == 0:
@@ -200,6 +207,8 @@ def _split(view: View, batch: Any, names: Sequence[str]) -> Iterator[tuple[bytes
     places = Array.from_numpy(np.array(starts, np.int64))
     parts = [batch.column(name).take(places).to_pylist() for name in names]
     whole = columns_of(view, {name: values_of(view, batch, name) for name in batch.schema.names if name[1] in _KEPT})
+    if sums is not None:
+        sums.see(whole)
     texts = texts_of([batch.column(f"_c{place}").to_pylist() for place in range(len(placed(view)))])
     encode = key_encoder(view.entity, wired=True)
     for place, (a, z) in enumerate(pairwise([*starts, count])):

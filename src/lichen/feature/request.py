@@ -25,6 +25,7 @@ from lichen.feature.code import FAILURES, Code, Row, Term, run
 from lichen.feature.functions import SUPPORTED, Signature
 from lichen.feature.grammar import call_of, unsupported
 from lichen.ground.quoting import identifier, written_as_a_name
+from lichen.ground.types import vector_of
 
 __all__ = ["SUPPORTED", "Expression", "compile_expression"]
 
@@ -167,10 +168,13 @@ class _Translator:
             )
         entering = cast.column(self.columns[name])
         if entering is None:
+            column = name.rpartition(".")[2]
             raise FoundWrong(
                 "LCH-2403",
                 f"`{self.name}` reads `{name}` of type {self.columns[name]}, which an expression cannot carry",
-                fix="cast it in the table it comes from, as `::double` or `::varchar`",
+                fix=f"bring the element that it needs as a column of its own, as `{column}[1] AS {column}_1` in a table"
+                if vector_of(self.columns[name])
+                else "cast it in the table it comes from, as `::double` or `::varchar`",
             )
         return self._read(name, entering)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.feature import sums
 from lichen.feature.compute import NONE
+from lichen.feature.sums import keyed, table
+from lichen.feature.sums import pairs as pair_sums
+from lichen.feature.sums import whole as whole_sums
 
 INT, DOUBLE, FLAG = range(3)
 KIND, COUNTS, INTS, PAIRS, SQUARES, LEAST, GREATEST, RAW = range(8)
@@ -18,8 +20,8 @@ def unfold(
 ) -> int:  # fmt: skip
     """Fill the arrays of a history of one entity; for compiling. Returns how many words were read.
 
-    `words`, `reals` and `flags` are the same bytes, from the first array of the plan on; `room` and `room_reals` are the
-    same room for `count` numbers.
+    `words`, `reals` and `flags` are the same bytes, from the first array of the plan on; `room` and `room_reals` are
+    the same room for `count` numbers.
     """
     at = 0
     missing = flags[:0]
@@ -31,11 +33,11 @@ def unfold(
             at += (count + 7) // 8
             for row in range(count):
                 room[row] = missing[row] == 0
-            sums.whole(first, order, room, whole[plan[column, COUNTS]])
+            whole_sums(first, order, room, whole[plan[column, COUNTS]])
             continue
         at += count
         if plan[column, INTS] >= 0:
-            sums.whole(first, order, values, whole[plan[column, INTS]])
+            whole_sums(first, order, values, whole[plan[column, INTS]])
         if plan[column, LEAST] >= 0 or plan[column, GREATEST] >= 0:
             if plan[column, KIND] == DOUBLE:
                 for row in range(count):
@@ -46,8 +48,8 @@ def unfold(
             for side in range(2):
                 slot = plan[column, LEAST + side]
                 if slot >= 0:
-                    sums.keyed(order, values, missing, side == 1, keys[slot])
-                    sums.table(keys[slot], blocks, tables[slot])
+                    keyed(order, values, missing, side == 1, keys[slot])
+                    table(keys[slot], blocks, tables[slot])
         if plan[column, KIND] == INT and (plan[column, PAIRS] >= 0 or plan[column, RAW] >= 0):
             for row in range(count):
                 room_reals[row] = float(words[at - count + row])
@@ -56,7 +58,7 @@ def unfold(
         if slot >= 0:
             for squared in range(1 + plan[column, SQUARES]):
                 part = slot + 2 * squared
-                sums.pairs(first, order, doubles, squared == 1, reals[:0], pairs[part], pairs[part + 1])
+                pair_sums(first, order, doubles, squared == 1, reals[:0], pairs[part], pairs[part + 1])
         if plan[column, RAW] >= 0:
             for row in range(count):
                 raw[plan[column, RAW], row] = doubles[row]

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lichen.errors import WrongUsage
+from lichen.ground.types import vector_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,8 +48,23 @@ def value_kind(type_: str) -> str:
 
 
 def is_storable(type_: str) -> bool:
-    """Whether a `latest` column of this type can be kept online."""
-    return value_kind(type_) != "other" or type_ in ("VARCHAR", "BLOB")
+    """Whether a `latest` column of this type can be kept online: FLOAT[n] and DOUBLE[n], which are vectors, too.
+
+    A vector is kept whole: null is null, and an element that is null, NaN or infinite stays what it is.
+    """
+    return value_kind(type_) != "other" or type_ in ("VARCHAR", "BLOB") or vector_of(type_) is not None
+
+
+def storable_instead(type_: str) -> str:
+    """What to cast a column to that cannot be kept online.
+
+    >>> storable_instead("FLOAT[]"), storable_instead("INTEGER[3]"), storable_instead("STRUCT(a INTEGER)")
+    ('to FLOAT[384] in its table', 'to FLOAT[3] in its table', 'in its table, to VARCHAR say')
+    """
+    element, bracket, size = type_.removesuffix("]").rpartition("[")
+    if bracket and (element in INTEGERS - {"BOOLEAN"} or value_kind(element) == "double"):
+        return f"to {'DOUBLE' if element == 'DOUBLE' else 'FLOAT'}[{size or 384}] in its table"
+    return "in its table, to VARCHAR say"
 
 
 def instant(microseconds: int) -> datetime:
@@ -97,8 +113,17 @@ def to_type(type_: str) -> Callable[[Any], Any] | None:
     if type_ == "DOUBLE":
         return float
     if type_ == "FLOAT":
-        return lambda value: _FLOAT.unpack(_FLOAT.pack(value))[0]
+        return _single
+    vector = vector_of(type_)
+    if vector is not None:
+        convert = _single if vector[0] == "FLOAT" else float
+        return lambda value: [None if one is None else convert(one) for one in value]
     return None
+
+
+def _single(value: float) -> float:
+    number: float = _FLOAT.unpack(_FLOAT.pack(value))[0]
+    return number
 
 
 def _whole(value: Any) -> bytes:

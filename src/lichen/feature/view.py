@@ -140,7 +140,17 @@ class View:
         return tuple(Measure(*key, frozenset(functions)) for key, functions in asked.items())
 
     @cached_property
-    def layouts(self) -> dict[tuple[bool, ...], Any]:
+    def is_counted(self) -> bool:
+        """Whether some feature asks how often values stand in a window."""
+        return any(a.function in CODED | {"quantile"} for a in self.aggregates)
+
+    @cached_property
+    def is_shown(self) -> bool:
+        """Whether some feature shows a value as it stands in a row."""
+        return bool(self.latest) or any(measure.is_placed for measure in self.measures)
+
+    @cached_property
+    def layouts(self) -> dict[tuple[Any, ...], Any]:
         """Where the arrays of the measures stand, by which of them have nulls; kept here for `asked.layout`."""
         return {}
 

@@ -41,8 +41,22 @@ _CAST_TO = {
     "BIT": "to VARCHAR",
 }
 
+_VECTOR = re.compile(r"(FLOAT|DOUBLE)\[([1-9][0-9]*)\]")
+
 _WIDEST = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\bUHUGEINT\b(?!\s+[A-Z])""")
 """The type, but in no quotes, and not where a struct has a member of this name."""
+
+
+def vector_of(duckdb_type: str) -> tuple[str, int] | None:
+    """The type and the number of a vector's elements; None where the type is no vector.
+
+    A vector is a column of FLOAT or DOUBLE in lists of one length: an embedding.
+
+    >>> vector_of("FLOAT[384]"), vector_of("FLOAT[]"), vector_of("INTEGER[3]"), vector_of("FLOAT[3][2]")
+    (('FLOAT', 384), None, None, None)
+    """
+    found = _VECTOR.fullmatch(duckdb_type)
+    return (found[1], int(found[2])) if found else None
 
 
 def lake_type(duckdb_type: str) -> str:
@@ -50,19 +64,25 @@ def lake_type(duckdb_type: str) -> str:
 
     >>> lake_type("HUGEINT"), lake_type("UINTEGER"), lake_type("ENUM('a', 'b')"), lake_type("STRUCT(n UBIGINT)[]")
     ('DECIMAL(38,0)', 'BIGINT', 'VARCHAR', 'STRUCT(n DECIMAL(20,0))[]')
+    >>> lake_type("FLOAT[384]"), lake_type("INTEGER[3]")
+    ('FLOAT[384]', 'INTEGER[]')
     """
+    return duckdb_type if vector_of(duckdb_type) else _lake_type(duckdb_type)
+
+
+def _lake_type(duckdb_type: str) -> str:
+    if duckdb_type.endswith("]"):
+        # A list of fixed length is stored as a list, for Delta has no other; inside a type none is known as a vector.
+        return _lake_type(duckdb_type[: duckdb_type.rindex("[")]) + "[]"
     if duckdb_type in _KEPT or duckdb_type.startswith("DECIMAL("):
         return duckdb_type
     if duckdb_type in _STORED_AS:
         return _STORED_AS[duckdb_type]
-    if duckdb_type.endswith("]"):
-        # A list of fixed length is stored as a list: Delta has no other.
-        return lake_type(duckdb_type[: duckdb_type.rindex("[")]) + "[]"
     head, bracket, rest = duckdb_type.partition("(")
     if head == "ENUM" and bracket:
         return "VARCHAR"
     if head == "MAP" and bracket:
-        return f"MAP({', '.join(lake_type(part) for part in _parts(rest[:-1]))})"
+        return f"MAP({', '.join(_lake_type(part) for part in _parts(rest[:-1]))})"
     if head == "STRUCT" and bracket:
         return f"STRUCT({', '.join(_field(part) for part in _parts(rest[:-1]))})"
     raise ValueError(f"{duckdb_type} cannot be stored")
@@ -136,12 +156,15 @@ def streamable(select: str, columns: Sequence[tuple[str, str]]) -> str:
 
 
 def same_columns(file: str, found: Sequence[tuple[str, str]], declared: Sequence[tuple[str, str]]) -> None:
-    """Refuse a data file whose columns are not the table's, in name, order and type."""
+    """Refuse a data file whose columns are not the table's, in name, order and type.
+
+    Parquet has no lists of one length: a vector is a list there, whose length is looked at when it is read.
+    """
     types = dict(found)
     for name, kind in declared:
         if name not in types:
             raise _mismatch(file, f"it has no column `{name}`", f"the table declares `{name}` as {kind}")
-        if types[name] != kind:
+        if types[name] != kind and types[name] != _in_a_file(kind):
             raise _mismatch(file, f"its column `{name}` is {types[name]}", f"the table declares it as {kind}")
     known = {name for name, _ in declared}
     for name, kind in found:
@@ -149,6 +172,11 @@ def same_columns(file: str, found: Sequence[tuple[str, str]], declared: Sequence
             raise _mismatch(file, f"its column `{name}` ({kind}) is not the table's", "a table's files are all alike")
     if [name for name, _ in found] != [name for name, _ in declared]:
         raise _mismatch(file, "its columns are in another order", "a table's files are all alike")
+
+
+def _in_a_file(kind: str) -> str:
+    vector = vector_of(kind)
+    return kind if vector is None else f"{vector[0]}[]"
 
 
 def _mismatch(file: str, what: str, why: str) -> FoundWrong:
@@ -159,7 +187,7 @@ def _field(text: str) -> str:
     named = re.match(r'("(?:[^"]|"")*"|\S+) (.*)', text, re.DOTALL)
     if named is None:
         raise ValueError(f"{text} cannot be stored")
-    return f"{named[1]} {lake_type(named[2])}"
+    return f"{named[1]} {_lake_type(named[2])}"
 
 
 def _parts(text: str) -> list[str]:

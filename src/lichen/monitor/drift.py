@@ -7,6 +7,8 @@ values and one bin for all others; missing is a bin of its own. Whether the effe
 blocks of days (see `permutation`) and corrected by Benjamini-Hochberg over the features of one cohort: a later
 cohort never changes an earlier one's answer. Severity is the effect times the feature's share of the model's
 importance: what moves and does not matter is no alarm.
+
+A vector is not compared, and each cohort says so: its elements mean nothing one by one, and together they have no bins.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lichen.errors import WrongUsage
+from lichen.ground.types import vector_of
 from lichen.monitor.cohort import Cohorts
 from lichen.monitor.finding import Unjudged
 from lichen.monitor.histogram import Binning, Counts, binnings, daily_counts
@@ -28,6 +31,9 @@ from lichen.ports import Engine
 
 LEAST_ROWS = 100
 """A cohort with fewer rows is not judged."""
+
+A_VECTOR = "it is a vector, whose elements have no meaning one by one and no bins together"
+"""Why the drift of a vector is not asked."""
 
 LEAST_BLOCKS = 5
 """A reference that holds fewer blocks of the cohort's length is not one to judge by."""
@@ -84,7 +90,7 @@ def drift(
     false_alarms: float,
     seed: int = 0,
 ) -> Drifts:
-    """Compare each cohort of `live` that has ended by `now` with `reference`, for every feature in `importances`.
+    """Compare each cohort of `live` that has ended by `now` with `reference`, for the features in `importances`.
 
     `importances` are shares of the model's importance. Cohorts must be of whole days: within a day there is
     nothing to tell a drift from the hour.
@@ -96,18 +102,20 @@ def drift(
             why="rows of one day are not independent, so whole days are compared with whole days",
             fix="let the monitor's `every` be a whole number of days: `every: 1d`, `every: 7d`",
         )
-    names = tuple(importances)
+    held = reference.types(tuple(importances), engine)
+    names = tuple(column.name for column in held if not vector_of(column.type))
+    ended = max(0, min(cohorts.count, (now - cohorts.origin) // cohorts.length))
+    vectors = [f"drift of `{column.name}`" for column in held if vector_of(column.type)]
+    unjudged = [Unjudged(each, *cohorts.bounds(index), A_VECTOR) for each in vectors for index in range(ended)]
     if not names:
-        return Drifts((), ())
+        return Drifts((), tuple(unjudged))
     live.types(names, engine)
     bins = binnings(reference.types(names, engine), reference, engine)
     _, before = daily_counts(bins, reference, engine)
-    ended = max(0, min(cohorts.count, (now - cohorts.origin) // cohorts.length))
     days, counts = daily_counts(bins, live, engine, within=(cohorts.origin, cohorts.origin + ended * cohorts.length))
     cohort_of = (days - cohorts.origin // DAY) // (cohorts.length // DAY)
     starts = np.searchsorted(cohort_of, np.arange(ended + 1))
     judged: list[Drift] = []
-    unjudged: list[Unjudged] = []
     for index in range(ended):
         span, asked = cohorts.bounds(index), counts[starts[index] : starts[index + 1]]
         reason = _reason_not_to_judge(before, asked)

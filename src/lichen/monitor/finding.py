@@ -14,9 +14,9 @@ class Finding:
     """An observation with its evidence: one monitor, one subject, one cohort.
 
     `kind` is `metric_drop` or `metric_rise` (whichever is worse for the metric), `drift`, `missing` (features that are
-    not there) or `unanswered` (labels that never came). `severity` lies between 0 and 1. `start`,
-    `end` (the cohort) and `found_at` are microseconds since 1970 UTC. `id` is the same whenever the same thing is found
-    again.
+    not there), `skew` (values that the tables do not give) or `unanswered` (labels that never came). `severity` lies
+    between 0 and 1. `start`, `end` (the cohort) and `found_at` are microseconds since 1970 UTC. `id` is the same
+    whenever the same thing is found again.
     """
 
     id: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lichen.deploy.answer import Deployed, to_us
+from lichen.deploy.parity import PARITY, told
 from lichen.errors import SystemFailed, Where, WrongUsage
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.lookup import Lookup
@@ -17,8 +18,9 @@ from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
-from lichen.ports import Column, OnlineStore
+from lichen.ports import Column, OnlineStore, Relation
 from lichen.run.lost import artifact
+from lichen.run.proven import prove, prove_state
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
@@ -128,10 +130,12 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
     own = fingerprint(asset)
     named = {name: versions[name].version for name in asset.inputs}
     notes: tuple[str, ...] = ()
+    proof: dict[str, Any] = {}
     if not trained.facts.get("held"):
         features = features_of(trained.facts["recipe"], workshop)
-        fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
-        notes = (f"answers with model version {trained.version[:8]}",)
+        keys = fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
+        proof = {PARITY: prove(asset.name, features, trained, _sources(features, versions, workshop), keys, workshop)}
+        notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
     return Version(
         asset=asset.id,
         version=version_name(own, named),
@@ -142,8 +146,30 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
             "model": service.model,
             "durable_ms": service.record.durable // timedelta(milliseconds=1),
             "notes": notes,
+            **proof,
         },
     )
+
+
+def prove_services(services: Iterable[Version], versions: Mapping[str, Version], workshop: Workshop) -> None:
+    """Prove services that were made before, and are to be released now: their online state, and what was never proven.
+
+    A service whose model is held back answers nothing.
+    """
+    for service in services:
+        trained = versions[f"model.{service.facts['model']}"]
+        if trained.facts.get("held"):
+            continue
+        features = features_of(trained.facts["recipe"], workshop)
+        keys = fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
+        proving = prove_state if PARITY in service.facts else prove
+        name = service.asset.partition(".")[2]
+        proving(name, features, trained, _sources(features, versions, workshop), keys, workshop)
+
+
+def _sources(features: FeatureSet, versions: Mapping[str, Version], workshop: Workshop) -> dict[str, Relation]:
+    """Each view's table, by the view's name."""
+    return {view.name: workshop.relation(released_table(view.table, versions)) for view in features.views}
 
 
 def released_service(service: str, release: Release | None, versions: Mapping[str, Version]) -> tuple[Version, Version]:

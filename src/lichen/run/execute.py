@@ -25,7 +25,7 @@ from lichen.ports import Put
 from lichen.run.audit import who
 from lichen.run.beside import judged
 from lichen.run.carried import carry
-from lichen.run.deployed import forget_features, make_service
+from lichen.run.deployed import forget_features, make_service, prove_services
 from lichen.run.face import show_face
 from lichen.run.facts import RUNS, cut_short
 from lichen.run.intervals import Before, late_rows, make_intervals
@@ -174,6 +174,8 @@ class Execution:
         else:
             asset = self.graph[step.asset]
             version, state = self._taken(asset, step) or self._made(asset)
+            if asset.kind == "service" and state in ("reused", "renamed", "carried"):
+                prove_services([version], self.versions, self.workshop)
             self.versions[asset.id] = version
             seconds = self.workshop.clock.seconds() - begun
             outcome = _outcome(asset, version, state, seconds)

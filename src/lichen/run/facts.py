@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from lichen.deploy.parity import PARITY
 from lichen.graph.version import Version
 from lichen.ports import Put
 from lichen.run.lease import RUN, works
@@ -138,6 +139,7 @@ def _service_facts(
         "name": name,
         "model": version.facts["model"],
         "model_version": versions[f"model.{version.facts['model']}"].version,
+        "parity": version.facts.get(PARITY),
         "predictions": recorded.rows if recorded else 0,
         "labelled": _labelled(name, watches),
         "requests": last.get("requests", 0),

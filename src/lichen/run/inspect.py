@@ -19,6 +19,7 @@ from lichen.graph.leaks import Leak, leaks
 from lichen.graph.lineage import Lineage
 from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
+from lichen.ground.types import vector_of
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
 from lichen.run.acceptance import Acceptances
@@ -95,7 +96,10 @@ def inspect(
 
     `before` is what an environment holds of its sources, which a run goes on from.
     """
-    found, faulty = Inspection(faults=_lake_faults(project, workshop)), set[str]()
+    found, faulty = (
+        Inspection(faults=[*_lake_faults(project, workshop), *_online_faults(project, workshop)]),
+        set[str](),
+    )
     look = partial(_look, before=before, ask=remembered.described_by(workshop.engine))
     for asset in graph:
         if not faulty.isdisjoint(asset.inputs):
@@ -124,6 +128,16 @@ def _lake_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
         _ = workshop.tables
     except LichenError as error:
         return [_at(error, project.where("project", "lake"))]
+    return []
+
+
+def _online_faults(project: ProjectSpec, workshop: Workshop) -> list[LichenError]:
+    """What is wrong with the URL of the online store, or that what it needs is not installed; it is not reached."""
+    if project.project.online_scheme is not None:
+        try:
+            _ = workshop.online
+        except LichenError as error:
+            return [_at(error, project.where("project", "online"))]
     return []
 
 
@@ -399,6 +413,9 @@ def _becomes(given: str, wanted: str) -> bool:
     A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text.
     """
     kinds = {value_kind(given), value_kind(wanted)}
+    vectors = vector_of(given), vector_of(wanted)
+    if vectors[0] and vectors[1]:
+        return vectors[0][1] == vectors[1][1]
     return wanted in (given, "VARCHAR") or kinds <= {"int", "double"} or kinds == {"instant"}
 
 

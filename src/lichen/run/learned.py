@@ -181,7 +181,7 @@ def _facts(
         "rows": {**rows, "left_out": dict(trained.split.left_out)},
         "spans": _spans(trained),
         "gate": [one.as_dict() for one in evaluation.verdicts],
-        "importances": dict(trained.fitted.importances()),
+        "importances": trained.preparation.by_feature(trained.fitted.importances()),
         "missing": {name: share for name, share in missing.items() if share > 0},
         "train_seconds": trained.seconds,
         "notes": _notes(model, features, trained, missing, evaluation),

@@ -10,6 +10,7 @@ from lichen.errors import FoundWrong
 from lichen.graph.version import Version
 from lichen.ground.failpoint import fp
 from lichen.run.audit import who
+from lichen.run.deployed import prove_services
 from lichen.run.face import show_face
 from lichen.run.release import Release, Releases
 from lichen.run.trunk import made_by_project
@@ -61,7 +62,8 @@ def move(
 ) -> Moved:
     """Point an environment at another release's versions, in one transaction; what its services answered stays its own.
 
-    Refused, with `fix`, where a file or version of that release is no longer there.
+    Refused, with `fix`, where a file or version of that release is no longer there. Services that are promoted are
+    proven first; a rollback goes back to what was.
     """
     lack = Wholeness(releases, workshop).lack(of)
     if lack is not None:
@@ -75,6 +77,8 @@ def move(
     nothing = before is not None and not entered and not left
     release = before if nothing else None
     if release is None:
+        if what == "promote":
+            prove_services([versions[one] for one in entered if one.startswith("service.")], versions, workshop)
         kept = {"what": what, "user": who(), "commit": of.facts.get("commit"), **facts}
         fp("pointer.ready")
         at = workshop.clock.now().isoformat()

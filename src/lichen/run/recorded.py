@@ -10,6 +10,7 @@ from lichen.deploy.predictions import batches, columns_of
 from lichen.deploy.segment import Position, discard, record_of
 from lichen.graph.version import Version, version_name
 from lichen.ground.quoting import identifier, sql
+from lichen.ground.types import vector_of
 from lichen.ports import Column, DataFile, Relation
 from lichen.run.face import show_face
 from lichen.run.release import Release, Releases
@@ -163,7 +164,10 @@ def _together(old: Iterable[Column], new: Iterable[Column]) -> tuple[Column, ...
 def _wider(types: set[str]) -> str:
     if types <= _INTEGERS:
         return "BIGINT"
-    return "DOUBLE" if types <= _INTEGERS | {"FLOAT", "DOUBLE"} else "VARCHAR"
+    if types <= _INTEGERS | {"FLOAT", "DOUBLE"}:
+        return "DOUBLE"
+    sizes = {vector[1] if vector else None for vector in map(vector_of, types)}
+    return f"DOUBLE[{sizes.pop()}]" if len(sizes) == 1 and None not in sizes else "VARCHAR"
 
 
 def _as(wanted: Iterable[Column], there: Iterable[Column]) -> str:

@@ -26,6 +26,7 @@ from lichen.ports import Append, Relation
 from lichen.run.carried import WAS
 from lichen.run.deployed import features_of, released_service, released_table
 from lichen.run.facts import WATCHES, kept
+from lichen.run.rechecked import Rechecked, recheck
 from lichen.run.recorded import land_predictions, predictions_asset
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
@@ -106,6 +107,8 @@ def ask(
     for finding in found["findings"]:
         if finding["kind"] == "missing":
             _add_newest_row(finding, trained, versions, workshop)
+    rechecked = recheck(name, answered, alike, trained.facts["importances"], found, releases, workshop)
+    _add_skew(found, rechecked)
     asked = Asked(
         name,
         monitor.watch,
@@ -113,7 +116,11 @@ def ask(
         sum(cohort["predictions"] for cohort in found["cohorts"]),
         sum(cohort["labelled"] for cohort in found["cohorts"]),
         found,
-        (*_notes(found, trained.facts["spans"]["test"], model.label.wait), *_left_out(counts, alike)),
+        (
+            *_notes(found, trained.facts["spans"]["test"], model.label.wait),
+            *_left_out(counts, alike),
+            *rechecked.notes,
+        ),
         workshop.clock.seconds() - begun,
     )
     _keep(asked, environment, workshop)
@@ -271,6 +278,13 @@ def _long_ago(found: dict[str, Any], cohorts: list[dict[str, Any]], wait: timede
     return (
         f"no prediction was asked for since {shown(last)}: `--at {shown(settled)}` asks as of when those were judged",
     )
+
+
+def _add_skew(found: dict[str, Any], rechecked: Rechecked) -> None:
+    """Add what was computed again, and its findings where their severity puts them."""
+    found["skew"] = rechecked.as_dict()
+    found["findings"] += [finding.as_dict() for finding in rechecked.findings]
+    found["findings"].sort(key=lambda finding: -finding["severity"])
 
 
 def _add_newest_row(

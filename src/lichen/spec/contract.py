@@ -12,7 +12,10 @@ from lichen.spec.words import Spec
 class ColumnPromise(Spec):
     """What one column promises."""
 
-    type: str | None = Field(None, description="The column's type, in SQL: bigint, double, varchar, timestamptz.")
+    type: str | None = Field(
+        None,
+        description="The column's type, in SQL: bigint, double, timestamptz; a vector's in quotes, `'float[384]'`.",
+    )
     null_share: float | None = Field(None, ge=0, le=1, description="The largest share of rows that may be null.")
     range: tuple[float | str, float | str] | None = Field(
         None, description="The smallest and the largest value allowed, both included."

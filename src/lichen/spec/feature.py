@@ -48,10 +48,18 @@ class FeatureView(Spec):
     )
     aggregates: dict[Name, Aggregate] = Field(default_factory=dict, description="Values over windows of rows.")
     windows: tuple[Window, ...] = Field((), description="How far back each window reaches: `1h`, `7d`, or `all`.")
-    latest: tuple[Name, ...] = Field((), description="Columns of the last known row.")
+    latest: tuple[Name, ...] = Field(
+        (),
+        description="Columns of the last known row. One of type `FLOAT[n]` or `DOUBLE[n]` is a vector, as an embedding "
+        "is: a model reads its elements as `n` numbers, and one that is null as a missing number.",
+    )
     ttl: Span | None = Field(None, description="How old, by event time, the last known row may be.")
     static: bool = Field(False, description="The table has no time: its rows are taken as known always.")
-    columns: dict[Name, str] = Field(default_factory=dict, description="What the request brings, with types.")
+    columns: dict[Name, str] = Field(
+        default_factory=dict,
+        description="What the request brings, with types. `FLOAT[n]` or `DOUBLE[n]` is a vector, which comes as an "
+        "array of exactly `n` numbers.",
+    )
     expressions: dict[Name, str] = Field(
         default_factory=dict, description="Row expressions over the request and other views' features."
     )

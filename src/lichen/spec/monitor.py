@@ -81,7 +81,7 @@ class Questions(Spec):
     rmse: ErrorQuestion | None = Field(None, description="Regression: has the root mean squared error risen?")
     mae: ErrorQuestion | None = Field(None, description="Regression: has the mean absolute error risen?")
     r2: MetricQuestion | None = Field(None, description="Regression: has the explained share of variance fallen?")
-    drift: DriftQuestion | None = Field(None, description="Have the features moved?")
+    drift: DriftQuestion | None = Field(None, description="Have the features moved? Vectors are not asked about.")
     missing: MissingQuestion | None = Field(None, description="Are features missing that used to be there?")
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from arro3.core import Table
 from lichen.errors import FoundWrong, ProjectErrors, Where, did_you_mean
 from lichen.feature.featureset import FeatureSet
 from lichen.ground.quoting import identifier, literal
+from lichen.ground.types import vector_of
 from lichen.ports import Column, Engine, Matrix, Relation
 from lichen.spec import Model
 
@@ -30,10 +31,12 @@ LABEL = "_label"
 
 @dataclass(frozen=True)
 class Preparation:
-    """How each feature becomes a number: its own value, or its place in a list of categories.
+    """How each feature becomes a number: its own value, its place in a list of categories, or a vector's elements.
 
-    `features` are what the model reads, in order. Missing is NaN, or -1 for a category; so is a category that
-    training never saw. `cut` counts, for each category column, the training values beyond the most that are kept.
+    `features` are what the model reads, in order; `columns` are the matrix's columns: a vector has one for each of its
+    elements, `view.embedding[0]` and so on. Missing is NaN, or -1 for a category; so is a category that training never
+    saw. Where a vector is null all its elements are missing. `cut` counts, for each category column, the training
+    values beyond the most that are kept.
     """
 
     features: tuple[Column, ...]
@@ -42,13 +45,22 @@ class Preparation:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features' names, in the order of the matrix's columns."""
+        """The features' names, in their order."""
         return tuple(column.name for column in self.features)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the matrix's columns, in their order."""
+        return tuple(name for feature in self.features for name in columns_of(feature))
 
     @property
     def numeric(self) -> tuple[str, ...]:
-        """The features that are numbers."""
-        return tuple(name for name in self.names if name not in self.categories)
+        """The columns that are numbers."""
+        return tuple(name for name in self.columns if name not in self.categories)
+
+    def by_feature(self, shares: Mapping[str, float]) -> dict[str, float]:
+        """Importances of the matrix's columns as those of the features: a vector has the sum of its elements'."""
+        return {feature.name: sum(shares[name] for name in columns_of(feature)) for feature in self.features}
 
     def as_dict(self) -> dict[str, Any]:
         """The preparation as a JSON object."""
@@ -76,30 +88,76 @@ class Preparation:
         label: str | None = None,
     ) -> Matrix:
         """Encode a relation's rows, in their order; `where` and `label` are SQL over its columns."""
-        wanted = [self._encoded(name) for name in self.names]
+        wanted = [sql for feature in self.features for sql in self._encoded(feature)]
         if label is not None:
             wanted.append(f"{label} AS {identifier(LABEL)}")
         parts = ["SELECT", ", ".join(wanted), "FROM rows WHERE", where]
         table = Table.from_arrow(engine.query(" ".join(parts), {"rows": rows}))
-        return Matrix(table, self.names, {name: len(values) for name, values in self.categories.items()})
+        return Matrix(table, self.columns, {name: len(values) for name, values in self.categories.items()})
 
-    def _encoded(self, name: str) -> str:
-        column = identifier(name)
-        if name not in self.categories:
-            return f"coalesce(CAST({column} AS DOUBLE), CAST('nan' AS DOUBLE)) AS {column}"
-        values = self.categories[name]
+    def _encoded(self, feature: Column) -> list[str]:
+        column = identifier(feature.name)
+        if vector_of(feature.type):
+            return [_as_number(f"{column}[{at}]", name) for at, name in enumerate(columns_of(feature), 1)]
+        if feature.name not in self.categories:
+            return [_as_number(column, feature.name)]
+        values = self.categories[feature.name]
         if not values:
-            return f"CAST(-1 AS INTEGER) AS {column}"
+            return [f"CAST(-1 AS INTEGER) AS {column}"]
         kind = "ENUM(" + ", ".join(map(literal, values)) + ")"
-        return f"CAST(coalesce(enum_code(TRY_CAST({column} AS {kind})), -1) AS INTEGER) AS {column}"
+        return [f"CAST(coalesce(enum_code(TRY_CAST({column} AS {kind})), -1) AS INTEGER) AS {column}"]
 
     def row(self, values: Sequence[Any]) -> list[float]:
         """Encode one row's values, given in the order of `names`; equal to `matrix` to the bit."""
-        return [encode(value) for encode, value in zip(self._encoders, values, strict=True)]
+        encoded = [encode(value) for encode, value in zip(self._encoders, values, strict=True)]
+        if not self._vectors:
+            return encoded
+        row: list[float] = []
+        for place, one in enumerate(encoded):
+            if place in self._vectors:
+                row += one
+            else:
+                row.append(one)
+        return row
 
     @cached_property
-    def _encoders(self) -> tuple[Callable[[Any], float], ...]:
-        return tuple(_category(self.categories[name]) if name in self.categories else _number for name in self.names)
+    def _vectors(self) -> frozenset[int]:
+        return frozenset(place for place, feature in enumerate(self.features) if vector_of(feature.type))
+
+    @cached_property
+    def _encoders(self) -> tuple[Callable[[Any], Any], ...]:
+        return tuple(self._encoder(feature) for feature in self.features)
+
+    def _encoder(self, feature: Column) -> Callable[[Any], Any]:
+        vector = vector_of(feature.type)
+        if vector:
+            return _elements(vector[1])
+        return _category(self.categories[feature.name]) if feature.name in self.categories else _number
+
+
+def columns_of(feature: Column) -> tuple[str, ...]:
+    """The names of a feature's columns in the matrix: its own, or one for each element of a vector.
+
+    >>> columns_of(Column("v.x", "DOUBLE")), columns_of(Column("v.y", "FLOAT[2]"))
+    (('v.x',), ('v.y[0]', 'v.y[1]'))
+    """
+    vector = vector_of(feature.type)
+    return tuple(f"{feature.name}[{at}]" for at in range(vector[1])) if vector else (feature.name,)
+
+
+def _as_number(value: str, name: str) -> str:
+    return f"coalesce(CAST({value} AS DOUBLE), CAST('nan' AS DOUBLE)) AS {identifier(name)}"
+
+
+def _elements(size: int) -> Callable[[Any], list[float]]:
+    missing = [math.nan] * size
+
+    def elements(value: Any) -> list[float]:
+        if value is None:
+            return missing
+        return [*map(float, value)] if None not in value else [_number(one) for one in value]
+
+    return elements
 
 
 def _number(value: Any) -> float:
@@ -117,7 +175,8 @@ def _category(values: Sequence[str]) -> Callable[[Any], float]:
 
 def is_encodable(kind: str) -> bool:
     """Whether a column of this type can be a model's feature."""
-    return kind in _NUMBERS or kind == "VARCHAR" or kind.startswith("DECIMAL")
+    decimal = kind.startswith("DECIMAL") and not kind.endswith("]")
+    return kind in _NUMBERS or kind == "VARCHAR" or decimal or vector_of(kind) is not None
 
 
 def read_features(model: Model, features: FeatureSet) -> tuple[Column, ...]:
@@ -128,13 +187,13 @@ def read_features(model: Model, features: FeatureSet) -> tuple[Column, ...]:
 def check_features(
     model: Model, features: FeatureSet, exclude: Where | None = None, place: Where | None = None
 ) -> tuple[Column, ...]:
-    """The features a model reads, each seen to be a number, a boolean or a text; all that is not is told at once.
+    """The features a model reads, each seen to be a number, a boolean, a text or a vector; all else is told at once.
 
     `exclude` and `place` are where the model's `exclude` and `features` stand, for the errors.
     """
     known = [column.name for column in features.features]
     kept = read_features(model, features)
-    wrong = [*_unknown(model, known, exclude), *_unreadable(kept, place)]
+    wrong = [*_unknown(model, known, exclude), *_unreadable(kept, place), *_alike(kept, place)]
     if not kept:
         wrong.append(
             FoundWrong(
@@ -156,15 +215,39 @@ def _unknown(model: Model, known: Sequence[str], where: Where | None) -> Iterato
 
 def _unreadable(kept: Sequence[Column], place: Where | None) -> Iterator[FoundWrong]:
     for column in kept:
-        if not is_encodable(column.type):
-            yield FoundWrong(
-                "LCH-2912",
-                f"the feature `{column.name}` is {column.type}, and a model reads numbers, booleans and texts",
-                where=place,
-                why="an instant or a list has no size that a model could compare",
-                fix=f"name `{column.name}` in `exclude`, and where it matters compute a number of it in an expression, "
-                "as in `date_part('hour', ...)`",
-            )
+        if is_encodable(column.type):
+            continue
+        why = "an instant or a list has no size that a model could compare"
+        fix = (
+            f"name `{column.name}` in `exclude`, and where it matters compute a number of it in an expression, "
+            "as in `date_part('hour', ...)`"
+        )
+        if column.type.endswith("[]") and vector_of(column.type[:-1] + "1]"):
+            why = "a list has another length in each row, and a model reads the same numbers of each"
+            fix = f"give it its length where it is declared, as in `{column.type[:-1]}384]`"
+        yield FoundWrong(
+            "LCH-2912",
+            f"the feature `{column.name}` is {column.type}, and a model reads numbers, booleans, texts and vectors",
+            where=place,
+            why=why,
+            fix=fix,
+        )
+
+
+def _alike(kept: Sequence[Column], place: Where | None) -> Iterator[FoundWrong]:
+    """A vector's elements are columns of the matrix, and no other feature may be called like one."""
+    whose: dict[str, str] = {}
+    for feature in kept:
+        for name in columns_of(feature):
+            first = whose.setdefault(name, feature.name)
+            if first != feature.name:
+                yield FoundWrong(
+                    "LCH-2913",
+                    f"the features `{first}` and `{feature.name}` both have a column `{name}`",
+                    where=place,
+                    why="a vector's elements are columns of what a model reads, named so",
+                    fix="rename the column in its table",
+                )
 
 
 def prepare(features: Sequence[Column], rows: Relation, engine: Engine, *, where: str = "true") -> Preparation:

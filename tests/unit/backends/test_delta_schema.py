@@ -20,6 +20,7 @@ def _type(word: str) -> object:
         ("DECIMAL(18,3)", PrimitiveType("decimal(18,3)")),
         ("TIMESTAMP WITH TIME ZONE", PrimitiveType("timestamp")),
         ("TIMESTAMP", PrimitiveType("timestamp_ntz")),
+        ("FLOAT[384]", ArrayType(PrimitiveType("float"), True)),
         ("DOUBLE[][]", ArrayType(ArrayType(PrimitiveType("double"), True), True)),
         (
             "MAP(VARCHAR, DECIMAL(3,1)[])",
@@ -95,6 +96,7 @@ def test_timestamps_without_zone_are_found_at_any_depth(word: str, expected: boo
             None,
         ),
         ("BIGINT[]", {"min": "1", "max": "2"}, None, None),
+        ("FLOAT[2]", {"min": "1", "max": "2"}, None, None),
         ("BIGINT", {}, None, None),
     ],
 )
@@ -106,4 +108,4 @@ def test_a_bound_is_given_only_where_it_holds(
     assert stats["numRecords"] == 7
     assert stats["minValues"] == ({} if lowest is None else {"c": lowest})
     assert stats["maxValues"] == ({} if highest is None else {"c": highest})
-    assert stats["nullCount"] == ({} if word.endswith("[]") else {"c": 2})
+    assert stats["nullCount"] == ({} if word.endswith("]") else {"c": 2})

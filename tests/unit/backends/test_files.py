@@ -398,12 +398,24 @@ def test_decimal_marks_and_dates_are_read_as_the_options_say(tmp_path: Path) -> 
         ("0.0e-3", "DECIMAL(38,0)", True), ("1e400", "DOUBLE", False), ("300", "TINYINT", False),
         ("2020-01-01 00:00:00", "DATE", True), ("2020-01-01 01:00:00", "DATE", False),
         ("2020-01-01 01:00:00+02:00", "TIMESTAMP", False), ("yes?", "BOOLEAN", False),
+        ("[1, 2.5]", "FLOAT[2]", True), ("[1, null]", "DOUBLE[2]", True), ("[nan, -inf]", "FLOAT[2]", True),
+        ("[1, 2, 3]", "FLOAT[2]", False), ("[1, x]", "FLOAT[2]", False), ("[1, 1e39]", "FLOAT[2]", False),
+        ("1, 2", "FLOAT[2]", False),
     ],
 )  # fmt: skip
 def test_a_value_fits_exactly_or_is_a_reject(tmp_path: Path, text: str, kind: str, fits: bool) -> None:
     (tmp_path / "s.csv").write_text(f'n,v\n1,"{text}"\n')
     good, bad = _read(tmp_path / "s.csv", {"v": kind})
     assert (len(good["v"]), len(bad["_row"])) == ((1, 0) if fits else (0, 1))
+
+
+def test_a_list_of_a_parquet_file_is_a_vector_or_a_reject(tmp_path: Path) -> None:
+    lists = "[[0.1, 2], [1, 2, 3], NULL, [1, NULL], [1e300, 2], ['nan'::DOUBLE, 1]]::DOUBLE[][]"
+    with duckdb.connect() as session:
+        session.execute(f"COPY (SELECT unnest({lists}) AS v) TO '{tmp_path}/v.parquet' (FORMAT parquet)")
+    good, bad = _read(tmp_path / "v.parquet", {"v": "FLOAT[2]"})
+    assert str(good["v"]) == "[[0.10000000149011612, 2.0], None, [1.0, None], [nan, 1.0]]"
+    assert bad["reason"] == ["v: `[1.0, 2.0, 3.0]` is not FLOAT[2]", "v: `[1e+300, 2.0]` is not FLOAT[2]"]
 
 
 def test_files_of_a_glob_have_the_same_columns(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def _url(prefix: str) -> str:
 
 class TestRedisOnlineStore(OnlineStoreSuite):
     before = ("redis.begun", "redis.added@1", "redis.added@7", "redis.written")
+    copying = ("redis.taken@1", "redis.taken@30", "redis.tidied")
     after = ("redis.flipped",)
 
     @pytest.fixture(autouse=True)
@@ -142,15 +143,15 @@ def test_a_batch_is_bounded_in_bytes_too(store: RedisOnlineStore) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("redis://", "LCH-2251: `redis://` is no address of a Redis server\n  at lichen.yaml\n"
+        ("redis://", "LCH-2251: `redis://` is no address of a Redis server\n"
          "  why: it names no host, or a port that is none\n"
          "  fix: write redis://host:port/number, as in redis://127.0.0.1:6379/0?prefix=word"),
         ("redis://u:hidden-word@h:port/0", "LCH-2251: `redis://h:port/0` is no address of a Redis server\n"),
-        ("redis://u:hidden-word@h/one", "LCH-2251: `redis://h/one` is no address of a Redis server\n  at lichen.yaml\n"
+        ("redis://u:hidden-word@h/one", "LCH-2251: `redis://h/one` is no address of a Redis server\n"
          "  why: what stands after the host is the number of a database\n"),
-        ("redis://h/0?prefx=a", "LCH-2251: `redis://h/0` is no address of a Redis server\n  at lichen.yaml\n"
+        ("redis://h/0?prefx=a", "LCH-2251: `redis://h/0` is no address of a Redis server\n"
          "  why: it has no option `prefx`\n  fix: did you mean `prefix`?"),
-        ("redis://h/0?prefix=a:b", "LCH-2251: `redis://h/0` is no address of a Redis server\n  at lichen.yaml\n"
+        ("redis://h/0?prefix=a:b", "LCH-2251: `redis://h/0` is no address of a Redis server\n"
          "  why: `prefix=a:b` is not of letters, digits and _ . -\n"),
     ],
 )  # fmt: skip
@@ -173,7 +174,7 @@ def test_a_server_that_is_not_there() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         with pytest.raises(SystemFailed) as caught:
-            RedisOnlineStore(Secret(f"redis://me:hidden-word@127.0.0.1:{port}/3"), project="p")
+            RedisOnlineStore(Secret(f"redis://me:hidden-word@127.0.0.1:{port}/3"), project="p").views()
     assert str(caught.value).startswith(
         f"LCH-3031: the Redis server of the online store cannot be reached\n  at redis://127.0.0.1:{port}/3\n  why: "
     )
@@ -187,7 +188,7 @@ def test_a_server_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
         with pytest.raises(SystemFailed, match="LCH-3031"):
-            RedisOnlineStore(Secret(url), project="p", patience=0.2)
+            RedisOnlineStore(Secret(url), project="p", patience=0.2).views()
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_a_server_that_refuses_the_password(own: tuple[str, subprocess.Popen[byt
     at = own[0].removeprefix("redis://")
     for user in ("", ":wrong-word@"):
         with pytest.raises(SystemFailed) as caught:
-            RedisOnlineStore(Secret(f"redis://{user}{at}"), project="p")
+            RedisOnlineStore(Secret(f"redis://{user}{at}"), project="p").views()
         assert str(caught.value).startswith(
             f"LCH-3032: the Redis server refuses what the online store asks\n  at {own[0]}\n  why: "
         )
@@ -270,7 +271,7 @@ def test_a_server_that_throws_keys_away_is_refused(own: tuple[str, subprocess.Po
     with _own_client(own) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(SystemFailed) as caught:
-        _opened(own)
+        _opened(own).generation("v")
     assert str(caught.value) == (
         "LCH-3034: the Redis server throws keys away when its memory is full, and a part of the features with them\n"
         f"  at {own[0]}\n  why: its maxmemory-policy is allkeys-lru\n"
@@ -296,7 +297,7 @@ def test_states_of_a_newer_format_are_refused(prefix: str) -> None:
     with asked() as client:
         client.set(f"lichen:{prefix}:format", 99)
     with pytest.raises(SystemFailed) as caught:
-        RedisOnlineStore(Secret(_url(prefix)), project="p")
+        RedisOnlineStore(Secret(_url(prefix)), project="p").replace("v", [], "")
     assert str(caught.value) == (
         f"LCH-3014: the online store was written by a newer Lichen\n  at {ADDRESS}\n"
         "  why: its format is 99, this Lichen knows up to 1\n  fix: pip install --upgrade lichen"

@@ -18,6 +18,7 @@ from lichen.testing.online_store import OnlineStoreSuite
 
 class TestSQLiteOnlineStore(OnlineStoreSuite):
     before = ("online.begin@1", "online.write@3", "online.committed@2", "online.written")
+    copying = ("online.committed@4", "online.write@5", "online.begin@6", "online.committed@7")
     after = ("online.flipped",)
 
     def make(self, folder: Path) -> OnlineStore:
@@ -136,3 +137,77 @@ def test_an_empty_file_is_damage(path: Path) -> None:
     path.touch()
     with pytest.raises(SystemFailed, match="LCH-3012: the online store is damaged"):
         SQLiteOnlineStore(path)
+
+
+def test_what_a_change_does_does_not_grow_with_the_view(store: SQLiteOnlineStore) -> None:
+    def steps(keys: int) -> int:
+        """How many instructions SQLite carries out for two changes of ten keys."""
+        store.drop("v")
+        store.replace("v", ((b"%d" % key, b"1") for key in range(keys)), "1")
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        connections = (store._file._reader, store._file._writer)
+        for connection in connections:
+            assert connection is not None
+            connection.set_progress_handler(count, 1)
+        for number in (1, 2):
+            store.change("v", number, [(b"%d" % key, b"new") for key in range(10)], "new")
+        for connection in connections:
+            assert connection is not None
+            connection.set_progress_handler(None, 0)
+        return counted
+
+    assert 0 < steps(100) == steps(20_000)
+
+
+def test_only_the_visible_generation_is_changed(path: Path, store: SQLiteOnlineStore) -> None:
+    told = (
+        "LCH-3024: view `v`: generation 1 was to be changed, and it is not the visible one\n"
+        f"  at {path}\n  why: %s\n"
+        "  fix: read the visible generation and change that; or run again, if another process wrote the view meanwhile"
+    )
+    with pytest.raises(SystemFailed) as caught:
+        store.change("v", 1, [(b"k", b"new")], "new")
+    assert str(caught.value) == told % "the store holds no generation of it"
+    for n in (1, 2):
+        store.replace("v", [(b"k", b"%d" % n)], f"{n}")
+    with pytest.raises(SystemFailed) as caught:
+        store.change("v", 1, [(b"k", b"new")], "new")
+    assert str(caught.value) == told % "the visible one is 2"
+    assert _held(path, "states") == 2
+
+
+def test_a_view_that_another_store_dropped_and_wrote_anew_is_read_anew(path: Path, store: SQLiteOnlineStore) -> None:
+    store.replace("v", [(b"k", b"1")], "1")
+    other = SQLiteOnlineStore(path)
+    other.drop("v")
+    other.replace("v", [(b"k", b"2")], "2")
+    assert store.get("v", 1, [b"k"]) == [b"2"]
+
+
+def test_nothing_is_left_of_changes_that_came_after_one_another(path: Path, store: SQLiteOnlineStore) -> None:
+    number = store.replace("v", ((b"%d" % key, b"1") for key in range(100)), "1")
+    for n in range(10):
+        number = store.change("v", number, ((b"%d" % key, b"%d" % n) for key in range(20)), f"{n}")
+    assert [_held(path, table) for table in ("states", "changed", "leavings", "generations")] == [120, 20, 0, 2]
+    store.drop("v")
+    assert [_held(path, table) for table in ("states", "changed", "leavings", "generations")] == [0, 0, 0, 0]
+
+
+def test_a_store_of_an_older_format_is_refused(path: Path, store: SQLiteOnlineStore) -> None:
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE lichen SET format = 1")
+    connection.close()
+    with pytest.raises(SystemFailed) as caught:
+        SQLiteOnlineStore(path)
+    assert str(caught.value) == (
+        f"LCH-3016: the online store was written by an older Lichen\n  at {path}\n"
+        "  why: its format is 1, this Lichen knows 2 alone\n"
+        "  fix: move the file away: the next `lichen run` or `lichen serve` fills a new one"
+    )

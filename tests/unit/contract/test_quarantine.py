@@ -161,3 +161,10 @@ def test_the_commonest_reason_passes_by_the_values_it_names(stage, engine):
 )
 def test_why_records_cannot_be_read(engine, reasons, text):
     assert unreadable(Table.from_pydict({"reason": Array(reasons, type=DataType.utf8())}), engine) == text
+
+
+def test_a_vector_that_json_cannot_say_is_told_as_text(divide):
+    rows = "SELECT k, v::FLOAT[2] AS v FROM (VALUES (1, [0.5, 1]), (2, [1, 'nan'::FLOAT]), (3, NULL)) AS t(k, v)"
+    kept, aside = divide(rows, columns={"k": {"range": [5, 6]}, "v": {"type": "float[2]"}})
+    assert kept == []
+    assert [raw for *_, raw in aside] == [{"k": 1, "v": [0.5, 1.0]}, {"k": 2, "v": "[1.0, nan]"}, {"k": 3, "v": None}]

@@ -28,6 +28,8 @@ RIGHT = [
     ("TIMESTAMP", "2013-12-01T08:30:00", datetime(2013, 12, 1, 8, 30, tzinfo=UTC).replace(tzinfo=None)),
     ("DATE", "2013-12-01", date(2013, 12, 1)),
     ("DECIMAL(5,2)", 1.25, Decimal("1.25")),
+    ("FLOAT[2]", [1, 2.5], [1.0, 2.5]),
+    ("double[3]", [0, -1e300, 2.5], [0.0, -1e300, 2.5]),
     ("DECIMAL(5,2)", "-999.99", Decimal("-999.99")),
 ]
 WRONG = [
@@ -57,6 +59,9 @@ WRONG = [
     ("DECIMAL(5,2)", "1e999999999", DECIMAL),
     ("DECIMAL(5,2)", True, DECIMAL),
     ("DOUBLE", {"a": 1}, "a number"),
+    ("DOUBLE[2]", [1.0], "an array of exactly 2 finite numbers"),
+    ("DOUBLE[2]", "[1, 2]", "an array of exactly 2 finite numbers"),
+    ("FLOAT[2]", {"0": 1, "1": 2}, "an array of exactly 2 numbers between -3.4e38 and 3.4e38"),
 ]
 
 
@@ -86,8 +91,30 @@ def test_a_type_that_json_cannot_bring_is_refused_at_the_start():
     assert str(wrong.value) == (
         "LCH-1820: the request column `tags` has the type VARCHAR[], which a JSON request cannot bring\n"
         "  fix: use one of VARCHAR, BOOLEAN, DOUBLE, FLOAT, TIMESTAMP WITH TIME ZONE, TIMESTAMP, DATE, "
-        "TINYINT, SMALLINT, INTEGER, BIGINT, UTINYINT, USMALLINT, UINTEGER, UBIGINT, DECIMAL(p,s)"
+        "TINYINT, SMALLINT, INTEGER, BIGINT, UTINYINT, USMALLINT, UINTEGER, UBIGINT, DECIMAL(p,s), FLOAT[n], DOUBLE[n]"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "what", "right"),
+    [
+        ("DOUBLE[2]", [1.0], "`v` is a JSON array of 1", "it must be an array of exactly 2 finite numbers"),
+        ("DOUBLE[2]", [1, None], "`v[1]` is a JSON null", "`v` must be an array of exactly 2 finite numbers"),
+        ("DOUBLE[2]", [math.inf, 1], "`v[0]` is inf", "`v` must be an array of exactly 2 finite numbers"),
+        ("DOUBLE[2]", [1, True], "`v[1]` is True", "`v` must be an array of exactly 2 finite numbers"),
+        (
+            "FLOAT[2]",
+            [1, 1e39],
+            "`v[1]` is 1e+39",
+            "`v` must be an array of exactly 2 numbers between -3.4e38 and 3.4e38",
+        ),
+    ],
+)
+def test_a_wrong_vector_names_the_field_the_element_and_the_bound(kind, value, what, right):
+    with pytest.raises(Refused) as refused:
+        Fields([Column("v", kind)]).read({"v": value})
+    assert (refused.value.code, refused.value.field) == ("LCH-1803", "v")
+    assert (refused.value.what, refused.value.fix) == (what, right)
 
 
 def test_prediction_id_is_no_column():

@@ -29,6 +29,8 @@ EVERY = {
     "UINTEGER": 1,
     "UBIGINT": 2**64 - 1,
     "BLOB": b"\x00\xff",
+    "FLOAT[3]": [0.5, None, 2.0],
+    "DOUBLE[2]": [0.1, 1e300],
     "DECIMAL(9,2)": Decimal("-12.50"),
     "DECIMAL(38, 0)": Decimal(10) ** 37,
 }

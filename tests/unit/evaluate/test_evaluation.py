@@ -144,3 +144,22 @@ def test_without_early_stop_rows_nothing_is_said_of_them(tmp_path: Path) -> None
     shown = card("late", asked, trained, evaluation, version="1", fingerprint="2").markdown()
     assert "| train | before " in shown
     assert "| early stop |" not in shown
+
+
+def test_a_vector_is_one_feature_of_the_card(tmp_path: Path) -> None:
+    session = duckdb.connect()
+    session.execute("SET TimeZone = 'UTC'")
+    rows = Table.from_arrow(session.sql(f'SELECT *, ["v.noise", "v.x", NULL]::FLOAT[3] AS "v.e" FROM ({ROWS})'))
+    features = FeatureSet((), (), (), (Column("v.e", "FLOAT[3]"), Column("v.noise", "UBIGINT")))
+    engine, asked = DuckDBEngine(scratch=tmp_path / "scratch"), model()
+    found = train(
+        asked, features, Relation(arrow=rows), LightGBMLearner(), engine, tmp_path / "artifacts", clock=SystemClock()
+    )
+    judged = evaluate(asked, found)
+    assert judged.baseline.feature == "v.e[1]"
+    made = card("late", asked, found, judged)
+    first, second = made.facts["features"]
+    assert (first["name"], second["name"], len(first["elements"])) == ("v.e", "v.noise", 3)
+    assert first["importance"] == sum(first["elements"])
+    assert first["importance"] + second["importance"] == pytest.approx(1)
+    assert f"| `v.e` (3 numbers; `[1]` {first['elements'][1]:.1%}) | {first['importance']:.1%} |" in made.markdown()

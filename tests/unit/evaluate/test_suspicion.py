@@ -43,27 +43,29 @@ def rows(number: int = 1_000, seed: int = 3) -> list[dict[str, Any]]:
     return found
 
 
-def suspected(found: list[dict[str, Any]], tmp_path: Any) -> dict[str, Suspicion]:
+def suspected(
+    found: list[dict[str, Any]], tmp_path: Any, value: str = "value", kind: str = "DOUBLE"
+) -> dict[str, Suspicion]:
     engine = DuckDBEngine(scratch=tmp_path, memory="256MB")
     listed = [
         f"({r['id']}, {r['late']}, TIMESTAMPTZ '{r['at'].isoformat()}', TIMESTAMPTZ '{r['known'].isoformat()}', "
         f"{'NULL' if r['value'] is None else r['value']}::DOUBLE, {r['size']}::DOUBLE)"
         for r in found
     ]
-    select = 'SELECT id, late, "at", "known", size, value AS "v.value" FROM (VALUES '
+    select = 'SELECT id, late, "at", "known", size, ' + value + ' AS "v.value" FROM (VALUES '
     select += ", ".join(listed) + ') AS t(id, late, "at", "known", value, size)'
     table = Table.from_arrow(engine.query(select, {}))
     relation = Relation(engine.describe(select, {}), arrow=table)
     columns = labelled(MODEL, relation, engine)
     cuts = split(MODEL, relation, columns, engine)
-    features = (Column("v.value", "DOUBLE"),)
+    features = (Column("v.value", kind),)
     part = columns.part(cuts.early_stop, cuts.test)
     preparation = prepare(features, relation, engine)
     parts: dict[str, Matrix] = {
         name: preparation.matrix(relation, engine, where=f"({part}) = '{name}'", label=columns.label)
         for name in ("train", "early_stop", "test")
     }
-    trained: Any = SimpleNamespace(parts=parts, split=cuts)
+    trained: Any = SimpleNamespace(parts=parts, split=cuts, preparation=preparation)
     asked: Any = SimpleNamespace(request=(Column("id", "INTEGER"), Column("size", "DOUBLE")))
     alone = singles(MODEL.task, trained)
     return {one.kind: one for one in suspicions(MODEL, trained, alone, asked, relation, engine)}
@@ -90,6 +92,16 @@ def test_a_feature_that_is_missing_or_there_for_one_answer_alone(tmp_path: Any, 
         row["value"] = None if gone == (word == "missing") else row["size"]
     one = suspected(found, tmp_path)["missing"]
     assert f"where `v.value` is {word} the label is true in 100.0% of" in one.what
+
+
+def test_a_vector_is_missing_as_one_feature_and_tells_by_its_elements(tmp_path: Any) -> None:
+    found = rows()
+    for row in found:
+        row["value"] = None if row["late"] and row["size"] < 0.5 else row["size"]
+    vector = "CASE WHEN value IS NOT NULL THEN [value, late::INT]::FLOAT[2] END"
+    told = suspected(found, tmp_path, vector, "FLOAT[2]")
+    assert told["missing"].column == "v.value"
+    assert told["alone"].column == "v.value[1]"
 
 
 def test_few_missing_rows_of_one_answer_may_be_chance(tmp_path: Any) -> None:

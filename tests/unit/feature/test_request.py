@@ -19,6 +19,7 @@ COLUMNS = {
     "carrier.delay_mean_7d": "DOUBLE",
     "plane.year": "SMALLINT",
     "tags": "VARCHAR[]",
+    "item.embedding": "FLOAT[8]",
     "big": "HUGEINT",
     "price": "DECIMAL(18,2)",
 }
@@ -126,6 +127,14 @@ ONE_ROW = "an expression sees one row and gives one value\n  fix: "
             ),
         ),
         ("tags", "LCH-2403: `trip.x` reads `tags` of type VARCHAR[]"),
+        (
+            "item.embedding",
+            (
+                "LCH-2403: `trip.x` reads `item.embedding` of type FLOAT[8], which an expression cannot carry\n"
+                "  fix: bring the element that it needs as a column of its own, as `embedding[1] AS embedding_1` in "
+                "a table"
+            ),
+        ),
         ("price * 2", "LCH-2403: `trip.x` reads `price` of type DECIMAL(18,2)"),
         (
             "seats + 9223372036854775808",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.errors import WrongUsage
-from lichen.feature.value import key_encoder
+from lichen.feature.value import from_wire, is_storable, key_encoder, storable_instead, to_type, wire_sql
 from lichen.ports import Column
 
 TEXTS = (Column("a", "VARCHAR"), Column("b", "VARCHAR"))
@@ -48,3 +48,29 @@ def test_a_value_of_another_type_is_no_key(type_, value):
         "  why: an entity is found by its key's exact value and type\n"
         f"  fix: send `k` as {type_}"
     )
+
+
+def test_a_vector_is_stored_as_it_is():
+    assert is_storable("FLOAT[384]")
+    assert is_storable("DOUBLE[3]")
+    assert (wire_sql("v", "FLOAT[3]"), from_wire("FLOAT[3]")) == ("v", None)
+    assert to_type("FLOAT[3]")([0.1, None, 2]) == [0.10000000149011612, None, 2.0]
+    assert to_type("DOUBLE[2]")([0.1, 2]) == [0.1, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("type_", "advice"),
+    [
+        ("FLOAT[]", "to FLOAT[384] in its table"),
+        ("DOUBLE[]", "to DOUBLE[384] in its table"),
+        ("INTEGER[]", "to FLOAT[384] in its table"),
+        ("DECIMAL(9,2)[]", "to FLOAT[384] in its table"),
+        ("INTEGER[3]", "to FLOAT[3] in its table"),
+        ("VARCHAR[]", "in its table, to VARCHAR say"),
+        ("FLOAT[][]", "in its table, to VARCHAR say"),
+        ("STRUCT(a INTEGER)", "in its table, to VARCHAR say"),
+    ],
+)
+def test_other_lists_are_not_stored_and_are_told_what_to_become(type_, advice):
+    assert not is_storable(type_)
+    assert storable_instead(type_) == advice

@@ -13,6 +13,12 @@ from lichen.ground.types import lake_columns, lake_type, same_columns, storable
         ("TIMESTAMP_NS", "TIMESTAMP"),
         ("UUID", "VARCHAR"),
         ("INTEGER[2]", "INTEGER[]"),
+        ("FLOAT[384]", "FLOAT[384]"),
+        ("DOUBLE[3]", "DOUBLE[3]"),
+        ("FLOAT[3][]", "FLOAT[][]"),
+        ("FLOAT[3][2]", "FLOAT[][]"),
+        ("STRUCT(a FLOAT[3])", "STRUCT(a FLOAT[])"),
+        ("DECIMAL(9,2)[3]", "DECIMAL(9,2)[]"),
         ("STRUCT(a HUGEINT, \"b, c\" ENUM('x, y'))", 'STRUCT(a DECIMAL(38,0), "b, c" VARCHAR)'),
         ("MAP(VARCHAR, UINTEGER)", "MAP(VARCHAR, BIGINT)"),
     ],
@@ -47,3 +53,10 @@ def test_a_file_unlike_its_table_is_refused(found: list[tuple[str, str]], what: 
         same_columns("part-0.parquet", found, [("d", "DOUBLE")])
     assert refused.value.code == "LCH-2311"
     assert refused.value.what == f"`part-0.parquet` does not fit its table: {what}"
+
+
+def test_a_vector_is_a_list_in_a_file() -> None:
+    same_columns("part-0.parquet", [("e", "FLOAT[]")], [("e", "FLOAT[384]")])
+    with pytest.raises(FoundWrong) as refused:
+        same_columns("part-0.parquet", [("e", "DOUBLE[]")], [("e", "FLOAT[384]")])
+    assert refused.value.what == "`part-0.parquet` does not fit its table: its column `e` is DOUBLE[]"

@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from arro3.core import Table
 
 from lichen.errors import WrongUsage
 from lichen.monitor.cohort import Cohorts, instant
 from lichen.monitor.drift import drift
-from lichen.monitor.sample import DAY, Sample, recorded
+from lichen.monitor.sample import DAY, Sample, as_is, recorded
+from lichen.ports import Relation
 
 START = instant(datetime(2026, 1, 5, tzinfo=UTC))
 WEEKS, ROWS = 26, 40  # weeks in all, rows a day
@@ -106,3 +108,26 @@ def test_a_model_without_importances_has_nothing_to_watch(engine, store):
     rows = Sample("rows", store({"at": np.array([START])}), "at")
     found = drift({}, rows, rows, engine, cohorts=Cohorts(START, DAY, 1), now=START + DAY, false_alarms=0.05)
     assert found.judged == found.unjudged == ()
+
+
+def test_a_vector_is_not_compared_and_says_why(engine, store):
+    at, values = dealt(np.random.default_rng(5), WEEKS, 2)
+    cut, end = START + (WEEKS - 2) * 7 * DAY, START + WEEKS * 7 * DAY
+
+    def sample(name, which, column):
+        rows = store({"at": at[which]} | {f"f{i}": values[which, i] for i in (0, 1)})
+        vector = 'SELECT "at", f0 AS "{}", [f0, f1]::FLOAT[2] AS "{}" FROM rows'
+        select = vector.format(column("a.f0"), column("a.v"))
+        arrow = Table.from_arrow(engine.query(select, {"rows": rows}))
+        return Sample(name, Relation(engine.describe(select, {"rows": rows}), arrow=arrow), "at", column)
+
+    reference, live = sample("training rows", at < cut, as_is), sample("predictions", at >= cut, recorded)
+    options = {"cohorts": Cohorts.between(cut, end, timedelta(days=7)), "now": end, "false_alarms": 0.05}
+    found = drift({"a.f0": 0.5, "a.v": 0.5}, reference, live, engine, **options)
+    assert [each.feature for each in found.judged] == ["a.f0", "a.f0"]
+    assert [(each.question, each.start, each.reason) for each in found.unjudged] == [
+        ("drift of `a.v`", start, "it is a vector, whose elements have no meaning one by one and no bins together")
+        for start in (cut, cut + 7 * DAY)
+    ]
+    alone = drift({"a.v": 1.0}, reference, live, engine, **options)
+    assert (alone.judged, alone.unjudged) == ((), found.unjudged)

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from lichen.run.inspect import _becomes
+
 MODEL = "models/late_payment.yaml"
 
 
@@ -57,7 +59,7 @@ def test_every_mistake_of_a_model_is_told_at_once_where_it_stands(fresh: Any) ->
         place(fresh, "[invoice.amont]"): "LCH-2910: `exclude` names `invoice.amont`, which is no feature",
         place(fresh, "[customer_payments,"): (
             "LCH-2912: the feature `invoice.due` is TIMESTAMP WITH TIME ZONE, "
-            "and a model reads numbers, booleans and texts"
+            "and a model reads numbers, booleans, texts and vectors"
         ),
     }
     assert "isued_at" in told(fresh)[place(fresh, "isued_at")]
@@ -165,6 +167,21 @@ def test_a_request_brings_what_the_label_table_holds(fresh: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted", "becomes"),
+    [
+        ("FLOAT[8]", "FLOAT[8]", True),
+        ("DOUBLE[8]", "FLOAT[8]", True),
+        ("FLOAT[8]", "FLOAT[16]", False),
+        ("FLOAT[]", "FLOAT[8]", False),
+        ("DOUBLE", "DOUBLE[1]", False),
+        ("FLOAT[8]", "VARCHAR", True),
+    ],
+)
+def test_a_vector_becomes_one_of_its_length(given: str, wanted: str, becomes: bool) -> None:
+    assert _becomes(given, wanted) == becomes
+
+
 def test_a_key_is_of_the_type_of_its_column(fresh: Any) -> None:
     for view in ("customer", "customer_payments"):
         fresh.edit(f"features/{view}.yaml", "customer: varchar", "customer: bigint")
@@ -229,6 +246,13 @@ def test_a_lake_in_the_folder_of_the_data_is_refused_where_it_is_named(fresh: An
             "LCH-3015: the folder `data` cannot be the lake: it holds other things, such as `customers.csv`"
         )
     }
+
+
+def test_a_url_of_an_online_store_that_is_none_is_refused_where_it_is_named_and_reaches_nothing(fresh: Any) -> None:
+    fresh.write("lichen.yaml", "name: shop\nonline: redis://127.0.0.1:1/one\n")
+    assert told(fresh) == {"lichen.yaml:2:9": "LCH-2251: `redis://127.0.0.1:1/one` is no address of a Redis server"}
+    fresh.write("lichen.yaml", "name: shop\nonline: redis://127.0.0.1:1/1\n")
+    assert told(fresh) == {}
 
 
 HEAD = "/* ---\ngrain: [invoice]\ntime: issued_at\nknown: issued_at\n--- */\n"

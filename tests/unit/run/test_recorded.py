@@ -121,6 +121,12 @@ def test_columns_of_two_releases() -> None:
     )
 
 
+def test_vectors_of_two_releases() -> None:
+    old = [Column("a", "FLOAT[8]"), Column("b", "FLOAT[8]"), Column("c", "FLOAT[8]"), Column("d", "DOUBLE[2]")]
+    new = [Column("a", "FLOAT[8]"), Column("b", "DOUBLE[8]"), Column("c", "FLOAT[16]"), Column("d", "DOUBLE")]
+    assert [column.type for column in _together(old, new)] == ["FLOAT[8]", "DOUBLE[8]", "VARCHAR", "VARCHAR"]
+
+
 def test_a_run_brings_the_answers_of_a_live_server_in(shop: Any) -> None:
     assert shop.open().run().nothing
     shop.answer(f"{ASKED} ORDER BY 1 LIMIT 5")

@@ -47,11 +47,13 @@ def test_two_servers_cannot_record_into_one_folder(shop: Any) -> None:
         made.record.close()
 
 
-def test_a_child_is_told_everything_on_its_command_line(shop: Any) -> None:
+def test_a_child_is_told_what_it_needs_on_its_command_line(shop: Any) -> None:
     workshop = shop.open().workshop
     command = child_command("s", "prod", workshop, record="r", online=shop.root / "o", told=shop.root / "t")
     assert command[1:3] == ["-m", "lichen.run.serving"]
-    assert json.loads(command[3])["settings"]["name"] == "shop"
+    settings = json.loads(command[3])["settings"]
+    assert settings["name"] == "shop"
+    assert "online" not in settings, "a command line is no place for the address of a server"
 
 
 def ready(made: Any) -> dict[str, Any]:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from redis_there import ADDRESS, clear, needs_redis
 
 from lichen.errors import SystemFailed, WrongUsage
 from lichen.ports import Put
-from lichen.run.workshop import Workshop, connector_options
+from lichen.run.workshop import Workshop, connector_options, online_schemes
 from lichen.spec import ProjectFile
 
 
@@ -69,3 +70,23 @@ def test_a_state_of_another_shape_is_not_read(tmp_path):
         "LCH-3905: the state was kept by another version of Lichen: its shape is 0, not 1\n"
         "  fix: use the version of Lichen that kept it, or build anew in a fresh folder"
     )
+
+
+def test_a_url_names_the_online_store_by_its_scheme():
+    assert online_schemes() == ["redis", "rediss"]
+
+
+@needs_redis
+def test_a_server_keeps_the_features_of_a_project_under_its_name(tmp_path):
+    settings = ProjectFile(name="test_workshop_of_redis", online=ADDRESS)
+    try:
+        with Workshop(tmp_path, settings) as workshop:
+            workshop.online.replace("v", [(b"k", b"1")], "")
+        with Workshop(tmp_path, settings.model_copy(update={"name": "test_workshop_of_another"})) as workshop:
+            assert workshop.online.views() == []
+        with Workshop(tmp_path, settings) as workshop:
+            assert workshop.online.views() == ["v"]
+            assert workshop.open_online(tmp_path / "o.db").views() == []
+    finally:
+        clear(settings.name)
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"o.db"}

@@ -20,7 +20,7 @@ def read(tmp_path: Path) -> Callable[..., ProjectSpec]:
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_project(tmp_path, environment or {}, OPTIONS)
+        return read_project(tmp_path, environment or {}, OPTIONS, online_schemes=("redis", "rediss"))
 
     return read_files
 

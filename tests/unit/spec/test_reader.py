@@ -299,3 +299,23 @@ def test_a_variable_in_what_a_project_is_called_is_refused(read, key) -> None:
     with pytest.raises(ProjectErrors) as caught:
         read({"lichen.yaml": text}, {"WORD": "dev"})
     assert f"LCH-1039: an environment variable stands in `{key}`" in str(caught.value)
+
+
+def test_where_features_are_looked_up(read) -> None:
+    for online, scheme in (("o.db", None), ("${HOME}/o.db", None), ("redis://h/0", "redis"), ("REDISS://h", "rediss")):
+        project = read({"lichen.yaml": f"name: p\nonline: {online}\n"}, {"HOME": "/home"}).project
+        assert project.online_scheme == scheme
+
+
+def test_an_online_store_that_is_not_installed_is_refused_beside_what_else_is_wrong(wrong) -> None:
+    files = {"lichen.yaml": "name: p\nonline: redi://:${WORD}@host/0\n", "sources/a.yaml": "path: x\npat: y\n"}
+    told = wrong(files, {"WORD": "hunter2"})
+    assert told.startswith(
+        "LCH-1072: there is no online store behind `redi://`\n  at lichen.yaml:2:9\n"
+        "    online: redi://:${WORD}@host/0\n            ^\n"
+        "  why: `online` is a file's path, or a URL of a store that is installed\n"
+        "  fix: did you mean `redis` or `rediss`?\n\nLCH-1001: unknown key `pat`"
+    )
+    assert "LCH-1072: there is no online store behind `${URL}://`" in wrong(
+        {"lichen.yaml": "name: p\nonline: ${URL}://h\n"}, {"URL": "secretword"}
+    )

@@ -39,6 +39,36 @@ def test_a_batch_and_its_rows_are_encoded_alike(engine: Engine, held: Held) -> N
     assert all(same(made.row(values), expected) for values, expected in zip(raw, batch, strict=True))
 
 
+VECTORS = (Column("v.x", "DOUBLE"), Column("v.e", "FLOAT[3]"), Column("v.n", "BIGINT"), Column("v.d", "DOUBLE[2]"))
+WITH_VECTORS = """
+SELECT *, CASE WHEN i % 5 = 1 THEN NULL WHEN i % 5 = 2 THEN [NULL, i, 'nan'::DOUBLE]
+  WHEN i % 5 = 3 THEN ['-inf'::DOUBLE, 1e-45, -0.0]
+  ELSE [i / 10, hash(i) % 1000 / 7, -i] END::FLOAT[3] AS "v.e", [i / 3, sin(i)]::DOUBLE[2] AS "v.d" FROM rows
+"""
+
+
+def test_a_vector_is_as_many_columns_for_a_batch_and_for_a_row(engine: Engine, held: Held) -> None:
+    rows = held(400, WITH_VECTORS)
+    made = prepare(VECTORS, rows, engine)
+    assert made.columns == made.numeric == ("v.x", "v.e[0]", "v.e[1]", "v.e[2]", "v.n", "v.d[0]", "v.d[1]")
+    names = ", ".join(f'"{name}"' for name in made.names)
+    table = Table.from_arrow(engine.query(f"SELECT {names} FROM rows ORDER BY i", {"rows": rows}))
+    raw = [*zip(*(table.column(name).to_pylist() for name in made.names), strict=True)]
+    matrix = made.matrix(rows, engine)
+    assert matrix.names == made.columns
+    batch = as_rows(matrix)
+    assert all(same(made.row(values), expected) for values, expected in zip(raw, batch, strict=True))
+    assert all(math.isnan(value) for value in batch[1][1:4])
+    assert [math.isnan(value) for value in batch[2][1:4]] == [True, False, True]
+    assert Preparation.from_dict(json.loads(json.dumps(made.as_dict()))) == made
+
+
+def test_importances_of_a_vector_are_added_up() -> None:
+    made = Preparation(VECTORS, {}, {})
+    shares = dict(zip(made.columns, (0.5, 0.125, 0.0, 0.125, 0.0, 0.25, 0.0), strict=True))
+    assert made.by_feature(shares) == {"v.x": 0.5, "v.e": 0.25, "v.n": 0.0, "v.d": 0.25}
+
+
 def test_values_become_numbers_and_texts_their_places(engine: Engine, held: Held) -> None:
     made = prepare(FEATURES, held(), engine)
     assert made.numeric == ("v.x", "v.n", "v.flag", "v.price")
@@ -118,10 +148,30 @@ def test_a_model_reads_its_views_features_without_what_it_excludes() -> None:
             (Column("v.seen", "TIMESTAMP WITH TIME ZONE"),),
             (
                 "LCH-2912: the feature `v.seen` is TIMESTAMP WITH TIME ZONE, and a model reads numbers, "
-                "booleans and texts\n"
+                "booleans, texts and vectors\n"
                 "  at models/m.yaml:5\n  why: an instant or a list has no size that a model could compare\n"
                 "  fix: name `v.seen` in `exclude`, and where it matters compute a number of it in an expression, "
                 "as in `date_part('hour', ...)`"
+            ),
+        ),
+        (
+            [],
+            (Column("v.embedding", "FLOAT[]"),),
+            (
+                "LCH-2912: the feature `v.embedding` is FLOAT[], and a model reads numbers, booleans, texts and "
+                "vectors\n"
+                "  at models/m.yaml:5\n"
+                "  why: a list has another length in each row, and a model reads the same numbers of each\n"
+                "  fix: give it its length where it is declared, as in `FLOAT[384]`"
+            ),
+        ),
+        (
+            [],
+            (Column("v.e[1]", "DOUBLE"), Column("v.e", "FLOAT[2]")),
+            (
+                "LCH-2913: the features `v.e[1]` and `v.e` both have a column `v.e[1]`\n"
+                "  at models/m.yaml:5\n  why: a vector's elements are columns of what a model reads, named so\n"
+                "  fix: rename the column in its table"
             ),
         ),
     ],
@@ -135,5 +185,7 @@ def test_features_that_do_not_fit_are_refused(exclude: list[str], features: tupl
 
 
 def test_what_can_be_a_feature() -> None:
-    assert all(is_encodable(kind) for kind in ("BOOLEAN", "HUGEINT", "DECIMAL(18,3)", "VARCHAR"))
-    assert not any(is_encodable(kind) for kind in ("DATE", "TIMESTAMP", "INTEGER[]", "STRUCT(a INTEGER)", "BLOB"))
+    assert all(is_encodable(kind) for kind in ("BOOLEAN", "HUGEINT", "DECIMAL(18,3)", "VARCHAR", "FLOAT[2]"))
+    assert not any(
+        is_encodable(kind) for kind in ("DATE", "TIMESTAMP", "INTEGER[]", "STRUCT(a INTEGER)", "BLOB", "DECIMAL(9,2)[]")
+    )
