@@ -35,6 +35,9 @@ def unfold(
                 room[row] = missing[row] == 0
             whole_sums(first, order, room, whole[plan[column, COUNTS]])
             continue
+        if plan[column, COUNTS] < 0:
+            # The flags read last are of another measure.
+            missing = flags[:0]
         at += count
         if plan[column, INTS] >= 0:
             whole_sums(first, order, values, whole[plan[column, INTS]])
