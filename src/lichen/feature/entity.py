@@ -66,8 +66,9 @@ class Past:
 
 
 def _unfolded(view: View, head: Head, blob: bytes) -> tuple[History, int]:
-    """The history in a state of rows that are known when they happen, and where its arrays end; nothing is copied."""
-    count, words = head.count, np.frombuffer(blob, np.int64, (len(blob) - head.place) // 8, head.place)
+    """The history in a state of rows that are known when they happen, and where its arrays end."""
+    # Copied, for arrays that may not be written would have the loops compiled once more.
+    count, words = head.count, np.frombuffer(blob, np.int64, (len(blob) - head.place) // 8, head.place).copy()
     slots, asked = layout(view, tuple(bool(head.holes >> at & 1) for at in range(len(view.measures))))
     wholes, pairs, keys, raws, _ = slots.sizes
     blocks, first, room = blocks_of(count), np.array([0, count]), np.empty(count, np.int64)

@@ -130,13 +130,13 @@ def texts_in(blob: bytes, place: int, count: int) -> list[bytes]:
 
 
 def unpack(view: View, blob: bytes) -> Rows:
-    """The rows that `pack` wrote; the arrays are read in place."""
+    """The rows that `pack` wrote; the arrays are copies, for those that may not be written compile every loop anew."""
     head = Head.of(view, blob)
     place, count, flags, holes = head.place, head.count, head.flags, head.holes
 
     def take(type_: Any, many: int = count) -> Any:
         nonlocal place
-        array = np.frombuffer(blob, type_, many, place)
+        array = np.frombuffer(blob, type_, many, place).copy()
         place += -(-array.nbytes // 8) * 8
         return array
 
