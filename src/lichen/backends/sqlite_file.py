@@ -24,6 +24,9 @@ _REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLI
 _TORN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKS_BYTES = 32 * 1024
 _HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_CACHE_KIB = 32_768
+"""What a connection remembers of the file, at most; SQLite's own 2 MiB is soon read over and over."""
+
 _TO_READ = ("SELECT count(*) FROM sqlite_master", "PRAGMA query_only = ON")
 _AGAIN = 0.005
 _RENEW = "use the version of Lichen that wrote it"
@@ -202,7 +205,7 @@ class SqliteFile:
             place, timeout=self._patience, isolation_level=None, check_same_thread=False, uri=still
         )
         try:
-            for statement in (*first, "PRAGMA synchronous = FULL"):
+            for statement in (*first, "PRAGMA synchronous = FULL", f"PRAGMA cache_size = -{_CACHE_KIB}"):
                 connection.execute(statement).fetchall()
         except BaseException:
             connection.close()

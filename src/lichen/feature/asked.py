@@ -95,7 +95,7 @@ class Slots:
         """The values by number, of each measure whose equal values are asked for, then of those put into buckets."""
         return self._numbered[0]
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, int, int, int, int]:
         """How many rows there are of whole numbers, of pairs, keys, raw values and numbered values."""
         return self.wholes, self._paired[1], self._keyed[1], self._rawed[1], self._numbered[1]

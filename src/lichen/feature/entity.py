@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lichen.errors import WrongUsage
 from lichen.feature import unfold as u
-from lichen.feature.asked import Slots, is_real, layout
+from lichen.feature.asked import Asked, Slots, is_real, layout
 from lichen.feature.history import NO_INTS, NONE_NUMBERED, History, Ints, blocks_of, calls, history, room_for
 from lichen.feature.kernels import kernel
 from lichen.feature.state import Head, events_in, texts_in, unpack
@@ -69,7 +69,7 @@ def _unfolded(view: View, head: Head, blob: bytes) -> tuple[History, int]:
     """The history in a state of rows that are known when they happen, and where its arrays end."""
     # Copied, for arrays that may not be written would have the loops compiled once more.
     count, words = head.count, np.frombuffer(blob, np.int64, (len(blob) - head.place) // 8, head.place).copy()
-    slots, asked = layout(view, tuple(bool(head.holes >> at & 1) for at in range(len(view.measures))))
+    slots, asked, plan = _layout(view, head.holes)
     wholes, pairs, keys, raws, _ = slots.sizes
     blocks, first, room = blocks_of(count), np.array([0, count]), np.empty(count, np.int64)
     order = _NUMBERS[:count] if count <= len(_NUMBERS) else np.arange(count)
@@ -81,35 +81,38 @@ def _unfolded(view: View, head: Head, blob: bytes) -> tuple[History, int]:
     )  # fmt: skip
     rest = words[count:]
     read = kernel("unfold")(
-        rest, rest.view(np.float64), rest.view(np.uint8), count, _plan(view, slots), first, order, room,
+        rest, rest.view(np.float64), rest.view(np.uint8), count, plan, first, order, room,
         room.view(np.float64), past.whole, past.pairs, past.keys, past.tables, blocks, past.raw,
     )  # fmt: skip
     return past, head.place + 8 * (count + read)
 
 
-def _plan(view: View, slots: Slots) -> Ints:
-    """What `unfold` does with each array of a state."""
-    key = ("plan", *slots.holed)
-    found = view.layouts.get(key)
+def _layout(view: View, holes: int) -> tuple[Slots, Asked, Ints]:
+    """A view's slots and operations, and what `unfold` does with each array of a state; made once for each view."""
+    found = view.layouts.get(("state", holes))
     if found is None:
-        rows = []
-        for name, kind in view.kept:
-            at, many = (0 if name == "_x" else int(name[2:])), len(view.measures)
-            row = [-1] * 8
-            row[u.KIND] = {"int": u.INT, "double": u.DOUBLE, "flag": u.FLAG}[kind]
-            if kind == "flag":
-                if not slots.holed[at]:
-                    continue
-                row[u.COUNTS] = slots.counts[at]
-            elif name[1] == "v":
-                squares, keys = int(bool(view.measures[at].functions & SPREAD)), slots.keys
-                summed = (slots.ints[at], slots.pairs[at], squares, keys[at], keys[at + many], slots.raw[at])
-                for column, value in zip(_SUMMED, summed, strict=True):
-                    row[column] = value
-                row[u.COUNTS] = slots.counts[at]
-            rows.append(row)
-        found = view.layouts[key] = np.array(rows, np.int64).reshape(-1, 8)
-    return found
+        slots, asked = layout(view, tuple(bool(holes >> at & 1) for at in range(len(view.measures))))
+        found = view.layouts["state", holes] = (slots, asked, _plan(view, slots))
+    return found  # type: ignore[no-any-return]
+
+
+def _plan(view: View, slots: Slots) -> Ints:
+    rows = []
+    for name, kind in view.kept:
+        at, many = (0 if name == "_x" else int(name[2:])), len(view.measures)
+        row = [-1] * 8
+        row[u.KIND] = {"int": u.INT, "double": u.DOUBLE, "flag": u.FLAG}[kind]
+        if kind == "flag":
+            if not slots.holed[at]:
+                continue
+            row[u.COUNTS] = slots.counts[at]
+        elif name[1] == "v":
+            squares, keys = int(bool(view.measures[at].functions & SPREAD)), slots.keys
+            summed = (slots.ints[at], slots.pairs[at], squares, keys[at], keys[at + many], slots.raw[at])
+            for column, value in zip(_SUMMED, summed, strict=True):
+                row[column] = value
+        rows.append(row)
+    return np.array(rows, np.int64).reshape(-1, 8)
 
 
 def picking(places: Sequence[int]) -> Callable[[list[Any]], list[Any]]:
