@@ -93,7 +93,7 @@ def _layout(view: View, holes: int) -> tuple[Slots, Asked, Ints]:
     if found is None:
         slots, asked = layout(view, tuple(bool(holes >> at & 1) for at in range(len(view.measures))))
         found = view.layouts["state", holes] = (slots, asked, _plan(view, slots))
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _plan(view: View, slots: Slots) -> Ints:
