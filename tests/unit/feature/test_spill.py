@@ -23,7 +23,7 @@ def rows_of(gathered):
     return found, cuts
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pieces=pieces, most=st.sampled_from([1, 100, 2**20]), rows=st.sampled_from([1, 7, 65_536]))
 def test_rows_come_back_by_entity_in_the_order_they_came(pieces, most, rows, monkeypatch, tmp_path):
     monkeypatch.setattr(spill, "_ROWS", rows)
