@@ -111,7 +111,9 @@ def test_a_variance_far_from_zero_is_as_right_as_one_near(values, shift, start):
     start = min(start, len(values))
     plain, squares = paired(values), paired(values, squared=True)
     run = ([start, len(values)], 1)
-    found = compute.variance(*compute.pair_in(plain, 0, 0, *run), *compute.pair_in(squares, 0, 0, *run), len(values) - start)
+    found = compute.variance(
+        *compute.pair_in(plain, 0, 0, *run), *compute.pair_in(squares, 0, 0, *run), len(values) - start
+    )
     if len(values) - start < 2:
         assert math.isnan(found)
         return

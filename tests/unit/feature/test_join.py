@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lichen.errors import FoundWrong
-from lichen.feature.featureset import FeatureSet
 from lichen.feature import join as join_module
 from lichen.feature import spill
+from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
 from lichen.feature.materialize import materialize
 from lichen.feature.request import compile_expression
@@ -247,9 +247,7 @@ def test_answers_are_the_same_to_the_bit_in_memory_on_disk_and_side_by_side(
     labels = tiny.relation("code VARCHAR, number BIGINT, asked TIMESTAMPTZ", rows)
 
     def answered(**options):
-        found = Table.from_arrow(
-            join(features, labels, "asked", {"events": Relation(arrow=events)}, engine, **options)
-        )
+        found = Table.from_arrow(join(features, labels, "asked", {"events": Relation(arrow=events)}, engine, **options))
         return [repr(found.column(name).to_pylist()) for name in found.column_names]
 
     whole = answered()
@@ -414,14 +412,20 @@ def test_a_row_without_a_finite_time_is_never_visible(engine, tiny, happened, le
 
 def test_a_shown_instant_that_is_infinite_is_none(engine, tiny):
     view = tiny.make_view(
-        functions=(), windows=(), time="happened", known="happened", latest=(Column("learned", "TIMESTAMP WITH TIME ZONE"),)
+        functions=(),
+        windows=(),
+        time="happened",
+        known="happened",
+        latest=(Column("learned", "TIMESTAMP WITH TIME ZONE"),),
     )
     rows = [{**row(tiny, 1), "learned": "infinity"}]
     assert asked(tiny, engine, view, rows, ("a", tiny.minute(9))) == [[None]]
 
 
 def test_a_null_key_is_nobody_and_an_unseen_one_counts_nothing(engine, tiny):
-    view = one_view(tiny, ROWS, ("total", "sum", "size", None, "INTEGER"), ("different", "count_distinct", "word", None, "VARCHAR"))
+    view = one_view(
+        tiny, ROWS, ("total", "sum", "size", None, "INTEGER"), ("different", "count_distinct", "word", None, "VARCHAR")
+    )
     rows = [row(tiny, 0, size=1), {**row(tiny, 0, size=1), "code": None}]
     found = asked(tiny, engine, view, rows, *((code, tiny.minute(9)) for code in ("a", None, "unseen", "")))
     assert found == [[1, 1, 0], [None, None, None], [0, None, 0], [0, None, 0]]
@@ -441,7 +445,9 @@ def test_parts_of_a_key_stay_apart(engine, tiny):
     rows = tuple({**row(tiny, 0), "code": a, "word": b} for a, b in (("a|", "b"), ("a", "|b"), ("ab", ""), ("", "ab")))
     features = tiny.World(view, (), ()).features
     asked_of = [("a|", "b"), ("a", "|b"), ("ab", ""), ("", "ab"), ("a", "b"), ("b", "a|")]
-    labels = tiny.relation("code VARCHAR, word VARCHAR, asked TIMESTAMPTZ", [(*key, tiny.minute(9)) for key in asked_of])
+    labels = tiny.relation(
+        "code VARCHAR, word VARCHAR, asked TIMESTAMPTZ", [(*key, tiny.minute(9)) for key in asked_of]
+    )
     found = Table.from_arrow(join(features, labels, "asked", {"events": tiny.table_of(rows)}, engine))
     assert found.column("v.rows_all").to_pylist() == [1, 1, 1, 1, 0, 0]
 

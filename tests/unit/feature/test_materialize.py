@@ -175,7 +175,8 @@ def test_a_static_row_of_everybody_is_written_and_goes(engine, store, tiny):
 def test_rematerialising_writes_the_entities_that_changed_and_no_other(engine, store, tiny):
     view = replace(tiny.make_view(), grain=("event",), corrected=True)
     rows = [
-        {"code": code, "happened": tiny.minute(n), "learned": tiny.minute(n), "event": n} for n, code in enumerate("abc")
+        {"code": code, "happened": tiny.minute(n), "learned": tiny.minute(n), "event": n}
+        for n, code in enumerate("abc")
     ]
     materialize(view, tiny.table_of(rows), engine, store, "few")
     # The event of `a` turns out to be of `b`: both change.

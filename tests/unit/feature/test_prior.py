@@ -121,8 +121,9 @@ def drawn(values, prior, weight):
 
 def expected(world, label):
     """The features of one label row; without an instant nothing was seen, and priors that are numbers stand."""
-    code, number, at = label[:3]
-    whole = [e for e in world.events if at is not None and None not in e[2:4] and e[3] < at and e[2] < at]
+    code, number, at = label["code"], label["number"], label["asked"]
+    events = [[row[column.name] for column in EVENTS.columns] for row in world.events]
+    whole = [e for e in events if at is not None and None not in e[2:4] and e[3] < at and e[2] < at]
     every = [e[4] for e in whole if e[4] is not None]
     most = max((e[5] for e in whole if e[5] is not None), default=None)
     answers = []
@@ -150,8 +151,8 @@ def expected(world, label):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_prior_is_its_definition_for_many_and_for_one(data, small_worlds, engine, tiny, tmp_path_factory):
-    world, features = data.draw(small_worlds()), understand(engine)
+def test_a_prior_is_its_definition_for_many_and_for_one(data, engine, tiny, tmp_path_factory):
+    world, features = data.draw(tiny.worlds()), understand(engine)
     table = Table.from_arrow(join(features, world.asked, "asked", {"events": world.source}, engine))
     columns = [table.column(column.name).to_pylist() for column in features.features]
     joined = [list(row) for row in zip(*columns, strict=True)]
@@ -160,8 +161,9 @@ def test_a_prior_is_its_definition_for_many_and_for_one(data, small_worlds, engi
     for one in features.views:
         materialize(one, world.source, engine, store, one.name)
     lookup = Lookup(features, store, {one.name: one.name for one in features.views})
-    asked = [(label, row) for label, row in zip(world.labels, joined, strict=True) if label[2] is not None]
-    found = [lookup.row({"code": c, "number": n}, tiny.microsecond(t)) for (c, n, t, *_), _ in asked]
+    asked = [(label, row) for label, row in zip(world.labels, joined, strict=True) if label["asked"] is not None]
+    keys = [{name: label[name] for name in ("code", "number")} for label, _ in asked]
+    found = [lookup.row(k, tiny.microsecond(label["asked"])) for k, (label, _) in zip(keys, asked, strict=True)]
     tiny.close(found, [row for _, row in asked])
     store.close()
 

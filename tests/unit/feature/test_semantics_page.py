@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from arro3.core import Table
+from pydantic import ValidationError
 
 from lichen.backends.duckdb import DuckDBEngine
 from lichen.errors import Where
@@ -73,3 +74,15 @@ def test_an_example_is_what_the_code_computes(tmp_path: Path, example: int) -> N
 def test_every_table_of_answers_is_computed() -> None:
     heads = [table[0][0] for table in tables(PAGE.read_text(encoding="utf-8"))]
     assert heads == ["arrived", "asked at", "flight", "asked at", "case"]
+
+
+@pytest.mark.parametrize(("window", "lag"), [("-1d", "1h"), ("0d", "1h"), ("1d", "-1h"), ("1d", "0h")])
+def test_a_window_or_a_lag_that_is_no_length_is_refused(window: str, lag: str) -> None:
+    told = f"`{lag if window == '1d' else window}` is (not a duration|no time at all)"
+    with pytest.raises(ValidationError, match=told):
+        FeatureView.model_validate(
+            {
+                "entity": {}, "from": "t", "time": "a", "known": "a", "windows": [window],
+                "aggregates": {"m": {"avg": "x", "lag": lag}},
+            }
+        )  # fmt: skip

@@ -23,7 +23,7 @@ def rows_of(gathered):
     return found, cuts
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pieces=pieces, most=st.sampled_from([1, 100, 2**20]), rows=st.sampled_from([1, 7, 65_536]))
 def test_rows_come_back_by_entity_in_the_order_they_came(pieces, most, rows, monkeypatch, tmp_path):
     monkeypatch.setattr(spill, "_ROWS", rows)
@@ -52,15 +52,21 @@ def test_no_rows_at_all_are_one_part_of_nothing():
 @pytest.mark.parametrize("entities", [0, 1])
 def test_few_entities_are_few_parts(entities, tmp_path):
     with Gathered(entities, 1, tmp_path) as gathered:
-        gathered.add({"_e": np.zeros(5 * entities, np.int64), "_t": np.arange(5 * entities), "_n0": np.ones(5 * entities)})
+        gathered.add(
+            {"_e": np.zeros(5 * entities, np.int64), "_t": np.arange(5 * entities), "_n0": np.ones(5 * entities)}
+        )
         found, cuts = rows_of(gathered)
     assert found == ({0: [(n, True) for n in range(5)]} if entities else {})
     assert cuts == [(0, 1)] * entities
 
 
 def test_files_go_though_work_ends_early(tmp_path):
-    with pytest.raises(KeyError), Gathered(3, 1, tmp_path) as gathered:
-        gathered.add({"_e": np.arange(3), "_t": np.arange(3)})
-        assert list(tmp_path.iterdir()) != []
-        raise KeyError
+    def work(gathered):
+        with gathered:
+            gathered.add({"_e": np.arange(3), "_t": np.arange(3)})
+            assert list(tmp_path.iterdir()) != []
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work(Gathered(3, 1, tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -101,7 +101,9 @@ def test_shown_values_are_packed_row_by_row():
 def test_the_longest_states_begin_at_whole_words(engine, tiny):
     # What a look-up reads in place: each array begins at a multiple of eight bytes, whatever stands before it.
     view = replace(tiny.make_view(windows=("2m",)), latest=())
-    rows = [{"code": "a", "happened": tiny.minute(n), "learned": tiny.minute(n), "size": n % 2 or None} for n in range(5)]
+    rows = [
+        {"code": "a", "happened": tiny.minute(n), "learned": tiny.minute(n), "size": n % 2 or None} for n in range(5)
+    ]
     ((_, whole),) = entity_rows(view, {"rows": tiny.table_of(rows)}, engine)
     for values in unpack(view, pack(view, whole)).columns.values():
         assert values.ctypes.data % values.itemsize == 0

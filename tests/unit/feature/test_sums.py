@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from hypothesis import given
@@ -58,7 +58,7 @@ def test_a_ceiling_is_beyond_all_from_a_row_that_another_follows(entities, follo
     until = [0 if at in followed else NONE for at in range(len(known))]
     running = [0] * len(known)
     sums.ceiling(first, known, until, running)
-    for a, z in zip(first, first[1:], strict=False):
+    for a, z in pairwise(first):
         for at in range(a, z):
             beyond = any(until[row] != NONE for row in range(a, at + 1))
             assert running[at] == (NONE if beyond else max(known[a : at + 1]))

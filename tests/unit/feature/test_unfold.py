@@ -10,7 +10,8 @@ from lichen.feature.state import Head, Rows, events_in, pack, unpack
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 FUNCTIONS = (
-    ("rows", "count", "*", None, ""), ("total", "sum", "amount", None, "DOUBLE"), ("least", "min", "amount", None, "DOUBLE"),
+    ("rows", "count", "*", None, ""), ("total", "sum", "amount", None, "DOUBLE"),
+    ("least", "min", "amount", None, "DOUBLE"),
     ("spread", "std", "amount", None, "DOUBLE"), ("slope", "rate", "amount", None, "DOUBLE"),
     ("pieces", "sum", "size", None, "INTEGER"), ("most", "max", "size", None, "INTEGER"),
     ("size_spread", "var", "size", None, "INTEGER"), ("size_slope", "rate", "size", None, "INTEGER"),

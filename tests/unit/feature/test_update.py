@@ -129,9 +129,7 @@ def test_the_cursor_never_goes_back(engine, store, tiny):
 def test_entities_beyond_those_read_together_are_updated(engine, store, tiny, monkeypatch):
     monkeypatch.setattr(module, "_AT_ONCE", 2)
     view = tiny.make_view(windows=("all",), grain=("event",))
-    rows = [
-        {"code": f"{n % 5}", "happened": tiny.minute(n), "learned": tiny.minute(n), "event": n} for n in range(20)
-    ]
+    rows = [{"code": f"{n % 5}", "happened": tiny.minute(n), "learned": tiny.minute(n), "event": n} for n in range(20)]
     assert update(view, tiny.table_of(rows[:10]), engine, store, "several") == 5
     assert update(view, tiny.table_of(rows[10:]), engine, store, "several") == 5
     world = tiny.World(view, tuple(rows), tuple({"code": f"{n}", "asked": tiny.minute(99)} for n in range(6)))
