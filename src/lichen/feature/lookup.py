@@ -28,7 +28,8 @@ class Lookup:
 
     `keys` says under which name the store keeps each view. States stay decoded in memory, the least
     recently used leaving first where they are more than `memory` bytes. The generations seen are those of the last
-    `refresh`; call it when the store may have new ones. One thread uses a Lookup at a time.
+    `refresh`; call it when the store may have new ones. For one that is no longer kept the visible one answers. One
+    thread uses a Lookup at a time.
     """
 
     def __init__(
@@ -142,13 +143,23 @@ class _ViewLookup:
         key = self._encode(entity)
         if key is None:
             return self._answers.missing
-        state = self._states.get(self._key, self._generation, key, self._decode)
+        state = self._state(key)
         if state is None:
             return self._answers.unseen
         if self._view.static:
             row: list[Any] = state
             return row
         return self._answers.at(state, t)
+
+    def _state(self, key: bytes) -> Any:
+        """The state of a key; where the generation went meanwhile, that of the one which is visible now."""
+        try:
+            return self._states.get(self._key, self._generation, key, self._decode)
+        except SystemFailed as gone:
+            if gone.code != "LCH-3021":
+                raise
+            self.refresh()
+            return self._states.get(self._key, self._generation, key, self._decode)
 
     def _static_row(self, blob: bytes) -> list[Any]:
         return [

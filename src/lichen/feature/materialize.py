@@ -53,36 +53,41 @@ def rematerialize(
     engine: Engine,
     store: OnlineStore,
     key: str,
+    base: tuple[str, int],
     *,
     since: int | None = None,
 ) -> int:
-    """Bring what the store holds of a view under `key` up to a table of which only some rows changed.
+    """Make the store hold under `key` what `materialize` would, where `base` holds it for a table of other rows.
 
-    `changed` holds the rows that came and those that went. Only the entities that they touch are read and written;
-    returns how many there are.
+    `changed` holds the rows that came and those that went, with the columns of the entity and, where the table is
+    corrected, of the grain. Only the entities that they touch are read and written; the states of the others are the
+    base's, a name and a generation of the store, which may answer from earlier than `since`. Returns how many are
+    touched. Memory holds their keys, beside what `materialize` holds.
     """
+    if not view.entity:
+        return materialize(view, source, engine, store, key, since=since)
     inputs = again({"rows": source, "changed": changed})
-    found = store.generation(key)
-    assert found is not None, "the view was materialised before"
     touched = load(engine.query(touched_sql(view, "changed", "rows"), inputs))
-    items: Iterator[tuple[bytes, bytes]]
+    among = Relation(arrow=touched)
     if view.static:
-        refuse_twins(view, inputs["rows"], engine)
-        items = _static_items(view, inputs["rows"], engine, Relation(arrow=touched))
+        items = _static_items(view, inputs["rows"], engine, among)
     else:
-        items = _items(view, {"rows": inputs["rows"], "among": Relation(arrow=touched)}, engine, since)
-    keys = dict.fromkeys(_keys(view, touched, engine))
+        items = _items(view, {"rows": inputs["rows"], "among": among}, engine, since)
+    written = _or_gone(_keys(view, touched, engine), items)
+    store.replace(key, written, newest_known(view, inputs["rows"], engine), base)
+    return len(touched)
 
-    def each() -> Iterator[tuple[bytes, bytes | None]]:
-        for at, state in items:
-            keys.pop(at, None)
-            yield at, state
-        for gone in keys:
-            yield gone, None
 
-    written = len(keys)
-    store.change(key, found[0], each(), newest_known(view, inputs["rows"], engine))
-    return written
+def _or_gone(keys: Iterator[bytes], items: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes | None]]:
+    """The items, and a key without a state for each that no item has; both come in the order of keys."""
+    item = next(items, None)
+    for key in keys:
+        if item is None or item[0] != key:
+            yield key, None
+            continue
+        yield item
+        item = next(items, None)
+    assert item is None, "what is touched is all that was read"
 
 
 class _Counted:
@@ -110,13 +115,17 @@ def _wired_keys(view: View) -> list[tuple[str, str]]:
     return [(wire_sql(name, c.type), name) for name, c in zip(key_names(view), view.entity, strict=True)]
 
 
-def _keys(view: View, rows: arro3.Table, engine: Engine) -> list[bytes]:
-    """The keys in rows as bytes."""
-    table = load(engine.query(select(_wired_keys(view) or [("1", "_one")], "k"), {"k": Relation(arrow=rows)}))
+def _keys(view: View, rows: arro3.Table, engine: Engine) -> Iterator[bytes]:
+    """The keys in rows as bytes, in their order in SQL."""
+    names = key_names(view)
     encode = key_encoder(view.entity, wired=True)
-    parts = [table.column(name).to_pylist() for name in key_names(view)]
-    keys = [encode([part[at] for part in parts]) for at in range(len(table))]
-    return [key for key in keys if key is not None]
+    ordered = select(_wired_keys(view), "k", "ORDER BY", ", ".join(f"k.{name}" for name in names))
+    for batch in each_batch(engine.query(ordered, {"k": Relation(arrow=rows)})):
+        parts = [batch.column(name).to_pylist() for name in names]
+        for at in range(batch.num_rows):
+            key = encode([part[at] for part in parts])
+            assert key is not None, "the statement leaves out keys with a null"
+            yield key
 
 
 def _static_items(
@@ -129,14 +138,15 @@ def _static_items(
 def static_rows(
     view: View, source: Relation, engine: Engine, among: Relation | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of a static view's table, in its order: key and state; of the keys in `among` alone where given."""
+    """The rows of a static view's table, in its order: key and state; those of `among`, in its order, where given."""
     latest = [(finite(column), f"_c{place}") for place, column in enumerate(view.latest)]
     inner = select([*key_columns(view.entity), *latest], "rows")
     wired = [(wire_sql(f"_c{place}", column.type), f"_c{place}") for place, column in enumerate(view.latest)]
     names, inputs, kept = key_names(view), {"rows": source}, ""
     if among is not None and names:
         inputs["among"] = among
-        kept = f"WHERE ({', '.join(names)}) IN ({select([(name, name) for name in names], 'among')})"
+        kept = f"AS s WHERE ({', '.join(names)}) IN ({select([(name, name) for name in names], 'among')})"
+        kept += f" ORDER BY {', '.join(f's.{name}' for name in names)}"
     encode = key_encoder(view.entity, wired=True)
     for batch in each_batch(engine.query(select([*_wired_keys(view), *wired], f"({inner})", kept), inputs)):
         parts = [batch.column(name).to_pylist() for name in names]

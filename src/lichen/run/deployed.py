@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from lichen.deploy.parity import PARITY, told
 from lichen.errors import SystemFailed, Where, WrongUsage
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.lookup import Lookup
-from lichen.feature.materialize import materialize
 from lichen.feature.request import compile_expression
 from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
@@ -20,6 +19,7 @@ from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
 from lichen.ports import Column, OnlineStore, Relation
 from lichen.run.lost import artifact
+from lichen.run.online import FILLED, fill, view_key
 from lichen.run.proven import prove, prove_state
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
@@ -76,7 +76,7 @@ def released_table(name: str, versions: Mapping[str, Version]) -> Version:
 
 def view_keys(features: FeatureSet, versions: Mapping[str, Version]) -> dict[str, str]:
     """The name under which the online store keeps each view, at the release's version."""
-    return {view.name: f"{view.name}@{versions[f'feature.{view.name}'].version}" for view in features.views}
+    return {view.name: view_key(view.name, versions[f"feature.{view.name}"]) for view in features.views}
 
 
 def fill_online(
@@ -86,13 +86,19 @@ def fill_online(
     workshop: Workshop,
     *,
     since: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, str]:
-    """Materialise the views that the store does not hold at this release's versions; returns their names there."""
+    """Materialise the views that the store does not hold at this release's versions; returns their names there.
+
+    `tell` is told of each of which only a part was written anew.
+    """
     keys = view_keys(features, versions)
     for view in features.views:
         if store.generation(keys[view.name]) is None:
-            source = released_table(view.table, versions)
-            materialize(view, workshop.relation(source), workshop.engine, store, keys[view.name], since=since)
+            made, source = versions[f"feature.{view.name}"], released_table(view.table, versions)
+            note = fill(view, made, source, store, workshop, since)
+            if note is not None:
+                tell(note)
     return keys
 
 
@@ -131,9 +137,10 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
     named = {name: versions[name].version for name in asset.inputs}
     notes: tuple[str, ...] = ()
     proof: dict[str, Any] = {}
+    filled: list[str] = []
     if not trained.facts.get("held"):
-        features = features_of(trained.facts["recipe"], workshop)
-        keys = fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
+        features, since = features_of(trained.facts["recipe"], workshop), live_since(workshop)
+        keys = fill_online(features, versions, workshop.online, workshop, since=since, tell=filled.append)
         proof = {PARITY: prove(asset.name, features, trained, _sources(features, versions, workshop), keys, workshop)}
         notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
     return Version(
@@ -147,6 +154,7 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
             "durable_ms": service.record.durable // timedelta(milliseconds=1),
             "notes": notes,
             **proof,
+            FILLED: filled,
         },
     )
 

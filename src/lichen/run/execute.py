@@ -32,6 +32,7 @@ from lichen.run.intervals import Before, late_rows, make_intervals
 from lichen.run.keeping import COLLECTED, forget
 from lichen.run.learned import make_model, make_view
 from lichen.run.lost import fault, from_one_place, refuse_loss
+from lichen.run.online import FILLED
 from lichen.run.recorded import land_all
 from lichen.run.relations import make_source, make_table, source_token
 from lichen.run.release import Release, Releases
@@ -438,6 +439,8 @@ def _outcome(asset: Asset, version: Version, state: State, seconds: float) -> Ou
         f"{breach['column']}: {breach['reason']}, {breach['rows']:,}" for breach in version.facts.get("breaches", ())
     ]
     notes += version.facts.get("notes", ())
+    if state == "built":
+        notes += version.facts.get(FILLED, ())
     balance = version.facts.get("balance", {})
     rows = version.rows if version.columns else None
     aside, late = balance.get("quarantined", 0), balance.get("late", 0)
