@@ -13,7 +13,7 @@ from lichen.ground.beside import side_by_side
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
 
-_ROW, _TIME, _KNOWN, _KEY = "_lichen_row", "_lichen_time", "_lichen_known", "_lichen_key"
+_ROW, _KEY = "_lichen_row", "_lichen_key"
 
 AT_ONCE = 2
 """The views whose rows are read at a time."""
@@ -56,11 +56,9 @@ def _select(view: View, columns: Sequence[Column], stretches: Sequence[Stretch])
         (f"CAST({identifier(column.name)} AS {column.type})", f"{_KEY}{place}")
         for place, column in enumerate(view.entity)
     ]
-    seen = [("row_number() OVER ()", _ROW)]
-    if not view.static:
-        seen += [(f"epoch_us({view.time})", _TIME), (f"epoch_us({view.known})", _KNOWN)]
-    shown = ", ".join([*map(identifier, kept), *(f"{text} AS {name}" for text, name in [*seen, *own])])
-    rows = sql("SELECT * FROM (SELECT", shown, "FROM rows) WHERE", _within(view, stretches))
+    shown = ", ".join([*map(identifier, kept), *(f"{text} AS {name}" for text, name in own)])
+    # Numbered after those that no question sees are left out: what a file says of its rows then saves reading them.
+    rows = sql("SELECT", shown, f", row_number() OVER () AS {_ROW} FROM rows WHERE", _within(view, stretches))
     one = ""
     if own and not view.corrected:
         distinct = ", ".join(f"{text} AS {name}" for text, name in own)
@@ -84,6 +82,11 @@ def _within(view: View, stretches: Sequence[Stretch]) -> str:
         return "true"
     parts = []
     for stretch in stretches:
-        known = f"{_KNOWN} <= {stretch.last}"
-        parts.append(known if view.reach == ALL else f"({known} AND {_TIME} >= {stretch.first - 2 * view.reach})")
-    return sql("coalesce(", " OR ".join(parts), ", true)")
+        known = f"({view.known}) <= {_moment(stretch.last)}"
+        oldest = f"({view.time}) >= {_moment(stretch.first - 2 * view.reach)}"
+        parts.append(known if view.reach == ALL else f"({known} AND {oldest})")
+    return " OR ".join([*parts, f"({view.known}) IS NULL", f"({view.time}) IS NULL"])
+
+
+def _moment(microseconds: int) -> str:
+    return f"make_timestamptz({microseconds}::BIGINT)"
