@@ -104,12 +104,21 @@ def _sampled(features: FeatureSet, at: str, rows: Relation, engine: Engine) -> T
     picked = Table.from_arrow(engine.query(_first(after, f"{_HASH}, {_AT}", SAMPLE // CUTS), {"rows": rows}))
     request = [f"CAST({identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in features.request]
     values = [identifier(c.name) for c in features.features]
-    named = sql("SELECT", ", ".join([*request, *values, seen]), "FROM rows")
+    named = sql("SELECT", ", ".join([*request, *values, seen]), "FROM rows WHERE", _during(moment, picked))
     statement = sql(
         "SELECT r.*,", f"p.{_CUT}", "FROM (", named, f") AS r JOIN picked AS p USING ({_AT}, {_HASH})",
         f"QUALIFY row_number() OVER (PARTITION BY r.{_AT}, r.{_HASH}) = 1 ORDER BY p.{_CUT}, r.{_AT}, r.{_HASH}",
     )  # fmt: skip
     return Table.from_arrow(engine.query(statement, {"rows": rows, "picked": Relation(arrow=picked)})).combine_chunks()
+
+
+def _during(moment: str, picked: Table) -> str:
+    """SQL that is true of the rows of the stretches that were picked from: of the others the values stay unread."""
+    instants: dict[int, list[int]] = {}
+    for cut, at in zip(_values(picked, _CUT), _values(picked, _AT), strict=True):
+        instants.setdefault(cut, []).append(at)
+    ends = ((f"make_timestamptz({end}::BIGINT)" for end in (min(ats), max(ats))) for ats in instants.values())
+    return " OR ".join(f"{moment} BETWEEN {first} AND {last}" for first, last in ends) or "false"
 
 
 def _first(source: str, order: str, most: int) -> str:
