@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,34 @@ def materialize(
     counted = _Counted(items)
     store.replace(key, counted, newest_known(view, rows, engine))
     return counted.count
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is asked of a state: instants from `since` on, in microseconds since 1970, and the entities of these keys."""
+
+    since: int
+    among: set[bytes]
+
+
+def materialize_cuts(
+    view: View, source: Relation, engine: Engine, store: OnlineStore, cuts: Mapping[str, Cut]
+) -> None:
+    """Make the store hold a view under several names, each as `materialize` would for what is asked of it.
+
+    The source is read once, and its rows are held in memory.
+    """
+    rows = again({"rows": source})["rows"]
+    cursor = newest_known(view, rows, engine)
+    if view.static:
+        states = list(_static_items(view, rows, engine))
+        for name, cut in cuts.items():
+            store.replace(name, ((key, state) for key, state in states if key in cut.among), cursor)
+        return
+    entities = list(entity_rows(view, {"rows": rows}, engine))
+    for name, cut in cuts.items():
+        asked = ((key, found) for key, found in entities if key in cut.among)
+        store.replace(name, _packed(view, asked, cut.since), cursor)
 
 
 def rematerialize(
@@ -158,10 +187,20 @@ def static_rows(
 
 
 def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int | None) -> Iterator[tuple[bytes, bytes]]:
+    return _packed(view, _sound(view, inputs, engine), since)
+
+
+def _sound(view: View, inputs: dict[str, Relation], engine: Engine) -> Iterator[tuple[bytes, Rows]]:
+    """Each entity's rows; refuses (`FoundWrong`) values that do not add up."""
     sums = Sums(view)
     for key, rows in entity_rows(view, inputs, engine, sums=sums):
         if sums.doubtful:
             refuse_unsummable(view, rows)
+        yield key, rows
+
+
+def _packed(view: View, entities: Iterable[tuple[bytes, Rows]], since: int | None) -> Iterator[tuple[bytes, bytes]]:
+    for key, rows in entities:
         state = pack(view, trim(view, rows, since))
         if state:
             yield key, state

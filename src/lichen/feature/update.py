@@ -83,7 +83,8 @@ def merge(view: View, old: Rows | None, new: Rows) -> Rows:
     columns = {name: np.concatenate([_column(part, name) for part in parts]) for name in new.columns}
     texts = [text for part in parts for text in part.texts]
     kept = _counting(view, columns)
-    order = kept[np.lexsort((kept, columns["_q"][kept], columns["_t"][kept]))]
+    # `lexsort` keeps the order of what is equal: that of landing.
+    order = kept[np.lexsort((columns["_q"][kept], columns["_t"][kept]))]
     columns = {name: values[order] for name, values in columns.items()}
     since, dawn = (FIRST, None) if old is None else (old.since, old.dawn)
     return Rows(columns, [texts[at] for at in order.tolist()] if texts else [], since, dawn)
@@ -101,12 +102,14 @@ def _counting(view: View, columns: dict[str, Any]) -> Any:
     """The rows that count at some instant, by place; tells in `_u` until when, where an event may have several."""
     known, event, rows = columns["_q"], columns["_x"], len(columns["_q"])
     if not view.corrected:
-        order = np.lexsort((np.arange(rows), known, event))
-        return np.sort(order[np.append(event[order[1:]] != event[order[:-1]], True)])
+        order = np.lexsort((known, event))
+        sorted_events, last = event[order], np.ones(rows, np.bool_)
+        np.not_equal(sorted_events[1:], sorted_events[:-1], out=last[:-1])
+        return np.sort(order[last])
     # What a row was followed by may stand in another entity: each known-time at which an event changed is a moment.
     changed = np.flatnonzero(columns["_u"] != NONE)
     moments, events = np.concatenate((columns["_u"][changed], known)), np.concatenate((event[changed], event))
-    order = np.lexsort((np.arange(len(moments)), moments, events))
+    order = np.lexsort((moments, events))
     until = np.full(len(order), NONE)
     followed = np.flatnonzero(events[order[1:]] == events[order[:-1]])
     until[order[followed]] = moments[order[followed + 1]]

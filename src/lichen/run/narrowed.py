@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from arro3.core import Table
+import numpy as np
+from arro3.core import Array, Table
 
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.view import ALL, View
@@ -13,10 +14,10 @@ from lichen.ground.beside import side_by_side
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
 
-_ROW, _TIME, _KNOWN, _KEY = "_lichen_row", "_lichen_time", "_lichen_known", "_lichen_key"
+_ROW, _SEEN = "_lichen_row", "_lichen_seen"
 
 AT_ONCE = 2
-"""The views whose rows are read at a time."""
+"""The tables that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,35 +40,57 @@ def narrowed(
     corrections all stay: one row decides until when another counts, wherever it stands.
     """
     keys = Relation(arrow=asked)
+    readers: dict[str, list[View]] = {}
+    for view in features.views:
+        readers.setdefault(view.table, []).append(view)
 
-    def read(view: View) -> Relation:
-        source, kept = sources[view.name], _read_by(view, sources[view.name].columns)
-        rows = engine.query(_select(view, kept, stretches), {"rows": source, "asked": keys})
-        return Relation(kept, arrow=Table.from_arrow(rows))
+    def read(views: Sequence[View]) -> dict[str, Relation]:
+        source = sources[views[0].name]
+        kept = [_read_by(view, source.columns) for view in views]
+        every = [column for column in source.columns if any(column in own for own in kept)]
+        rows = engine.query(_select(views, every, stretches), {"rows": source, "asked": keys})
+        table = Table.from_arrow(rows).combine_chunks()
+        return {view.name: _seen(table, place, own) for place, (view, own) in enumerate(zip(views, kept, strict=True))}
 
-    tables = side_by_side(read, features.views, AT_ONCE)
+    tables: dict[str, Relation] = {}
+    for found in side_by_side(read, readers.values(), AT_ONCE):
+        tables |= found
     own = replace(features, views=tuple(replace(view, table=view.name) for view in features.views))
-    return own, {view.name: table for view, table in zip(features.views, tables, strict=True)}
+    return own, tables
 
 
-def _select(view: View, columns: Sequence[Column], stretches: Sequence[Stretch]) -> str:
-    kept = [column.name for column in columns]
-    own = [
-        (f"CAST({identifier(column.name)} AS {column.type})", f"{_KEY}{place}")
-        for place, column in enumerate(view.entity)
-    ]
-    seen = [("row_number() OVER ()", _ROW)]
-    if not view.static:
-        seen += [(f"epoch_us({view.time})", _TIME), (f"epoch_us({view.known})", _KNOWN)]
-    shown = ", ".join([*map(identifier, kept), *(f"{text} AS {name}" for text, name in [*seen, *own])])
-    rows = sql("SELECT * FROM (SELECT", shown, "FROM rows) WHERE", _within(view, stretches))
-    one = ""
-    if own and not view.corrected:
-        distinct = ", ".join(f"{text} AS {name}" for text, name in own)
-        same = " AND ".join(f"r.{name} = k.{name}" for _, name in own)
-        one = sql("SEMI JOIN (SELECT DISTINCT", distinct, "FROM asked) AS k ON", same)
-    names = ", ".join(f"r.{identifier(name)}" for name in kept)
-    return sql("SELECT", names, "FROM (", rows, ") AS r", one, f"ORDER BY r.{_ROW}")
+def _seen(table: Table, place: int, kept: Sequence[Column]) -> Relation:
+    """The rows that one of the views may see, with the columns that it may read."""
+    part = table.select([column.name for column in kept])
+    if table.num_rows:
+        flags = table.column(f"{_SEEN}{place}").combine_chunks().to_numpy()
+        places = Array.from_numpy(np.flatnonzero(flags))
+        part = Table.from_batches([part.to_batches()[0].take(places)])
+    return Relation(tuple(kept), arrow=part)
+
+
+def _select(views: Sequence[View], columns: Sequence[Column], stretches: Sequence[Stretch]) -> str:
+    """SQL for the rows of a table that some of the views may see, and which of them may: one reading for all."""
+    kept = ", ".join(identifier(column.name) for column in columns)
+    within = [_within(view, stretches) for view in views]
+    seen = ", ".join(
+        f"(({inside}) AND {_is_asked(view)}) AS {_SEEN}{place}"
+        for place, (view, inside) in enumerate(zip(views, within, strict=True))
+    )
+    # Numbered after those that no question sees are left out: what a file says of its rows then saves reading them.
+    some = " OR ".join(f"({inside})" for inside in dict.fromkeys(within))
+    rows = sql("SELECT", kept, f", row_number() OVER () AS {_ROW} FROM rows WHERE", some)
+    flags = [f"{_SEEN}{place}" for place in range(len(views))]
+    shown = sql("SELECT", f"{kept}, {_ROW}, {seen}", "FROM (", rows, ")")
+    return sql("SELECT", f"{kept}, {', '.join(flags)}", "FROM (", shown, ") WHERE", " OR ".join(flags), f"ORDER BY {_ROW}")
+
+
+def _is_asked(view: View) -> str:
+    """SQL that is true of the rows of entities that are asked about."""
+    if not view.entity or view.corrected:
+        return "true"
+    key = ", ".join(f"CAST({identifier(column.name)} AS {column.type})" for column in view.entity)
+    return sql(f"coalesce(({key}) IN (SELECT DISTINCT", key, "FROM asked), false)")
 
 
 def _read_by(view: View, columns: Sequence[Column]) -> tuple[Column, ...]:
@@ -84,6 +107,11 @@ def _within(view: View, stretches: Sequence[Stretch]) -> str:
         return "true"
     parts = []
     for stretch in stretches:
-        known = f"{_KNOWN} <= {stretch.last}"
-        parts.append(known if view.reach == ALL else f"({known} AND {_TIME} >= {stretch.first - 2 * view.reach})")
-    return sql("coalesce(", " OR ".join(parts), ", true)")
+        known = f"({view.known}) <= {_moment(stretch.last)}"
+        oldest = f"({view.time}) >= {_moment(stretch.first - 2 * view.reach)}"
+        parts.append(known if view.reach == ALL else f"({known} AND {oldest})")
+    return " OR ".join([*parts, f"({view.known}) IS NULL", f"({view.time}) IS NULL"])
+
+
+def _moment(microseconds: int) -> str:
+    return f"make_timestamptz({microseconds}::BIGINT)"

@@ -25,13 +25,14 @@ from lichen.errors import FoundWrong
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
 from lichen.feature.lookup import Lookup
-from lichen.feature.materialize import materialize
+from lichen.feature.materialize import Cut, materialize_cuts
+from lichen.feature.value import key_encoder
+from lichen.feature.view import View
 from lichen.graph.version import Version
-from lichen.ground.beside import side_by_side
 from lichen.ground.counted import count, few
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
-from lichen.run.narrowed import AT_ONCE, Stretch, narrowed
+from lichen.run.narrowed import Stretch, narrowed
 from lichen.run.workshop import Workshop
 
 SAMPLE = 1_000
@@ -103,12 +104,21 @@ def _sampled(features: FeatureSet, at: str, rows: Relation, engine: Engine) -> T
     picked = Table.from_arrow(engine.query(_first(after, f"{_HASH}, {_AT}", SAMPLE // CUTS), {"rows": rows}))
     request = [f"CAST({identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in features.request]
     values = [identifier(c.name) for c in features.features]
-    named = sql("SELECT", ", ".join([*request, *values, seen]), "FROM rows")
+    named = sql("SELECT", ", ".join([*request, *values, seen]), "FROM rows WHERE", _during(moment, picked))
     statement = sql(
         "SELECT r.*,", f"p.{_CUT}", "FROM (", named, f") AS r JOIN picked AS p USING ({_AT}, {_HASH})",
         f"QUALIFY row_number() OVER (PARTITION BY r.{_AT}, r.{_HASH}) = 1 ORDER BY p.{_CUT}, r.{_AT}, r.{_HASH}",
     )  # fmt: skip
     return Table.from_arrow(engine.query(statement, {"rows": rows, "picked": Relation(arrow=picked)})).combine_chunks()
+
+
+def _during(moment: str, picked: Table) -> str:
+    """SQL that is true of the rows of the stretches that were picked from: of the others the values stay unread."""
+    instants: dict[int, list[int]] = {}
+    for cut, at in zip(_values(picked, _CUT), _values(picked, _AT), strict=True):
+        instants.setdefault(cut, []).append(at)
+    ends = ((f"make_timestamptz({end}::BIGINT)" for end in (min(ats), max(ats))) for ats in instants.values())
+    return " OR ".join(f"{moment} BETWEEN {first} AND {last}" for first, last in ends) or "false"
 
 
 def _first(source: str, order: str, most: int) -> str:
@@ -127,23 +137,19 @@ def _prove_path(
     folder.mkdir()
     cuts, instants = _values(sample, _CUT), _values(sample, _AT)
     requests = _requests(features, sample)
-
-    def answered(cut: int) -> list[Sequence[Any]]:
-        start, end = cuts.index(cut), len(cuts) - cuts[::-1].index(cut)
-        asked = list(zip(requests[start:end], instants[start:end], strict=True))
-        stretch = Stretch(instants[start], instants[end - 1])
-        _, tables = narrowed(features, inputs, sample.slice(start, end - start), [stretch], workshop.engine)
-        with closing(workshop.open_online(folder / f"{cut}.db")) as store:
-            for view in features.views:
-                materialize(view, tables[view.name], workshop.engine, store, view.name, since=stretch.first)
-            lookup = Lookup(features, store, {view.name: view.name for view in features.views})
-            return [lookup.row(request, at) for request, at in asked]
-
     try:
-        parts = list(side_by_side(answered, list(dict.fromkeys(cuts)), AT_ONCE))
+        with closing(workshop.open_online(folder / "scratch.db")) as store:
+            for view in features.views:
+                asked = _cuts(view, cuts, requests, instants)
+                materialize_cuts(view, inputs[view.name], workshop.engine, store, asked)
+            lookups = {
+                cut: Lookup(features, store, {view.name: _scratch(view, cut) for view in features.views})
+                for cut in dict.fromkeys(cuts)
+            }
+            every = zip(cuts, requests, instants, strict=True)
+            answers = [lookups[cut].row(request, at) for cut, request, at in every]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    answers = [row for part in parts for row in part]
     offline = [_values(sample, column.name) for column in features.features]
     found = skews(features.features, offline, _turned(features.features, answers))
     if found:
@@ -199,6 +205,25 @@ def _prove_state(
             fix=f"nothing was released; something else than Lichen wrote to {workshop.settings.online}, or it is "
             "damaged: remove it, for it is made anew of the tables, and do this again",
         )
+
+
+def _cuts(
+    view: View, cuts: Sequence[int], requests: Sequence[Mapping[str, Any]], instants: Sequence[int]
+) -> dict[str, Cut]:
+    """What is asked of a view's scratch states, by their names; the questions are sorted by cut and instant."""
+    encode, names = key_encoder(view.entity), [column.name for column in view.entity]
+    found: dict[str, Cut] = {}
+    for cut, request, at in zip(cuts, requests, instants, strict=True):
+        known = found.setdefault(_scratch(view, cut), Cut(at, set()))
+        key = encode([request[name] for name in names])
+        if key is not None:
+            known.among.add(key)
+    return found
+
+
+def _scratch(view: View, cut: int) -> str:
+    """The name under which the scratch store keeps a view as of a cut."""
+    return f"{view.name}@{cut}"
 
 
 def _request(features: FeatureSet) -> list[str]:
