@@ -49,15 +49,13 @@ def materialize(
 
 @dataclass(frozen=True)
 class Cut:
-    """What is asked of a state: instants from `since` on, in microseconds since 1970, and the entities of these keys."""
+    """What is asked of a state: instants, in microseconds since 1970, from `since` on, of the entities of these keys."""
 
     since: int
     among: set[bytes]
 
 
-def materialize_cuts(
-    view: View, source: Relation, engine: Engine, store: OnlineStore, cuts: Mapping[str, Cut]
-) -> None:
+def materialize_cuts(view: View, source: Relation, engine: Engine, store: OnlineStore, cuts: Mapping[str, Cut]) -> None:
     """Make the store hold a view under several names, each as `materialize` would for what is asked of it.
 
     The source is read once, and its rows are held in memory.
