@@ -20,7 +20,9 @@ from lichen.ports import Column, Relation
 from lichen.run.online import changed_sql
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
-EVENT = "event BIGINT, shop VARCHAR, town BIGINT, happened TIMESTAMPTZ, learned TIMESTAMPTZ, amount DOUBLE, word VARCHAR"
+EVENT = (
+    "event BIGINT, shop VARCHAR, town BIGINT, happened TIMESTAMPTZ, learned TIMESTAMPTZ, amount DOUBLE, word VARCHAR"
+)
 AGGREGATES = (
     WindowAggregate("rows", "count", "*"),
     WindowAggregate("total", "sum", "amount", None, "DOUBLE"),
