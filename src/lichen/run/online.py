@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -146,46 +146,53 @@ def _changed(view: View, former: Former, table: Version, workshop: Workshop) -> 
 def changed_sql(view: View) -> str:
     """The keys, with the grain of a corrected table, of rows that only one of `came` and `went` holds; how many, last.
 
-    Rows are bags and compared by a hash of what the view reads of them. Rows of one instant that stand in another order
-    have changed too, for the order in which they landed decides between them; they count as none.
+    Rows are bags and compared by a hash of what the view reads of them: first what an entity's add up to, then, of the
+    entities that differ, row by row. Rows of one instant that stand in another order have changed too, for the order in
+    which they landed decides between them; they count as none.
     """
     names = [*(column.name for column in view.entity), *(view.grain if view.corrected else ())]
     short = {name: f"_k{place}" for place, name in enumerate(dict.fromkeys(names))}
-    keys, key = ", ".join(short.values()), [short[column.name] for column in view.entity]
+    keys, key = ", ".join(short.values()), ", ".join(short[column.name] for column in view.entity)
     every = keys if view.static else f"{keys}, _t, _q"
-    signed = [sql("SELECT", every, ", _s,", sign, "AS _n FROM", side) for side, sign in (("c", "1"), ("w", "-1"))]
-    found = [
-        sql("SELECT", keys, ", abs(sum(_n)) AS _m FROM (", " UNION ALL ".join(signed), ") GROUP BY", every, ", _s"),
-        *([] if view.static else [_reordered(keys, ", ".join([*key, "_t", "_q"]))]),
-        *([_reordered(keys, ", ".join([*(short[name] for name in view.grain), "_q"]))] if view.corrected else []),
-    ]
+    signed = "(SELECT _e, CAST(_s AS HUGEINT) AS _v FROM c UNION ALL SELECT _e, -CAST(_s AS HUGEINT) FROM w)"
+    differ = sql("SELECT _e FROM", signed, "GROUP BY _e HAVING sum(_v) <> 0")
+    rows = [sql("SELECT", every, ", _s,", n, "AS _n FROM", side, "WHERE _e IN (FROM d)") for side, n in _SIDES]
+    bags = sql("SELECT", keys, ", abs(sum(_n)) AS _m FROM (", " UNION ALL ".join(rows), ") GROUP BY", every, ", _s")
+    parts = [] if view.static else [f"{key}, _t, _q"]
+    parts += [", ".join([*(short[name] for name in view.grain), "_q"])] if view.corrected else []
+    found = [sql(bags, "HAVING _m > 0"), *(_reordered(keys, part) for part in parts)]
     named = ", ".join(f"{place} AS {identifier(name)}" for name, place in short.items())
     total = sql("CAST(sum(_m) AS BIGINT) AS", unused("rows", names))
-    both = sql("WITH c AS (", _rows(view, short, CAME), "), w AS (", _rows(view, short, WENT), ")")
-    return sql(
-        both, "SELECT", named, ",", total, "FROM (", found[0], "HAVING _m > 0", *_also(found[1:]), ") GROUP BY ALL"
-    )
+    c, w = (sql(side, "AS NOT MATERIALIZED (", _rows(view, short, key, name), ")") for side, name in _NAMED)
+    with_them = sql("WITH", c, ",", w, ", d AS (", differ, ")")
+    return sql(with_them, "SELECT", named, ",", total, "FROM (", " UNION ALL ".join(found), ") GROUP BY ALL")
 
 
-def _also(selects: Sequence[str]) -> list[str]:
-    return [sql("UNION ALL", select) for select in selects]
+_SIDES = (("c", "1"), ("w", "-1"))
+_NAMED = (("c", CAME), ("w", WENT))
 
 
-def _rows(view: View, short: Mapping[str, str], name: str) -> str:
-    """What is compared of a relation's rows: the keys, the instants, a hash of all that the view reads, the place."""
+def _rows(view: View, short: Mapping[str, str], key: str, name: str) -> str:
+    """What is compared of a relation's rows.
+
+    The keys, the instants, the entity as a number (`_e`), a hash of all that the view reads (`_s`), the place (`_r`).
+    """
     moments = {} if view.static else {"_t": f"epoch_us({view.time})", "_q": f"epoch_us({view.known})"}
     read = [f"({measure.value})" for measure in view.measures if measure.kind != "rows"]
     read += [*map(identifier, short), *moments.values(), *(identifier(column.name) for column in view.latest)]
     shown = [f"{identifier(column)} AS {place}" for column, place in short.items()]
     shown += [f"{moment} AS {place}" for place, moment in moments.items()]
-    shown += [f"hash({', '.join(read)}) AS _s", "row_number() OVER () AS _r"]
-    return sql("SELECT", ", ".join(shown), "FROM", name)
+    inner = sql("SELECT", ", ".join([*shown, f"hash({', '.join(read)}) AS _s"]), "FROM", name)
+    return sql("SELECT *, hash(", key, ") AS _e, row_number() OVER () AS _r FROM (", inner, ")")
 
 
 def _reordered(keys: str, part: str) -> str:
     """The keys of rows that stand in another order among those that have the columns `part` in common."""
     several = sql("SELECT", part, "FROM c GROUP BY", part, "HAVING min(_s) <> max(_s)")
-    inside = sql("WHERE (", part, ") IN (", several, ") GROUP BY", part)
-    c, w = (sql("(SELECT", part, ", list(_s ORDER BY _r) AS _o FROM", side, inside, ") AS", side) for side in "cw")
-    other = sql("SELECT", part, "FROM", c, "JOIN", w, "USING (", part, ") WHERE c._o <> w._o")
-    return sql("SELECT", keys, ", 0 AS _m FROM c WHERE (", part, ") IN (", other, ")")
+    lists = [
+        sql("(SELECT", part, ", list(_s ORDER BY _r) AS _o FROM", side, "SEMI JOIN s USING (", part, ") GROUP BY ALL)")
+        for side in "cw"
+    ]
+    both = sql("FROM", lists[0], "AS a JOIN", lists[1], "AS b USING (", part, ") WHERE a._o <> b._o")
+    other = sql("WITH s AS MATERIALIZED (", several, ") SELECT", part, both)
+    return sql("SELECT", keys, ", 0 AS _m FROM c SEMI JOIN (", other, ") AS o USING (", part, ")")

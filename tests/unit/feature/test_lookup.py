@@ -123,3 +123,19 @@ def test_a_request_without_a_column_is_refused(engine, store, tiny):
         "  why: the model's features are found by it or computed of it\n"
         "  fix: send `code` as VARCHAR, or null where it is not known"
     )
+
+
+def test_a_generation_that_went_meanwhile_is_answered_by_the_visible_one(engine, store, tiny):
+    features, _ = simple(tiny, engine, store, "gone", [1])
+    lookup = Lookup(features, store, {"v": "gone"})
+    t = tiny.microsecond(tiny.minute(9))
+    place = [column.name for column in features.features].index("v.rows_all")
+    simple(tiny, engine, store, "gone", [1, 2])
+    simple(tiny, engine, store, "gone", [1, 2, 3])
+    assert lookup.row({"code": "a"}, t)[place] == 3
+    # What was asked before is kept, and what is asked for the first time is of the same generation.
+    assert lookup.row({"code": "b"}, t)[place] == 0
+    store.drop("gone")
+    assert lookup.row({"code": "a"}, t)[place] == 3
+    with pytest.raises(SystemFailed, match="LCH-2642: the online store holds nothing for the feature view `v`"):
+        lookup.row({"code": "c"}, t)
