@@ -238,8 +238,19 @@ class OnlineStore(Protocol):
     `sqlite`.
     """
 
-    def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
-        """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1)."""
+    def replace(
+        self,
+        view: str,
+        items: Iterable[tuple[bytes, bytes | None]],
+        cursor: str,
+        base: tuple[str, int] | None = None,
+    ) -> int:
+        """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1).
+
+        With `base`, a view's name and a generation of it that is still kept, the new generation is that one with these
+        keys' states replaced (None: removed). The store copies the others inside itself. Where the base is dropped or
+        no longer kept, before or meanwhile, this raises `SystemFailed` as `get` does, and nothing changes.
+        """
         ...
 
     def change(self, view: str, generation: int, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:

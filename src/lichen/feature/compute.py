@@ -109,7 +109,7 @@ def sum_in(prefix: Any, slot: int, shift: int, cut: Any, count: int) -> int:
 
 
 def pair_in(pairs: Any, slot: int, shift: int, cut: Any, count: int) -> tuple[float, float]:
-    """The sum of doubles over the runs, and what rounding left out of it; `pairs` has both, one slot after the other."""
+    """The sum of doubles over the runs, and what rounding left out; `pairs` has both, one slot after the other."""
     total = 0.0
     error = 0.0
     for place in range(count):

@@ -60,17 +60,18 @@ def indexed(keys: Any, table: Any) -> None:
 
 
 def find(
-    ones: Any, others: Any, known: Any, latest: int, table: Any, keys: Any, keys2: Any, out: Any, rows: Any
-) -> int:
+    ones: Any, others: Any, times: Any, known: Any, oldest: int, latest: int, table: Any, keys: Any, keys2: Any,
+    out: Any, rows: Any,
+) -> int:  # fmt: skip
     """Find the entities of rows among the keys that `index` numbered; returns how many rows have one.
 
-    Those rows' numbers are written to `rows`, their entities to `out`. A row that is known at or after `latest`, the
-    last instant asked, is passed over.
+    Those rows' numbers are written to `rows`, their entities to `out`. A row that is older than `oldest`, or
+    known at or after `latest`, the last instant asked, is passed over.
     """
     mask = len(table) - 1
     kept = 0
     for row in range(len(ones)):
-        if known[row] >= latest:
+        if known[row] >= latest or times[row] < oldest:
             continue
         bits = mixed(ones[row])
         tag = (bits >> 33) & 0x7FFFFFFF

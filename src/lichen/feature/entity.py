@@ -51,7 +51,7 @@ class Past:
         return cls(view, past, rows.since, rows.texts, int(rows.dawn is not None))
 
     def at(self, t: int) -> tuple[list[Any], NDArray[np.bool_], int]:
-        """What the operations answer at an instant: as whole numbers, then as doubles; whether at all; the latest row."""
+        """What the operations answer at an instant: whole numbers, then doubles; whether at all; the latest row."""
         self._instant[0] = t
         for loop, arguments in self._calls:
             loop(*arguments)
@@ -66,8 +66,9 @@ class Past:
 
 
 def _unfolded(view: View, head: Head, blob: bytes) -> tuple[History, int]:
-    """The history in a state of rows that are known when they happen, and where its arrays end; nothing is copied."""
-    count, words = head.count, np.frombuffer(blob, np.int64, (len(blob) - head.place) // 8, head.place)
+    """The history in a state of rows that are known when they happen, and where its arrays end."""
+    # Copied, for arrays that may not be written would have the loops compiled once more.
+    count, words = head.count, np.frombuffer(blob, np.int64, (len(blob) - head.place) // 8, head.place).copy()
     slots, asked = layout(view, tuple(bool(head.holes >> at & 1) for at in range(len(view.measures))))
     wholes, pairs, keys, raws, _ = slots.sizes
     blocks, first, room = blocks_of(count), np.array([0, count]), np.empty(count, np.int64)
@@ -101,10 +102,11 @@ def _plan(view: View, slots: Slots) -> Ints:
                     continue
                 row[u.COUNTS] = slots.counts[at]
             elif name[1] == "v":
-                squares = int(bool(view.measures[at].functions & SPREAD))
-                summed = (slots.ints[at], slots.pairs[at], squares, slots.keys[at], slots.keys[at + many], slots.raw[at])
+                squares, keys = int(bool(view.measures[at].functions & SPREAD)), slots.keys
+                summed = (slots.ints[at], slots.pairs[at], squares, keys[at], keys[at + many], slots.raw[at])
                 for column, value in zip(_SUMMED, summed, strict=True):
                     row[column] = value
+                row[u.COUNTS] = slots.counts[at]
             rows.append(row)
         found = view.layouts[key] = np.array(rows, np.int64).reshape(-1, 8)
     return found

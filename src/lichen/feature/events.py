@@ -13,6 +13,7 @@ from lichen.feature.history import Events, Ints, constant_lag
 from lichen.feature.kernels import kernel
 from lichen.feature.spill import Columns, Gathered
 from lichen.feature.statement import key_columns, key_names, landed_sql, questions_sql, same_known, select
+from lichen.ground.beside import one_behind
 from lichen.ground.quoting import identifier
 from lichen.ground.stream import each_batch
 from lichen.ports import Arrow, Column, Engine, Relation
@@ -60,12 +61,14 @@ class Questions:
         # As small as it can be: it is looked into for each row of the views' tables.
         kernel("indexed")(self._keys, self._table)
         self.first, self.order = sort(self.ids, self.instants, None, self.count)[:2]
-        self.latest = int(self.instants[self.ids >= 0].max(initial=-NONE))
+        instants = self.instants[self.ids >= 0]
+        self.latest, self.earliest = int(instants.max(initial=-NONE)), int(instants.min(initial=NONE))
 
-    def find(self, ones: Ints, others: Ints, known: Ints) -> tuple[Ints, Ints]:
-        """The rows that some question may see, by their keys and known-times: their entities and their numbers."""
+    def find(self, ones: Ints, others: Ints, times: Ints, known: Ints, oldest: int) -> tuple[Ints, Ints]:
+        """The rows from `oldest` on that some question may see, by key and known-time: their entities and numbers."""
         out, rows = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
-        kept = kernel("find")(ones, others, known, self.latest, self._table, self._keys, self._keys2, out, rows)
+        asked = (oldest, self.latest, self._table, self._keys, self._keys2)
+        kept = kernel("find")(ones, others, times, known, *asked, out, rows)
         return out[:kept], rows[:kept]
 
     def of(self, start: int, end: int) -> tuple[int, Ints, Ints]:
@@ -95,25 +98,35 @@ def gather(view: View, source: Relation, questions: Questions, engine: Engine, g
     `events_of` reads.
     """
     landed = 0
-    prompt, placed = same_known(view), bool(view.latest) or any(m.is_placed for m in view.measures)
-    for batch in each_batch(engine.query(landed_sql(view, "rows"), {"rows": source})):
-        fit, times = numbers(batch, "_fit", np.bool_), numbers(batch, "_t")
-        known = times if prompt else numbers(batch, "_q")
-        ones = numbers(batch, "_h")
-        others = numbers(batch, "_g") if "_g" in batch.schema.names else ones
-        seen = known if fit.all() else np.where(fit, known, NONE)
-        ids, rows = questions.find(ones, others, seen)
-        every = len(rows) == batch.num_rows
-        columns: Columns = {"_e": ids, "_t": times if every else times[rows]}
-        if placed:
-            columns["_r"] = rows + landed
-        names = [] if prompt else ["_q"]
-        for name in [*names, *(name for name in batch.schema.names if name[:2] in ("_u", "_n", "_v", "_d"))]:
-            values = values_of(view, batch, name)
-            columns[name] = values if every else values[rows]
+
+    def batches() -> Iterator[tuple[Any, int]]:
+        nonlocal landed
+        for batch in each_batch(engine.query(landed_sql(view, "rows"), {"rows": source})):
+            yield batch, landed
+            landed += batch.num_rows
+
+    for columns in one_behind(lambda one: _seen(view, questions, *one), batches()):
         gathered.add(columns)
-        landed += batch.num_rows
     gathered.landed = landed
+
+
+def _seen(view: View, questions: Questions, batch: Any, landed: int) -> Columns:
+    """The rows of a batch that some question may see; `landed` rows of the table came before it."""
+    fit, times = numbers(batch, "_fit", np.bool_), numbers(batch, "_t")
+    known = times if same_known(view) else numbers(batch, "_q")
+    ones = numbers(batch, "_h")
+    others = numbers(batch, "_g") if "_g" in batch.schema.names else ones
+    oldest = -NONE if view.reach < 0 else questions.earliest - view.reach
+    ids, rows = questions.find(ones, others, times, known if fit.all() else np.where(fit, known, NONE), oldest)
+    every = len(rows) == batch.num_rows
+    columns: Columns = {"_e": ids, "_t": times if every else times[rows]}
+    if view.is_shown:
+        columns["_r"] = rows + landed
+    names = [] if same_known(view) else ["_q"]
+    for name in [*names, *(name for name in batch.schema.names if name[:2] in ("_u", "_n", "_v", "_d"))]:
+        values = values_of(view, batch, name)
+        columns[name] = values if every else values[rows]
+    return columns
 
 
 def values_of(view: View, rows: Any, name: str) -> Any:

@@ -54,7 +54,7 @@ class FeatureSet:
 
     @cached_property
     def levels(self) -> tuple[tuple[Expression, ...], ...]:
-        """The expressions in as few steps as there are: each reads what comes with the request and earlier steps give."""
+        """The expressions in as few steps as there are: each reads the request and what earlier steps give."""
         depth: dict[str, int] = {}
         for one in self.expressions:
             depth[one.name] = 1 + max((depth.get(name, 0) for name in one.reads), default=0)

@@ -201,7 +201,8 @@ def estimate(hashes: Any, order: Any, numbers: Any, cut: Any, count: int, regist
         before = unseen
         unseen += part * power
         power += power
-    return round(_ALPHA * REGISTERS * REGISTERS / (z + REGISTERS * unseen))
+    different: int = round(_ALPHA * REGISTERS * REGISTERS / (z + REGISTERS * unseen))
+    return different
 
 
 def most(numbers: Any, counts: Any, seen: Any, width: int, cut: Any, count: int, rows: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from arro3.core import Array
 
 from lichen.feature.events import again, load, numbers, refuse_twins, values_of
-from lichen.feature.state import Rows, columns_of, pack, texts_of, trim
+from lichen.feature.state import Rows, Sums, columns_of, pack, refuse_unsummable, texts_of, trim
 from lichen.feature.statement import (
     events_sql,
     finite,
@@ -49,15 +49,13 @@ def materialize(
 
 @dataclass(frozen=True)
 class Cut:
-    """What is asked of a state: instants from `since` on, in microseconds since 1970, and the entities of these keys."""
+    """What is asked of a state: instants from `since` on, in microseconds since 1970, and entities, by their keys."""
 
     since: int
     among: set[bytes]
 
 
-def materialize_cuts(
-    view: View, source: Relation, engine: Engine, store: OnlineStore, cuts: Mapping[str, Cut]
-) -> None:
+def materialize_cuts(view: View, source: Relation, engine: Engine, store: OnlineStore, cuts: Mapping[str, Cut]) -> None:
     """Make the store hold a view under several names, each as `materialize` would for what is asked of it.
 
     The source is read once, and its rows are held in memory.
@@ -69,7 +67,7 @@ def materialize_cuts(
         for name, cut in cuts.items():
             store.replace(name, ((key, state) for key, state in states if key in cut.among), cursor)
         return
-    entities = list(entity_rows(view, {"rows": rows}, engine))
+    entities = list(_summable(view, {"rows": rows}, engine))
     for name, cut in cuts.items():
         asked = ((key, found) for key, found in entities if key in cut.among)
         store.replace(name, _packed(view, asked, cut.since), cursor)
@@ -177,7 +175,16 @@ def static_rows(
 
 
 def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int | None) -> Iterator[tuple[bytes, bytes]]:
-    return _packed(view, entity_rows(view, inputs, engine), since)
+    return _packed(view, _summable(view, inputs, engine), since)
+
+
+def _summable(view: View, inputs: dict[str, Relation], engine: Engine) -> Iterator[tuple[bytes, Rows]]:
+    """Each entity's rows; values that do not add up are refused."""
+    sums = Sums(view)
+    for key, rows in entity_rows(view, inputs, engine, sums=sums):
+        if sums.doubtful:
+            refuse_unsummable(view, rows)
+        yield key, rows
 
 
 def _packed(view: View, entities: Iterable[tuple[bytes, Rows]], since: int | None) -> Iterator[tuple[bytes, bytes]]:
@@ -188,11 +195,15 @@ def _packed(view: View, entities: Iterable[tuple[bytes, Rows]], since: int | Non
 
 
 def entity_rows(
-    view: View, inputs: dict[str, Relation], engine: Engine, delivery: int | None = None
+    view: View,
+    inputs: dict[str, Relation],
+    engine: Engine,
+    delivery: int | None = None,
+    sums: Sums | None = None,
 ) -> Iterator[tuple[bytes, Rows]]:
     """Each entity's rows in the relation `rows`, sorted; of the entities in `among` alone where it is given.
 
-    `delivery` numbers rows that are not the whole table.
+    `delivery` numbers rows that are not the whole table; `sums` sees all rows before their entities are given.
     """
     shown = events_sql(view, "rows", "among" if "among" in inputs else None, delivery)
     wired = [(wire_sql(f"_c{n}", type_), f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
@@ -200,7 +211,7 @@ def entity_rows(
     statement = f"SELECT * REPLACE ({replaced}) FROM ({shown})" if replaced else shown  # noqa: S608 quoted in `statement`
     waiting: list[tuple[bytes, Rows]] = []
     for batch in each_batch(engine.query(statement, inputs)):
-        for key, rows in _split(view, batch, [name for _, name in keys]):
+        for key, rows in _split(view, batch, [name for _, name in keys], sums):
             if waiting and waiting[0][0] != key:
                 yield _joined(waiting)
             waiting.append((key, rows))
@@ -219,7 +230,7 @@ def _joined(waiting: list[tuple[bytes, Rows]]) -> tuple[bytes, Rows]:
     return key, Rows(columns, [text for part in parts for text in part.texts])
 
 
-def _split(view: View, batch: Any, names: Sequence[str]) -> Iterator[tuple[bytes, Rows]]:
+def _split(view: View, batch: Any, names: Sequence[str], sums: Sums | None) -> Iterator[tuple[bytes, Rows]]:
     """A batch of sorted rows, entity by entity."""
     count = batch.num_rows
     if count == 0:
@@ -233,6 +244,8 @@ def _split(view: View, batch: Any, names: Sequence[str]) -> Iterator[tuple[bytes
     places = Array.from_numpy(np.array(starts, np.int64))
     parts = [batch.column(name).take(places).to_pylist() for name in names]
     whole = columns_of(view, {name: values_of(view, batch, name) for name in batch.schema.names if name[1] in _KEPT})
+    if sums is not None:
+        sums.see(whole)
     texts = texts_of([batch.column(f"_c{place}").to_pylist() for place in range(len(placed(view)))])
     encode = key_encoder(view.entity, wired=True)
     for place, (a, z) in enumerate(pairwise([*starts, count])):

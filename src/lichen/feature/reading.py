@@ -11,7 +11,7 @@ from lichen.errors import FoundWrong, Where, did_you_mean
 from lichen.feature.aggregate import Asked, result_type, understood
 from lichen.feature.prior import split
 from lichen.feature.statement import select
-from lichen.feature.value import KEY_TYPES, is_storable
+from lichen.feature.value import KEY_TYPES, is_storable, storable_instead
 from lichen.feature.view import View, WindowAggregate
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground.duration import microseconds
@@ -147,7 +147,7 @@ class Reading:
         if not is_storable(column.type):
             raise FoundWrong(
                 "LCH-2628", f"`{column.name}` is of type {column.type}, which no feature can be",
-                where=self.where(asset, *place), fix="cast it in its table, to VARCHAR say",
+                where=self.where(asset, *place), fix=f"cast it {storable_instead(column.type)}",
             )  # fmt: skip
         return column
 

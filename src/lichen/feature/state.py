@@ -2,8 +2,8 @@
 
 The bytes are a header and then the entity's rows as plain arrays, in this machine's order, one after the other, each
 from a multiple of eight bytes on; the columns whose values are shown as they stand in a row are packed row by row at
-the end. Rows that no instant from `since` on needs are left out; with the window `all` one row at the beginning of time,
-the *dawn*, stands for them, and the header tells what they add up to.
+the end. Rows that no instant from `since` on needs are left out; with the window `all` one row at the beginning of
+time, the *dawn*, stands for them, and the last array tells what they add up to.
 """
 
 from __future__ import annotations
@@ -130,13 +130,13 @@ def texts_in(blob: bytes, place: int, count: int) -> list[bytes]:
 
 
 def unpack(view: View, blob: bytes) -> Rows:
-    """The rows that `pack` wrote; the arrays are read in place."""
+    """The rows that `pack` wrote; the arrays are copies, for those that may not be written compile every loop anew."""
     head = Head.of(view, blob)
     place, count, flags, holes = head.place, head.count, head.flags, head.holes
 
     def take(type_: Any, many: int = count) -> Any:
         nonlocal place
-        array = np.frombuffer(blob, type_, many, place)
+        array = np.frombuffer(blob, type_, many, place).copy()
         place += -(-array.nbytes // 8) * 8
         return array
 
@@ -172,6 +172,34 @@ def events_in(view: View, rows: Rows) -> Events:
         hashes=tuple(led(columns[f"_d{p}"], 0) if f"_d{p}" in columns else None for p in measures),
         dawn=dawn,
     )  # fmt: skip
+
+
+class Sums:
+    """Watches rows as they come in any pieces: `doubtful` once values of some entity might not add up."""
+
+    def __init__(self, view: View) -> None:
+        self._asked = [(f"_v{place}", m.kind == "int") for place, m in enumerate(view.measures) if m.needs_values]
+        self._magnitudes = dict.fromkeys((name for name, _ in self._asked), 0.0)
+        self.doubtful = False
+
+    def see(self, columns: Mapping[str, Any]) -> None:
+        """See rows; what all rows add up to is no less than what one entity's do."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, whole in self._asked:
+                self._magnitudes[name] += float(np.abs(columns[name].astype(np.float64)).sum())
+                most = self._magnitudes[name]
+                self.doubtful |= not (most < _SURE if whole else bool(np.isfinite(most)))
+
+
+_SURE = 2.0**62
+
+
+def refuse_unsummable(view: View, rows: Rows) -> None:
+    """Refuse (`FoundWrong`) an entity's values that do not add up, as `history` does."""
+    sums = Sums(view)
+    sums.see(rows.columns)
+    if sums.doubtful:
+        history(view, events_in(view, rows))
 
 
 def trim(view: View, rows: Rows, since: int | None) -> Rows:

@@ -134,14 +134,16 @@ def events_sql(view: View, relation: str, among: str | None = None, delivery: in
 
 def touched_sql(view: View, changed: str, relation: str) -> str:
     """The keys of the entities that changed rows touch: their own, and those of other rows of the same events."""
-    names = key_names(view)
-    own = select(key_columns(view.entity), identifier(changed))
+    # A view of everybody has one entity, which any row touches.
+    keys = key_columns(view.entity) or [("1", "_one")]
+    own = select(keys, identifier(changed))
     if view.corrected:
         grain = ", ".join(identifier(name) for name in view.grain)
         events = select([(identifier(name), name) for name in view.grain], identifier(changed))
-        same = select(key_columns(view.entity), identifier(relation), f"WHERE ({grain}) IN ({events})")
+        same = select(keys, identifier(relation), f"WHERE ({grain}) IN ({events})")
         own += f" UNION ALL {same}"
-    return select([(name, name) for name in names], f"({own})", "WHERE", whole_key(names), "GROUP BY ALL")
+    whole = whole_key(key_names(view))
+    return select([(name, name) for _, name in keys], f"({own})", "WHERE", whole, "GROUP BY ALL")
 
 
 def _followed(view: View, relation: str, inner: Sequence[tuple[str, str]]) -> str:

@@ -20,8 +20,8 @@ def unfold(
 ) -> int:  # fmt: skip
     """Fill the arrays of a history of one entity; for compiling. Returns how many words were read.
 
-    `words`, `reals` and `flags` are the same bytes, from the first array of the plan on; `room` and `room_reals` are the
-    same room for `count` numbers.
+    `words`, `reals` and `flags` are the same bytes, from the first array of the plan on; `room` and `room_reals` are
+    the same room for `count` numbers.
     """
     at = 0
     missing = flags[:0]
@@ -35,6 +35,9 @@ def unfold(
                 room[row] = missing[row] == 0
             whole_sums(first, order, room, whole[plan[column, COUNTS]])
             continue
+        if plan[column, COUNTS] < 0:
+            # The flags read last are of another measure.
+            missing = flags[:0]
         at += count
         if plan[column, INTS] >= 0:
             whole_sums(first, order, values, whole[plan[column, INTS]])

@@ -12,7 +12,7 @@ from lichen.errors import FoundWrong, WrongUsage
 from lichen.feature.compute import NONE
 from lichen.feature.events import again
 from lichen.feature.materialize import entity_rows, newest_known, static_rows
-from lichen.feature.state import FIRST, Rows, horizon, pack, trim, unpack
+from lichen.feature.state import FIRST, Rows, horizon, pack, refuse_unsummable, trim, unpack
 from lichen.feature.value import instant
 from lichen.ports import Engine, OnlineStore, Relation
 
@@ -70,7 +70,9 @@ def _merged(
         states = store.get(key, generation, [at for at, _ in some])
         for (at, new), blob in zip(some, states, strict=True):
             old = unpack(view, blob) if blob else None
-            yield at, pack(view, trim(view, merge(view, old, new), since))
+            rows = merge(view, old, new)
+            refuse_unsummable(view, rows)
+            yield at, pack(view, trim(view, rows, since))
 
 
 def merge(view: View, old: Rows | None, new: Rows) -> Rows:

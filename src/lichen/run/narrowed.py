@@ -82,7 +82,9 @@ def _select(views: Sequence[View], columns: Sequence[Column], stretches: Sequenc
     rows = sql("SELECT", kept, f", row_number() OVER () AS {_ROW} FROM rows WHERE", some)
     flags = [f"{_SEEN}{place}" for place in range(len(views))]
     shown = sql("SELECT", f"{kept}, {_ROW}, {seen}", "FROM (", rows, ")")
-    return sql("SELECT", f"{kept}, {', '.join(flags)}", "FROM (", shown, ") WHERE", " OR ".join(flags), f"ORDER BY {_ROW}")
+    return sql(
+        "SELECT", f"{kept}, {', '.join(flags)}", "FROM (", shown, ") WHERE", " OR ".join(flags), f"ORDER BY {_ROW}"
+    )
 
 
 def _is_asked(view: View) -> str:

@@ -159,7 +159,8 @@ def _prove_path(
             "LCH-2970",
             f"`{service}` would answer with another `{first.feature}` than its model learned from",
             why=f"{_asked(features, first, requests[place])} at {_instant(instants[place])} training joined "
-            f"{spelled(first.offline)}, and the online path gives {spelled(first.online)}; so it is in "
+            f"{spelled(first.offline, first.online)}, and the online path gives "
+            f"{spelled(first.online, first.offline)}; so it is in "
             f"{len(first.rows):,} of {count(len(requests), 'row')}{_others(more)}",
             fix="nothing was released; train again with this version of Lichen (another `seed` does that), and where "
             "they still differ, one of the two paths is wrong: tell it to the makers, with these values",
@@ -198,7 +199,8 @@ def _prove_state(
             "LCH-2971",
             f"the online store gives `{service}` another `{first.feature}` than the tables say",
             why=f"{_asked(features, first, requests[place])} at {_instant(now)} the tables say "
-            f"{spelled(first.offline)}, and `{key}` in the store gives {spelled(first.online)}; so it is for "
+            f"{spelled(first.offline, first.online)}, and `{key}` in the store gives "
+            f"{spelled(first.online, first.offline)}; so it is for "
             f"{len(first.rows):,} of {count(len(requests), 'request')}{_others(more)}",
             fix=f"nothing was released; something else than Lichen wrote to {workshop.settings.online}, or it is "
             "damaged: remove it, for it is made anew of the tables, and do this again",

@@ -174,7 +174,11 @@ def _unlike(
     return [
         Unlike(
             skew.feature, names[row], group.release, cohorts[row],
-            spelled(used[places[skew.feature]][row]), spelled(said[places[skew.feature]][row]),
+            *_spelled(used[places[skew.feature]][row], said[places[skew.feature]][row]),
         )
         for skew in skews(features.features, said, used) for row in skew.rows
     ]  # fmt: skip
+
+
+def _spelled(used: Any, said: Any) -> tuple[str, str]:
+    return spelled(used, said), spelled(said, used)

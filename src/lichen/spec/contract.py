@@ -14,7 +14,7 @@ class ColumnPromise(Spec):
 
     type: str | None = Field(
         None,
-        description="The column's type, in SQL: bigint, double, varchar, timestamptz; a vector's in quotes, `'float[384]'`.",
+        description="The column's type, in SQL: bigint, double, timestamptz; a vector's in quotes, `'float[384]'`.",
     )
     null_share: float | None = Field(None, ge=0, le=1, description="The largest share of rows that may be null.")
     range: tuple[float | str, float | str] | None = Field(

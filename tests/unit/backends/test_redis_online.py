@@ -34,6 +34,7 @@ def _url(prefix: str) -> str:
 
 class TestRedisOnlineStore(OnlineStoreSuite):
     before = ("redis.begun", "redis.added@1", "redis.added@7", "redis.written")
+    copying = ("redis.taken@1", "redis.taken@30", "redis.tidied")
     after = ("redis.flipped",)
 
     @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from lichen.testing.online_store import OnlineStoreSuite
 
 class TestSQLiteOnlineStore(OnlineStoreSuite):
     before = ("online.begin@1", "online.write@3", "online.committed@2", "online.written")
+    copying = ("online.committed@4", "online.write@5", "online.begin@6", "online.committed@7")
     after = ("online.flipped",)
 
     def make(self, folder: Path) -> OnlineStore:

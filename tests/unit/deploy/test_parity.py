@@ -32,6 +32,13 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         ("DECIMAL(38,0)", Decimal(7), 7, True),
         ("DECIMAL(9,2)", Decimal("1.00"), Decimal("1.01"), False),
         ("VARCHAR", "Ulm", "ulm", False),
+        ("FLOAT[3]", [0.5, None, math.nan], [0.5, None, math.nan], True),
+        ("FLOAT[3]", [0.5, None, math.nan], [0.5, math.nan, None], False),
+        ("DOUBLE[2]", [1.0, 0.0], [1.0, 1e-13], True),
+        ("DOUBLE[2]", [1.0, 0.0], [1.0, 1e-11], False),
+        ("DOUBLE[2]", [1.0, 0.0], None, False),
+        ("DOUBLE[2]", None, None, True),
+        ("VARCHAR[]", ["a"], ["b"], False),
         ("VARCHAR", "nan", "nan", True),
         ("TIMESTAMP WITH TIME ZONE", NOON, NOON, True),
         ("TIMESTAMP WITH TIME ZONE", NOON, NOON.replace(tzinfo=None), False),
@@ -59,6 +66,12 @@ def test_features_come_in_their_order_with_all_their_rows() -> None:
     features = [Column("a.x", "BIGINT"), Column("b.y", "BIGINT"), Column("b.z", "VARCHAR")]
     found = skews(features, [[1, 2, 3], [4, 5, 6], ["p", "q", "r"]], [[1, 2, 3], [4, 0, 0], [None, "q", "r"]])
     assert [(one.feature, one.view, one.rows) for one in found] == [("b.y", "b", (1, 2)), ("b.z", "b", (0,))]
+
+
+def test_vectors_are_told_by_what_differs() -> None:
+    one, other = [0.1, math.nan, 0.3], [0.1, math.nan, 0.4]
+    assert (spelled(one, other), spelled(other, one)) == ("element 2 as 0.3", "element 2 as 0.4")
+    assert (spelled(one, None), spelled(None, one)) == ("a vector of 3 numbers", "null")
 
 
 def test_values_are_told_as_they_are() -> None:

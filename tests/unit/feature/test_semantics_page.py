@@ -1,4 +1,4 @@
-"""The worked example of docs/semantics-of-time.md says what the code does."""
+"""The worked examples of docs/semantics-of-time.md say what the code does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from arro3.core import Table
 
@@ -17,7 +18,9 @@ from lichen.ports import Column, Relation
 from lichen.spec import FeatureView
 
 PAGE = Path(__file__).parents[3] / "docs/semantics-of-time.md"
-ARRIVALS = {"carrier": "VARCHAR", "arrived": "TIMESTAMPTZ", "reported": "TIMESTAMPTZ", "delay": "BIGINT"}
+ARRIVALS = {
+    "flight": "BIGINT", "arrived": "TIMESTAMPTZ", "reported": "TIMESTAMPTZ", "delay": "BIGINT", "carrier": "VARCHAR",
+}  # fmt: skip
 ASKED = {"carrier": "VARCHAR", "asked": "TIMESTAMPTZ"}
 
 
@@ -31,23 +34,27 @@ def tables(text: str) -> list[list[list[str]]]:
 
 
 def relation(engine: DuckDBEngine, columns: dict[str, str], rows: list[list[str]]) -> Relation:
-    values = ", ".join("(" + ", ".join(f"'{cell}'" for cell in row) + ")" for row in rows)
+    values = ", ".join("(" + ", ".join("NULL" if cell == "null" else f"'{cell}'" for cell in row) + ")" for row in rows)
     casts = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in columns.items())
     given = engine.query(f"SELECT {casts} FROM (VALUES {values}) AS t({', '.join(columns)})", {})
     described = engine.describe(f"SELECT {casts} FROM (VALUES {values}) AS t({', '.join(columns)})", {})
     return Relation(described, arrow=Table.from_arrow(given))
 
 
-def test_the_example_is_what_the_code_computes(tmp_path: Path) -> None:
+def day(clock: str) -> str:
+    return clock if clock == "null" else f"2013-06-01 {clock}:00+00"
+
+
+@pytest.mark.parametrize("example", [0, 1], ids=["lateness", "corrections"])
+def test_an_example_is_what_the_code_computes(tmp_path: Path, example: int) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    (_, *events), (heads, *answers) = tables(text)
-    (view,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (names, *events), (heads, *answers) = tables(text)[2 * example : 2 * example + 2]
+    view = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[example]
     engine = DuckDBEngine(scratch=tmp_path)
-
-    def day(clock: str) -> str:
-        return f"2013-06-01 {clock}:00+00"
-
-    arrivals = relation(engine, ARRIVALS, [["UA", day(event), day(known), delay] for event, known, delay in events])
+    times = [place for place, name in enumerate(names) if name in ("arrived", "reported")]
+    rows = [[day(cell) if place in times else cell for place, cell in enumerate(event)] for event in events]
+    columns = {name: ARRIVALS[name] for name in (*names, "carrier")}
+    arrivals = relation(engine, columns, [[*row, "UA"] for row in rows])
     asked = relation(engine, ASKED, [["UA", day(answer[0])] for answer in answers])
     features = feature_set(
         ["carrier"],
@@ -61,3 +68,8 @@ def test_the_example_is_what_the_code_computes(tmp_path: Path) -> None:
     computed: list[list[Any]] = [joined.column(f"carrier.{head}").to_pylist() for head in heads[1:]]
     written = [[None if cell == "null" else float(cell) for cell in answer[1:]] for answer in answers]
     assert [list(row) for row in zip(*computed, strict=True)] == written
+
+
+def test_every_table_of_answers_is_computed() -> None:
+    heads = [table[0][0] for table in tables(PAGE.read_text(encoding="utf-8"))]
+    assert heads == ["arrived", "asked at", "flight", "asked at", "case"]

@@ -59,7 +59,7 @@ def test_every_mistake_of_a_model_is_told_at_once_where_it_stands(fresh: Any) ->
         place(fresh, "[invoice.amont]"): "LCH-2910: `exclude` names `invoice.amont`, which is no feature",
         place(fresh, "[customer_payments,"): (
             "LCH-2912: the feature `invoice.due` is TIMESTAMP WITH TIME ZONE, "
-            "and a model reads numbers, booleans and texts"
+            "and a model reads numbers, booleans, texts and vectors"
         ),
     }
     assert "isued_at" in told(fresh)[place(fresh, "isued_at")]
