@@ -49,7 +49,7 @@ def materialize(
 
 @dataclass(frozen=True)
 class Cut:
-    """What is asked of a state: instants, in microseconds since 1970, from `since` on, of the entities of these keys."""
+    """What is asked of a state: instants from `since` on, in microseconds since 1970, and entities, by their keys."""
 
     since: int
     among: set[bytes]
@@ -67,7 +67,7 @@ def materialize_cuts(view: View, source: Relation, engine: Engine, store: Online
         for name, cut in cuts.items():
             store.replace(name, ((key, state) for key, state in states if key in cut.among), cursor)
         return
-    entities = list(entity_rows(view, {"rows": rows}, engine))
+    entities = list(_summable(view, {"rows": rows}, engine))
     for name, cut in cuts.items():
         asked = ((key, found) for key, found in entities if key in cut.among)
         store.replace(name, _packed(view, asked, cut.since), cursor)
@@ -185,11 +185,11 @@ def static_rows(
 
 
 def _items(view: View, inputs: dict[str, Relation], engine: Engine, since: int | None) -> Iterator[tuple[bytes, bytes]]:
-    return _packed(view, _sound(view, inputs, engine), since)
+    return _packed(view, _summable(view, inputs, engine), since)
 
 
-def _sound(view: View, inputs: dict[str, Relation], engine: Engine) -> Iterator[tuple[bytes, Rows]]:
-    """Each entity's rows; refuses (`FoundWrong`) values that do not add up."""
+def _summable(view: View, inputs: dict[str, Relation], engine: Engine) -> Iterator[tuple[bytes, Rows]]:
+    """Each entity's rows; values that do not add up are refused."""
     sums = Sums(view)
     for key, rows in entity_rows(view, inputs, engine, sums=sums):
         if sums.doubtful:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.feature.materialize import materialize, rematerialize
+from lichen.feature.materialize import Cut as Asked
+from lichen.feature.materialize import materialize, materialize_cuts, rematerialize
 from lichen.feature.state import unpack
+from lichen.feature.value import key_encoder
 
 many = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 numbers = itertools.count()
@@ -117,6 +119,40 @@ def test_changed_rows_alone_give_what_all_rows_give(data, engine, store, tiny):
     assert count == len({repr(at) for at in _entities(view, after)})
     store.drop(key)
     store.drop(whole)
+
+
+@many
+@given(data=st.data())
+def test_a_cut_holds_what_is_asked_of_it_as_if_it_were_materialised_alone(data, engine, store, tiny):
+    view, rows = data.draw(tiny.views()), data.draw(tiny.events_of())
+    since = [tiny.microsecond(tiny.minute(data.draw(st.integers(0, 20)))) for _ in range(2)]
+    key = f"v@{next(numbers)}"
+    labels = [label for label in data.draw(tiny.asked_of()) if label["asked"] is not None]
+    encode = key_encoder(view.entity)
+    asked = [encode([label[column.name] for column in view.entity]) for label in labels]
+    wanted, rest = set(asked[::2]) - {None}, set(asked[1::2]) - {None}
+    cuts = {
+        f"{key} {place}": Asked(at, among) for place, (at, among) in enumerate(zip(since, (wanted, rest), strict=True))
+    }
+    materialize_cuts(view, tiny.table_of(rows), engine, store, cuts)
+    for name, cut in cuts.items():
+        materialize(view, tiny.table_of(rows), engine, store, key, since=cut.since)
+        number, cursor = store.generation(key)
+        assert store.generation(name) == (1, cursor)
+        keys = sorted(cut.among)
+        assert store.get(name, 1, keys) == store.get(key, number, keys)
+        others = sorted((wanted | rest) - cut.among)
+        assert store.get(name, 1, others) == [None] * len(others)
+        store.drop(name)
+    store.drop(key)
+
+
+def test_a_cut_of_a_static_view_holds_the_entities_that_are_asked(engine, store, tiny):
+    rows = tiny.relation(FACTS, [(1, "one", None), (2, "two", None)])
+    materialize_cuts(static(tiny), rows, engine, store, {"facts@1": Asked(0, {b"1:1"}), "facts@2": Asked(5, set())})
+    one, none = store.get("facts@1", 1, [b"1:1", b"1:2"])
+    assert (one is not None, none) == (True, None)
+    assert store.get("facts@2", 1, [b"1:1"]) == [None]
 
 
 def _entities(view, rows):
