@@ -87,6 +87,22 @@ def find(
     return kept
 
 
+def find_near(
+    ones: Any, times: Any, known: Any, oldest: int, latest: int, least: int, near: Any, out: Any, rows: Any
+) -> int:
+    """What `find` does, for keys that lie close together: `near` has the entity of each from `least` on, or -1."""
+    kept = 0
+    for row in range(len(ones)):
+        if known[row] >= latest or times[row] < oldest:
+            continue
+        place = ones[row] - least
+        if 0 <= place < len(near) and near[place] >= 0:
+            out[kept] = near[place]
+            rows[kept] = row
+            kept += 1
+    return kept
+
+
 def spread(ids: Any, width: int, ends: Any, order: Any) -> None:
     """Put rows part after part, a part being `width` entities, each part's in the order given.
 

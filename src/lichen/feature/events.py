@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from lichen.errors import FoundWrong
 from lichen.feature.compute import NONE
 from lichen.feature.history import Events, Ints, constant_lag
 from lichen.feature.kernels import kernel
-from lichen.feature.spill import Columns, Gathered
+from lichen.feature.spill import Columns
 from lichen.feature.statement import key_columns, key_names, landed_sql, questions_sql, same_known, select
 from lichen.ground.beside import one_behind
 from lichen.ground.quoting import identifier
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     import arro3.core as arro3
 
     from lichen.feature.view import View
+
+
+_SPARSE, _FEW = 16, 65_536
+"""Keys are found by their place where there are at most so many places a key, and some."""
 
 
 def load(rows: Arrow) -> arro3.Table:
@@ -43,8 +49,7 @@ def numbers(rows: Any, name: str, type_: Any = np.int64) -> Any:
 class Questions:
     """The label rows as views of one entity see them.
 
-    For each row `ids` has its entity's number, -1 where a key or the instant is null, and `instants` the instant;
-    `order` sorts the rows by both. `first` tells where in `order` each entity's begin.
+    For each row `ids` has its entity's number, -1 where a key or the instant is null, and `instants` the instant.
     """
 
     def __init__(self, entity: Sequence[Column], asked: Relation, at: str, engine: Engine) -> None:
@@ -60,15 +65,41 @@ class Questions:
         self._table = _table(self.count)
         # As small as it can be: it is looked into for each row of the views' tables.
         kernel("indexed")(self._keys, self._table)
-        self.first, self.order = sort(self.ids, self.instants, None, self.count)[:2]
+        self._least, self._near = self._keys_near() if others is ones else (0, None)
         instants = self.instants[self.ids >= 0]
         self.latest, self.earliest = int(instants.max(initial=-NONE)), int(instants.min(initial=NONE))
+
+    def _keys_near(self) -> tuple[int, Ints | None]:
+        """The least key and each key's entity from there on, where keys lie so close together that it is no waste."""
+        least, most = int(self._keys.min(initial=NONE)), int(self._keys.max(initial=-NONE))
+        if self.count == 0 or most - least >= _SPARSE * self.count + _FEW:
+            return 0, None
+        near = np.full(most - least + 1, -1, np.int64)
+        near[self._keys - least] = np.arange(self.count)
+        return least, near
+
+    @cached_property
+    def _sorted(self) -> tuple[Ints, Ints]:
+        return sort(self.ids, self.instants, None, self.count)[:2]
+
+    @property
+    def first(self) -> Ints:
+        """Where in `order` each entity's rows begin."""
+        return self._sorted[0]
+
+    @property
+    def order(self) -> Ints:
+        """The rows that ask, sorted by entity and instant."""
+        return self._sorted[1]
 
     def find(self, ones: Ints, others: Ints, times: Ints, known: Ints, oldest: int) -> tuple[Ints, Ints]:
         """The rows from `oldest` on that some question may see, by key and known-time: their entities and numbers."""
         out, rows = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
-        asked = (oldest, self.latest, self._table, self._keys, self._keys2)
-        kept = kernel("find")(ones, others, times, known, *asked, out, rows)
+        asked = (times, known, oldest, self.latest)
+        if self._near is not None:
+            kept = kernel("find_near")(ones, *asked, self._least, self._near, out, rows)
+        else:
+            kept = kernel("find")(ones, others, *asked, self._table, self._keys, self._keys2, out, rows)
         return out[:kept], rows[:kept]
 
     def of(self, start: int, end: int) -> tuple[int, Ints, Ints]:
@@ -91,23 +122,41 @@ def sort(ids: Ints, times: Ints, known: Ints | None, entities: int) -> tuple[Int
     return first, order, sorted_times
 
 
-def gather(view: View, source: Relation, questions: Questions, engine: Engine, gathered: Gathered) -> None:
-    """Gather the rows of a view's table that the questions may see.
+@dataclass
+class Shown:
+    """The values of a view's rows that are shown as they stand, batch by batch, as long as they are few enough."""
+
+    most: int
+    landed: int = 0
+    batches: list[Any] | None = field(default_factory=list)
+    _bytes: int = 0
+
+    def add(self, batch: Any) -> None:
+        """Add a batch of the table's rows; those that are too many are let go, and none is held any more."""
+        self.landed += batch.num_rows
+        names = [name for name in batch.schema.names if name.startswith("_c")]
+        if self.batches is not None and names:
+            held = batch.select(names)
+            self.batches.append(held)
+            self._bytes += held.nbytes
+            if self._bytes > self.most:
+                self.batches = None
+
+
+def seen(view: View, source: Relation, questions: Questions, engine: Engine, shown: Shown) -> Generator[Columns]:
+    """The rows of a view's table that the questions may see, batch by batch in the table's order.
 
     Each has its entity (`_e`), its number in the table (`_r`) where values are shown as they stand in it, and all that
     `events_of` reads.
     """
-    landed = 0
 
     def batches() -> Iterator[tuple[Any, int]]:
-        nonlocal landed
         for batch in each_batch(engine.query(landed_sql(view, "rows"), {"rows": source})):
+            landed = shown.landed
+            shown.add(batch)
             yield batch, landed
-            landed += batch.num_rows
 
-    for columns in one_behind(lambda one: _seen(view, questions, *one), batches()):
-        gathered.add(columns)
-    gathered.landed = landed
+    yield from one_behind(lambda one: _seen(view, questions, *one), batches())
 
 
 def _seen(view: View, questions: Questions, batch: Any, landed: int) -> Columns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +11,9 @@ import numpy as np
 
 from lichen.errors import FoundWrong, did_you_mean
 from lichen.feature.answers import Answers
-from lichen.feature.events import Questions, again, events_of, gather, load, refuse_twins, rows_at
+from lichen.feature.events import Questions, Shown, again, events_of, load, refuse_twins, rows_at, seen
 from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
+from lichen.feature.following import Following, can_follow
 from lichen.feature.history import answer, history
 from lichen.feature.spill import IN_MEMORY, Gathered, Part
 from lichen.feature.statement import key_names, placed, placed_sql, select, static_sql, typed
@@ -140,7 +143,14 @@ def _windowed(
     view: View, source: Relation, questions: Questions, engine: Engine, gathered: Gathered
 ) -> dict[str, tuple[Any, str]]:
     """A view's features, each as a column with the SQL that gives it its type; columns without SQL serve others."""
-    gather(view, source, questions, engine, gathered)
+    shown = Shown(gathered.most)
+    latest = _followed(view, source, questions, engine, shown) if can_follow(view) else None
+    if latest is not None:
+        placed_ = [(column.name, place, latest) for place, column in enumerate(view.latest)]
+        return _typed(view, _placed(view, source, placed_, shown, engine))
+    shown = Shown(gathered.most)
+    for columns in seen(view, source, questions, engine, shown):
+        gathered.add(columns)
     answers = Answers(view, len(questions.ids), questions.order)
 
     def answered(part: Part) -> None:
@@ -161,40 +171,53 @@ def _windowed(
             made[holes] = (chunked(some), "")
             sql = f"CASE WHEN {identifier(holes)} THEN {sql} END"
         made[own] = (chunked(values), sql)
-    for name, column in _placed(view, source, answers, gathered.landed, engine).items():
-        made[_qualified(view, name)] = (column, identifier(_qualified(view, name)))
-    return made
+    return made | _typed(view, _placed(view, source, answers.placed(), shown, engine))
 
 
-def _placed(view: View, source: Relation, answers: Answers, landed: int, engine: Engine) -> dict[str, Any]:
-    """The features whose values are shown as they stand in a row: those rows are read once more, and no others."""
+def _followed(view: View, source: Relation, questions: Questions, engine: Engine, shown: Shown) -> Any:
+    """The number of each question's latest row; None where the rows do not come in the order of time."""
+    following = Following(view, questions)
+    with closing(seen(view, source, questions, engine, shown)) as rows:
+        for columns in rows:
+            if not following.see(columns):
+                return None
+    return following.answers()
+
+
+def _typed(view: View, columns: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """Columns that have their types already."""
+    return {_qualified(view, name): (column, identifier(_qualified(view, name))) for name, column in columns.items()}
+
+
+def _placed(
+    view: View, source: Relation, asked: Sequence[tuple[str, int, Any]], shown: Shown, engine: Engine
+) -> dict[str, Any]:
+    """The features whose values are shown as they stand in a row, of the rows that were answered with.
+
+    `asked` has each feature's name, its column's number, and the row's number or -1 for each question. Where the
+    values are not held any more, the table is read once more.
+    """
     from arro3.core import Array, ChunkedArray
 
-    asked = answers.placed()
     if not asked:
         return {}
-    wanted = np.zeros(landed, np.bool_)
+    wanted = np.zeros(shown.landed, np.bool_)
     for _, _, rows in asked:
         wanted[rows[rows >= 0]] = True
     places = np.flatnonzero(wanted)
-    stream = engine.query(placed_sql(view, "rows"), {"rows": source})
-    found = rows_at(each_batch(stream), places)
-    nulls = load(
-        engine.query(
-            select(((f"CAST(NULL AS {type_})", f"_c{n}") for n, (_, type_) in enumerate(placed(view))), "(SELECT 1)"),
-            {},
-        )
-    )
-    if landed:
-        index = np.cumsum(wanted, dtype=np.int32) - 1
+    held = shown.batches
+    stream = each_batch(engine.query(placed_sql(view, "rows"), {"rows": source})) if held is None else iter(held)
+    found = rows_at(stream, places)
+    null = [(f"CAST(NULL AS {type_})", f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
+    nulls = load(engine.query(select(null, "(SELECT 1)"), {}))
+    index = np.cumsum(wanted, dtype=np.int32) - 1
     made = {}
     for name, column, rows in asked:
         chunks = [] if found is None else found.column(f"_c{column}").chunks
         values = ChunkedArray([*chunks, *nulls.column(f"_c{column}").chunks]).combine_chunks()
         at = np.full(len(rows), len(places), np.int64)
-        if landed:
-            seen = rows >= 0
-            at[seen] = index[rows[seen]]
+        there = rows >= 0
+        at[there] = index[rows[there]]
         made[name] = ChunkedArray([values.take(Array.from_numpy(at))])
     return made
 

@@ -36,12 +36,11 @@ class Gathered:
     """
 
     def __init__(self, entities: int, most: int = IN_MEMORY, scratch: Path | None = None) -> None:
-        self._entities, self._most, self._scratch = entities, most, scratch
+        self._entities, self.most, self._scratch = entities, most, scratch
         self._pieces: list[Columns] = []
         self._bytes = 0
         self._folder: TemporaryDirectory[str] | None = None
         self._types: dict[str, Any] = {"_e": np.int64, "_t": np.int64}
-        self.landed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +54,7 @@ class Gathered:
         self._types = {name: values.dtype for name, values in columns.items()}
         self._pieces.append(columns)
         self._bytes += sum(values.nbytes for values in columns.values())
-        if self._bytes > self._most:
+        if self._bytes > self.most:
             self._spill()
 
     def _spill(self) -> None:

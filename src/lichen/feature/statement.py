@@ -85,18 +85,20 @@ def same_known(view: View) -> bool:
 
 
 def landed_sql(view: View, relation: str) -> str:
-    """All rows of a view's table as numbers, in the table's order."""
-    inner = [*key_columns(view.entity), *_times(view), *_values(view)]
+    """All rows of a view's table as numbers, with what is shown as it stands, in the table's order."""
+    prompt = same_known(view)
+    inner = [*key_columns(view.entity), *_times(view)[: 1 if prompt else 2], *_values(view), *_shown(view)]
     source = f"({select(inner, identifier(relation))})"
     ending = ""
     if view.corrected:
         source = _followed(view, relation, inner)
         ending = "ORDER BY _r"
     names = key_names(view)
-    fit = f"{whole_key(names)} AND _t IS NOT NULL AND _q IS NOT NULL"
-    times = [("coalesce(_t, 0)", "_t"), *([] if same_known(view) else [("coalesce(_q, 0)", "_q")])]
+    fit = f"{whole_key(names)} AND _t IS NOT NULL" + ("" if prompt else " AND _q IS NOT NULL")
+    times = [("coalesce(_t, 0)", "_t"), *([] if prompt else [("coalesce(_q, 0)", "_q")])]
     until = [("_u", "_u")] if view.corrected else []
     shown = [*hashed_key(view.entity, names), (fit, "_fit"), *times, *until, *_measured(view)]
+    shown += [(f"_c{place}", f"_c{place}") for place in range(len(placed(view)))]
     return select(shown, source, ending)
 
 

@@ -172,3 +172,31 @@ def sweep(
                     real[op, question] = value
                 else:
                     out[op, question] = place
+
+
+def follow(
+    entities: Any, times: Any, numbers: Any, asked_entities: Any, instants: Any, asked: Any, ttl: int,
+    rows: Any, moments: Any, place: Any, latest: Any,
+) -> bool:  # fmt: skip
+    """Answer the questions that come before each row, then let it be its entity's last; for compiling.
+
+    `place` holds the next question and the time of the last row. A row of entity -1 is of none.
+    """
+    question = place[0]
+    before = place[1]
+    for row in range(len(entities)):
+        t = times[row]
+        if t < before:
+            return False
+        before = t
+        while question < len(instants) and instants[question] <= t:
+            entity = asked_entities[question]
+            if ttl < 0 or moments[entity] >= instants[question] - ttl:
+                latest[asked[question]] = rows[entity]
+            question += 1
+        if entities[row] >= 0:
+            rows[entities[row]] = numbers[row]
+            moments[entities[row]] = t
+    place[0] = question
+    place[1] = before
+    return True

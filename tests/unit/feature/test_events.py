@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lichen.errors import FoundWrong
 from lichen.feature.compute import NONE
-from lichen.feature.events import Questions, again, events_of, gather, numbers, refuse_twins, rows_at, sort
+from lichen.feature.events import Questions, Shown, again, events_of, numbers, refuse_twins, rows_at, seen, sort
 from lichen.feature.spill import Gathered
 from lichen.ground.stream import each_batch
 from lichen.ports import Column, Relation
@@ -49,9 +49,11 @@ def test_rows_that_no_question_sees_are_not_gathered(data, engine, tiny):
     labels = tuple(label for label in data.draw(tiny.asked_of()) if label["asked"] is not None)
     found = questions(tiny, engine, view.entity, labels)
     with Gathered(found.count) as gathered:
-        gather(view, tiny.table_of(rows), found, engine, gathered)
+        shown = Shown(2**20)
+        for columns in seen(view, tiny.table_of(rows), found, engine, shown):
+            gathered.add(columns)
         kept = sum(len(columns["_e"]) for parts in gathered.parts() for _, _, columns in parts)
-    assert gathered.landed == len(rows)
+    assert shown.landed == len(rows)
     latest = max((label["asked"] for label in labels), default=None)
     may = [row for row in rows if latest and row["learned"] and row["happened"] and row["learned"] < latest]
     assert kept <= len(may)
