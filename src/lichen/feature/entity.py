@@ -111,6 +111,7 @@ def _plan(view: View, slots: Slots) -> Ints:
             summed = (slots.ints[at], slots.pairs[at], squares, keys[at], keys[at + many], slots.raw[at])
             for column, value in zip(_SUMMED, summed, strict=True):
                 row[column] = value
+            row[u.COUNTS] = slots.counts[at]
         rows.append(row)
     return np.array(rows, np.int64).reshape(-1, 8)
 

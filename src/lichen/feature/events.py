@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from lichen.feature.view import View
 
+
+T = TypeVar("T")
 
 _SPARSE, _FEW = 16, 65_536
 """Keys are found by their place where there are at most so many places a key, and some."""
@@ -126,7 +128,7 @@ def sort(ids: Ints, times: Ints, known: Ints | None, entities: int) -> tuple[Int
 class Shown:
     """The values of a view's rows that are shown as they stand, batch by batch, as long as they are few enough."""
 
-    most: int
+    most: float
     landed: int = 0
     batches: list[Any] | None = field(default_factory=list)
     _bytes: int = 0
@@ -143,11 +145,13 @@ class Shown:
                 self.batches = None
 
 
-def seen(view: View, source: Relation, questions: Questions, engine: Engine, shown: Shown) -> Generator[Columns]:
-    """The rows of a view's table that the questions may see, batch by batch in the table's order.
+def seen(
+    view: View, source: Relation, questions: Questions, engine: Engine, shown: Shown, then: Callable[[Columns], T]
+) -> Generator[T]:
+    """What `then` gives of the rows of a view's table that the questions may see, batch by batch in the table's order.
 
     Each has its entity (`_e`), its number in the table (`_r`) where values are shown as they stand in it, and all that
-    `events_of` reads.
+    `events_of` reads. `then` runs beside the reading.
     """
 
     def batches() -> Iterator[tuple[Any, int]]:
@@ -156,7 +160,7 @@ def seen(view: View, source: Relation, questions: Questions, engine: Engine, sho
             shown.add(batch)
             yield batch, landed
 
-    yield from one_behind(lambda one: _seen(view, questions, *one), batches())
+    yield from one_behind(lambda one: then(_seen(view, questions, *one)), batches())
 
 
 def _seen(view: View, questions: Questions, batch: Any, landed: int) -> Columns:

@@ -14,7 +14,7 @@ from lichen.feature.asked import Asked, Slots, layout
 from lichen.feature.compute import BLOCK, NONE
 from lichen.feature.frequency import FEW, REGISTERS
 from lichen.feature.kernels import kernel
-from lichen.feature.view import SPREAD
+from lichen.feature.view import RAW, SPREAD
 
 if TYPE_CHECKING:
     from lichen.feature.view import Measure, View
@@ -234,9 +234,11 @@ class _Sums:
         events, slots = self.events, self.slots
         if measure.kind == "double" and not np.isfinite(values).all():
             raise _not_finite(self.view, measure)
+        if measure.functions & RAW and not np.isfinite(2.0 * float(np.abs(values.astype(np.float64)).max(initial=0.0))):
+            raise _too_large(self.view, measure, "DOUBLE")
         if slots.ints[place] >= 0:
             row = self.whole[slots.ints[place]]
-            if not kernel("whole")(events.first, events.order, values, row) < 2.0**63:
+            if not np.isfinite(kernel("whole")(events.first, events.order, values, row)):
                 raise _too_large(self.view, measure, "BIGINT")
         doubles = values if measure.kind == "double" else values.astype(np.float64)
         if slots.pairs[place] >= 0:

@@ -101,6 +101,13 @@ def _ask(features: FeatureSet, labels: arro3.Table, at: str, engine: Engine) -> 
                 else "a request brings it, so a label row must",
                 fix=did_you_mean(name, labels.column_names),
             )
+    if PREDICTION_TIME in labels.column_names and at != PREDICTION_TIME:
+        raise FoundWrong(
+            "LCH-2646",
+            f"the label table has a column `{PREDICTION_TIME}`, which is not when the prediction is asked",
+            why=f"expressions call the instant in `{at}` so",
+            fix="rename the label table's column",
+        )
     for column in features.features:
         if column.name in labels.column_names:
             raise FoundWrong(
@@ -149,8 +156,8 @@ def _windowed(
         placed_ = [(column.name, place, latest) for place, column in enumerate(view.latest)]
         return _typed(view, _placed(view, source, placed_, shown, engine))
     shown = Shown(gathered.most)
-    for columns in seen(view, source, questions, engine, shown):
-        gathered.add(columns)
+    for piece in seen(view, source, questions, engine, shown, gathered.spread):
+        gathered.add(piece)
     answers = Answers(view, len(questions.ids), questions.order)
 
     def answered(part: Part) -> None:
@@ -177,11 +184,8 @@ def _windowed(
 def _followed(view: View, source: Relation, questions: Questions, engine: Engine, shown: Shown) -> Any:
     """The number of each question's latest row; None where the rows do not come in the order of time."""
     following = Following(view, questions)
-    with closing(seen(view, source, questions, engine, shown)) as rows:
-        for columns in rows:
-            if not following.see(columns):
-                return None
-    return following.answers()
+    with closing(seen(view, source, questions, engine, shown, following.see)) as in_order:
+        return following.answers() if all(in_order) else None
 
 
 def _typed(view: View, columns: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:

@@ -19,7 +19,7 @@ import numpy as np
 from lichen.errors import SystemFailed
 from lichen.feature.compute import NONE
 from lichen.feature.history import Dawn, Events, constant_lag, history
-from lichen.feature.view import ALL, CODED, PLACED, RAW, View
+from lichen.feature.view import ALL, CODED, PLACED, RAW, SPREAD, View
 
 _MAGIC = b"LF2<" if struct.pack("=H", 1) == b"\1\0" else b"LF2>"
 _HEADER = struct.Struct("=4sIqQ")
@@ -178,17 +178,24 @@ class Sums:
     """Watches rows as they come in any pieces: `doubtful` once values of some entity might not add up."""
 
     def __init__(self, view: View) -> None:
-        self._asked = [(f"_v{place}", m.kind == "int") for place, m in enumerate(view.measures) if m.needs_values]
-        self._magnitudes = dict.fromkeys((name for name, _ in self._asked), 0.0)
+        self._asked = [
+            (f"_v{place}", m.kind == "int", bool(m.functions & SPREAD))
+            for place, m in enumerate(view.measures)
+            if m.needs_values
+        ]
+        self._magnitudes = {name: 0.0 for name, *_ in self._asked}
         self.doubtful = False
 
     def see(self, columns: Mapping[str, Any]) -> None:
         """See rows; what all rows add up to is no less than what one entity's do."""
         with np.errstate(over="ignore", invalid="ignore"):
-            for name, whole in self._asked:
-                self._magnitudes[name] += float(np.abs(columns[name].astype(np.float64)).sum())
+            for name, whole, squared in self._asked:
+                values = np.abs(columns[name].astype(np.float64))
+                self._magnitudes[name] += float(values.sum())
                 most = self._magnitudes[name]
                 self.doubtful |= not (most < _SURE if whole else bool(np.isfinite(most)))
+                # A sum of squares is no greater than the square of the sum.
+                self.doubtful |= squared and not bool(np.isfinite(most * most))
 
 
 _SURE = 2.0**62
@@ -198,7 +205,7 @@ def refuse_unsummable(view: View, rows: Rows) -> None:
     """Refuse (`FoundWrong`) an entity's values that do not add up, as `history` does."""
     sums = Sums(view)
     sums.see(rows.columns)
-    if sums.doubtful:
+    if sums.doubtful or rows.dawn is not None:
         history(view, events_in(view, rows))
 
 
@@ -224,7 +231,7 @@ def trim(view: View, rows: Rows, since: int | None) -> Rows:
 
 def horizon(view: View, since: int) -> int:
     """The event time before which no instant from `since` on needs to see rows one by one."""
-    return since - max((*(span + lag for span, lag in view.frames), view.ttl_us or 0, 0))
+    return since - max((*(max(span, 0) + lag for span, lag in view.frames), view.ttl_us or 0, 0))
 
 
 def _without(rows: Rows, kept: Any) -> Rows:

@@ -45,8 +45,8 @@ def key_names(view: View) -> list[str]:
 
 
 def key_columns(entity: Sequence[Column]) -> list[tuple[str, str]]:
-    """An entity's key columns, cast, under their travelling names."""
-    return [(typed(column), f"_k{place}") for place, column in enumerate(entity)]
+    """An entity's key columns, cast, under their travelling names; an infinite instant names no entity."""
+    return [(finite(column), f"_k{place}") for place, column in enumerate(entity)]
 
 
 def hashed_key(entity: Sequence[Column], names: Sequence[str]) -> list[tuple[str, str]]:

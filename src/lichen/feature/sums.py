@@ -6,24 +6,29 @@ as entities stand before it, for it is one longer.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lichen.feature.compute import BLOCK, NONE
 
 
 def whole(first: Any, order: Any, values: Any, prefix: Any) -> float:
-    """Exact prefix sums of whole numbers; returns the greatest sum of magnitudes of an entity."""
+    """Exact prefix sums of whole numbers; returns the greatest sum of magnitudes, infinity for one beyond BIGINT."""
     greatest = 0.0
     for entity in range(len(first) - 1):
         total = 0
-        magnitude = 0.0
+        magnitude = 0
         prefix[first[entity] + entity] = 0
         for at in range(first[entity], first[entity + 1]):
-            value = values[order[at]]
+            value = int(values[order[at]])
             total += value
-            magnitude += abs(float(value))
+            if value < -NONE or magnitude > NONE - abs(value):
+                greatest = math.inf
+                magnitude = 0
+            else:
+                magnitude += abs(value)
             prefix[at + entity + 1] = total
-        greatest = max(greatest, magnitude)
+        greatest = max(greatest, float(magnitude))
     return greatest
 
 

@@ -50,8 +50,8 @@ def test_rows_that_no_question_sees_are_not_gathered(data, engine, tiny):
     found = questions(tiny, engine, view.entity, labels)
     with Gathered(found.count) as gathered:
         shown = Shown(2**20)
-        for columns in seen(view, tiny.table_of(rows), found, engine, shown):
-            gathered.add(columns)
+        for piece in seen(view, tiny.table_of(rows), found, engine, shown, gathered.spread):
+            gathered.add(piece)
         kept = sum(len(columns["_e"]) for parts in gathered.parts() for _, _, columns in parts)
     assert shown.landed == len(rows)
     latest = max((label["asked"] for label in labels), default=None)

@@ -31,7 +31,7 @@ def test_rows_come_back_by_entity_in_the_order_they_came(pieces, most, rows, mon
     with Gathered(10, most, tmp_path) as gathered:
         for piece in pieces:
             columns = {"_e": np.array([e for e, _ in piece], np.int64), "_t": np.array([v for _, v in piece], np.int64)}
-            gathered.add({**columns, "_n0": columns["_t"] > 0})
+            gathered.add(gathered.spread({**columns, "_n0": columns["_t"] > 0}))
             for entity, value in piece:
                 wanted.setdefault(entity, []).append((value, value > 0))
         if not pieces:
@@ -52,9 +52,8 @@ def test_no_rows_at_all_are_one_part_of_nothing():
 @pytest.mark.parametrize("entities", [0, 1])
 def test_few_entities_are_few_parts(entities, tmp_path):
     with Gathered(entities, 1, tmp_path) as gathered:
-        gathered.add(
-            {"_e": np.zeros(5 * entities, np.int64), "_t": np.arange(5 * entities), "_n0": np.ones(5 * entities)}
-        )
+        columns = {"_e": np.zeros(5 * entities, np.int64), "_t": np.arange(5 * entities), "_n0": np.ones(5 * entities)}
+        gathered.add(gathered.spread(columns))
         found, cuts = rows_of(gathered)
     assert found == ({0: [(n, True) for n in range(5)]} if entities else {})
     assert cuts == [(0, 1)] * entities
@@ -63,7 +62,7 @@ def test_few_entities_are_few_parts(entities, tmp_path):
 def test_files_go_though_work_ends_early(tmp_path):
     def work(gathered):
         with gathered:
-            gathered.add({"_e": np.arange(3), "_t": np.arange(3)})
+            gathered.add(gathered.spread({"_e": np.arange(3), "_t": np.arange(3)}))
             assert list(tmp_path.iterdir()) != []
             raise KeyError
 

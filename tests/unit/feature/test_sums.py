@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from lichen.feature import sums
 from lichen.feature.compute import BLOCK, NONE
+from lichen.feature.kernels import kernel
 
 cut = st.lists(st.lists(st.integers(-(2**40), 2**40), max_size=5), max_size=6)
 
@@ -32,9 +34,17 @@ def test_each_entity_begins_its_prefix_anew(entities, shuffled):
 
 
 def test_magnitudes_tell_what_a_sum_that_came_round_would_hide():
-    prefix = np.empty(5, np.int64)
-    greatest = sums.whole([0, 4], range(4), [2**62, -(2**62), 2**62, -(2**62)], prefix)
-    assert greatest == 2.0**64
+    def magnitude(*values):
+        rows = len(values)
+        return kernel("whole")(
+            np.array([0, rows]), np.arange(rows), np.array(values, np.int64), np.empty(rows + 1, np.int64)
+        )
+
+    assert magnitude(2**62, -(2**62), 2**62, -(2**62)) == math.inf
+    # Ones that a double would not count beside the first.
+    assert magnitude(2**63 - 3, 1, 1, 1) == math.inf
+    assert magnitude(2**63 - 3, 1, 1) < math.inf
+    assert magnitude(-(2**63)) == math.inf
 
 
 def test_a_seed_stands_for_what_came_before():
