@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lichen.errors import FoundWrong, Where
 from lichen.feature.value import is_storable, value_kind
-from lichen.feature.view import WindowAggregate
+from lichen.feature.view import COUNTED, WindowAggregate
 from lichen.ground.duration import microseconds
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _OF_NUMBERS = ("sum", "avg", "std", "var", "quantile", "rate")
 _OF_AN_ORDER = ("min", "max")
 _OF_A_ROW = ("first", "last", "mode")
-_COUNTED = ("count", "count_distinct")
 _OF_ANY_ROW = ("count", "since")
 
 _TAKES = {
@@ -62,7 +61,7 @@ def understood(asked: Asked) -> WindowAggregate:
 def result_type(aggregate: WindowAggregate) -> str:
     """The type of what an aggregate gives, in DuckDB's words."""
     kind = value_kind(aggregate.type) if aggregate.type else "rows"
-    if aggregate.function in _COUNTED:
+    if aggregate.function in COUNTED:
         return "BIGINT"
     if aggregate.function in ("avg", "std", "var", "quantile", "rate", "since"):
         return "DOUBLE"

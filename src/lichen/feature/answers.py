@@ -9,13 +9,10 @@ import numpy as np
 
 from lichen.feature.asked import is_real
 from lichen.feature.history import Found, History, Ints
-from lichen.feature.view import PLACED
+from lichen.feature.view import COUNTED, PLACED
 
 if TYPE_CHECKING:
     from lichen.feature.view import View
-
-_ALWAYS = frozenset({"count", "count_distinct"})
-"""The functions that have an answer for a window of no rows."""
 
 
 class Answers:
@@ -61,7 +58,7 @@ class Answers:
             measure, values = view.measures[view.measure_of(aggregate)], self._values[place].take(self._places)
             if is_real(aggregate, measure):
                 values = values.view(np.float64)
-            some = self._some[place].take(self._places) if function not in _ALWAYS else None if whole else asked
+            some = self._some[place].take(self._places) if function not in COUNTED else None if whole else asked
             yield view.features[place].name, values, some
 
     def placed(self) -> list[tuple[str, int, Ints]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lichen.feature import frequency as f
 from lichen.feature import sweep as s
-from lichen.feature.view import ADDED, PLACED, RAW, SPREAD
+from lichen.feature.view import ADDED, COUNTED, PLACED, RAW, SPREAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,4 +184,4 @@ def is_real(aggregate: WindowAggregate, measure: Measure) -> bool:
     """Whether an aggregate's answer is a double, and not a whole number or a position."""
     if aggregate.function in ("sum", "min", "max"):
         return measure.kind == "double"
-    return aggregate.function not in PLACED and aggregate.function not in ("count", "count_distinct")
+    return aggregate.function not in PLACED | COUNTED

@@ -17,7 +17,7 @@ from lichen.feature.history import NO_INTS, NONE_NUMBERED, History, Ints, blocks
 from lichen.feature.kernels import kernel
 from lichen.feature.state import Head, events_in, texts_in, unpack
 from lichen.feature.value import from_wire, instant
-from lichen.feature.view import PLACED, SPREAD
+from lichen.feature.view import COUNTED, PLACED, SPREAD
 
 if TYPE_CHECKING:
     from lichen.feature.view import View
@@ -30,7 +30,7 @@ _SUMMED = (u.INTS, u.PAIRS, u.SQUARES, u.LEAST, u.GREATEST, u.RAW)
 class Past:
     """One entity's rows, summed up, with the loops that answer of them; one thread asks at a time."""
 
-    __slots__ = ("_calls", "_counted", "_found", "_instant", "_some", "lead", "since", "texts")
+    __slots__ = ("_calls", "_counted", "_found", "_instant", "lead", "since", "size", "texts")
 
     def __init__(self, view: View, past: History, since: int, texts: list[bytes], lead: int) -> None:
         found = room_for(past, 1)
@@ -38,6 +38,8 @@ class Past:
         self._calls = calls(view, past, _ENTITY, self._instant, found)
         self._counted, self._found = len(past.asked.counts) > 0, found
         self.since, self.texts, self.lead = since, texts, lead
+        arrays = {id(one): one.nbytes for _, given in self._calls for one in given if isinstance(one, np.ndarray)}
+        self.size = sum(arrays.values()) + sum(map(len, texts))
 
     @classmethod
     def of(cls, view: View, blob: bytes) -> Past:
@@ -124,8 +126,8 @@ def picking(places: Sequence[int]) -> Callable[[list[Any]], list[Any]]:
     return lambda values: list(pick(values))
 
 
-class Answers:
-    """Answers for one view from an entity's past, in the order of the view's features."""
+class Asking:
+    """Asks an entity's past for one view, in the order of the view's features."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -150,9 +152,8 @@ class Answers:
                 self._touched.append((feature, touch))
         self._latest = [from_wire(column.type) for column in view.latest]
         self._pick = picking(plan)
-        always = ("count", "count_distinct")
         self.unseen: list[Any] = [
-            *(0 if a.function in always else None for a in windowed), *(None for _ in view.latest)
+            *(0 if a.function in COUNTED else None for a in windowed), *(None for _ in view.latest)
         ]  # fmt: skip
         self.missing: list[Any] = [None] * len(view.features)
 

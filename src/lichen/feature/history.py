@@ -324,7 +324,7 @@ class Room:
     """Working space for a history's questions, so that one after the other is answered without making it anew."""
 
     def __init__(self, past: History) -> None:
-        runs = 2 * past.longest + 2
+        runs = 2 if past.lag >= 0 else 2 * past.longest + 2
         self.runs, self.cut = np.empty(runs, np.int64), np.empty(runs, np.int64)
         self.at = np.empty(2 * len(past.asked.frames) + 1, np.int64)
         counts = (len(past.asked.counts), past.most)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lichen.errors import SystemFailed, WrongUsage
-from lichen.feature.entity import Answers, picking
+from lichen.feature.entity import Asking, picking
 from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
@@ -105,7 +105,7 @@ class _States:
             return found[0]
         blob = self._store.get(view, generation, [key])[0]
         state = None if blob is None else decode(blob)
-        cost = _OVERHEAD + len(key) + (0 if blob is None else len(blob))
+        cost = _OVERHEAD + len(key) + getattr(state, "size", 0 if blob is None else len(blob))
         self._kept[place] = (state, cost)
         self._used += cost
         while self._used > self._memory and len(self._kept) > 1:
@@ -121,7 +121,7 @@ class _ViewLookup:
         self._view, self._states, self._store, self._key = view, states, store, key
         self.entity = [column.name for column in view.entity]
         self._encode = key_encoder(view.entity)
-        self._answers = Answers(view)
+        self._answers = Asking(view)
         self._generation = 0
         self.names = [f"{view.name}.{column.name}" for column in view.features]
         self._decode: Callable[[bytes], Any] = self._static_row if view.static else self._answers.past

@@ -19,6 +19,8 @@ ADDED = frozenset({"sum", "avg"})
 SPREAD = frozenset({"var", "std"})
 PLACED = frozenset({"first", "last", "mode"})
 """The functions that answer with the value of one of the window's rows, whatever its type."""
+COUNTED = frozenset({"count", "count_distinct"})
+"""The functions that have an answer for a window of no rows: 0."""
 CODED = frozenset({"count_distinct", "mode"})
 """The functions that ask which rows have the same value."""
 RAW = frozenset({"quantile", "rate"})

@@ -55,7 +55,7 @@ class OriginSuite(ABC):
         assert store.get("new", 2, asked) == [None, b"2", b"3", b"2", None, b"1"]
         assert store.views() == ["new"]
 
-    def test_a_origin_is_taken_at_its_generation(self, store: OnlineStore) -> None:
+    def test_an_origin_is_taken_at_its_generation(self, store: OnlineStore) -> None:
         store.replace("old", [(odd, b"1") for odd in ODD_BYTES], "c1")
         store.change("old", 1, [(odd, odd) for odd in ODD_BYTES[:4]], "c2")
         store.replace("first", [], "f", ("old", 1))
@@ -73,7 +73,7 @@ class OriginSuite(ABC):
         assert store.replace("v", [(b"b", b"2")], "2", ("v", 1)) == 2
         assert [store.get("v", number, [b"a", b"b"]) for number in (1, 2)] == [[b"1", b"1"], [b"1", b"2"]]
 
-    def test_of_a_origin_only_its_states_are_held(self, store: OnlineStore, tmp_path: Path) -> None:
+    def test_of_an_origin_only_its_states_are_held(self, store: OnlineStore, tmp_path: Path) -> None:
         store.replace("old", ((b"%d" % n, b"1") for n in range(12_000)), "1")
         gone = [(b"%d" % n, None) for n in range(6_000)]
         store.replace("new", [*gone, (b"more", b"2"), *((b"no%d" % n, None) for n in range(10))], "2", ("old", 1))
@@ -82,13 +82,13 @@ class OriginSuite(ABC):
         store.drop("old")
         assert self.held(tmp_path) == 6_001
 
-    def test_large_states_of_a_origin_come_along(self, store: OnlineStore) -> None:
+    def test_large_states_of_an_origin_come_along(self, store: OnlineStore) -> None:
         large = bytes(range(256)) * 4096
         store.replace("old", ((b"%d" % n, large) for n in range(40)), "1")
         store.replace("new", [(b"7", b"small")], "2", ("old", 1))
         assert store.get("new", 1, [b"0", b"7", b"39"]) == [large, b"small", large]
 
-    def test_a_origin_that_is_not_kept_is_refused(self, store: OnlineStore, tmp_path: Path) -> None:
+    def test_an_origin_that_is_not_kept_is_refused(self, store: OnlineStore, tmp_path: Path) -> None:
         store.replace("v", [(b"k", b"old")], "old")
         with pytest.raises(SystemFailed, match="LCH-3021: view `none`: generation 1 is no longer kept"):
             store.replace("v", [(b"k", b"new")], "new", ("none", 1))
@@ -101,7 +101,7 @@ class OriginSuite(ABC):
         assert store.get("v", 2, [b"k", b"w"]) == [b"1", b"new"]
         assert self.held(tmp_path) == 2 + 1 + 2
 
-    def test_a_origin_that_goes_meanwhile_is_refused(self, store: OnlineStore, tmp_path: Path) -> None:
+    def test_an_origin_that_goes_meanwhile_is_refused(self, store: OnlineStore, tmp_path: Path) -> None:
         other = self.make(tmp_path)
 
         def anew() -> None:
@@ -130,7 +130,7 @@ class OriginSuite(ABC):
         store.replace("v", changed, "new", ("old", number))
         assert store.get("v", 2, [b"a", b"b", b"c", b"v"]) == [b"old", b"new", None, None]
 
-    def test_a_key_given_twice_over_a_origin_is_refused(self, store: OnlineStore) -> None:
+    def test_a_key_given_twice_over_an_origin_is_refused(self, store: OnlineStore) -> None:
         store.replace("old", [(b"k", b"1")], "1")
         for twice in ([(b"k", b"1"), (b"k", b"2")], [(b"k", None), (b"k", b"1")], [(b"k", None)] * 2):
             with pytest.raises(FoundWrong, match="LCH-3022: view `v`: a key was given twice"):
@@ -151,7 +151,7 @@ class OriginSuite(ABC):
             assert (store.generation("v") or (0, ""))[0] == number
             assert store.get("v", number, asked) == [b"new", b"new", None, None, b"old", b"old", None]
 
-    def test_copies_of_a_origin_that_others_change_are_whole(self, store: OnlineStore, tmp_path: Path) -> None:
+    def test_copies_of_an_origin_that_others_change_are_whole(self, store: OnlineStore, tmp_path: Path) -> None:
         keys = [b"%d" % n for n in range(2000)]
         store.replace("v", [(key, b"old") for key in keys], "old")
         process = child.start(self, tmp_path, "change_for_ever")

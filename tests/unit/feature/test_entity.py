@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lichen.errors import WrongUsage
-from lichen.feature.entity import Answers, picking
+from lichen.feature.entity import Asking, picking
 from lichen.feature.lookup import Lookup
 from lichen.feature.materialize import materialize
 
@@ -14,7 +14,7 @@ many = settings(max_examples=25, deadline=None, suppress_health_check=list(Healt
 
 def past_of(tiny, engine, store, view, rows, key, since=None):
     materialize(view, tiny.table_of(rows), engine, store, key, since=since)
-    answers = Answers(view)
+    answers = Asking(view)
     return answers, answers.past(store.get(key, store.generation(key)[0], [b"1:a"])[0])
 
 
@@ -48,7 +48,7 @@ def test_an_instant_before_the_state_begins_is_refused(engine, store, tiny):
 
 def test_what_nobody_has_seen(tiny):
     functions = (("n", "count", "*", None, ""), ("d", "count_distinct", "word", None, "VARCHAR"), tiny.AGGREGATES[2])
-    answers = Answers(tiny.make_view(functions=functions, windows=("2m",)))
+    answers = Asking(tiny.make_view(functions=functions, windows=("2m",)))
     assert answers.unseen == [0, 0, None, None, None, None]
     assert answers.missing == [None] * 6
 
