@@ -96,6 +96,10 @@ def test_rows_that_a_correction_needs_are_kept(engine, store, tiny):
     assert len(held(view, store, "corrected", "a")[0].columns["_t"]) == 102
 
 
+def origin_of(store, key):
+    return key, store.generation(key)[0]
+
+
 @many
 @given(data=st.data())
 def test_changed_rows_alone_give_what_all_rows_give(data, engine, store, tiny):
@@ -108,7 +112,7 @@ def test_changed_rows_alone_give_what_all_rows_give(data, engine, store, tiny):
     key = f"v@{next(numbers)}"
     materialize(view, tiny.table_of(before), engine, store, key)
     changed = tiny.table_of((*(before[at] for at in sorted(gone)), *came))
-    rematerialize(view, tiny.table_of(after), changed, engine, store, key)
+    rematerialize(view, tiny.table_of(after), changed, engine, store, key, origin_of(store, key))
     whole = f"{key} anew"
     count = materialize(view, tiny.table_of(after), engine, store, whole)
     assert store.generation(key)[1] == store.generation(whole)[1]
@@ -189,7 +193,8 @@ def test_static_rows_that_changed_are_written_alone(data, engine, store, tiny):
     assert materialize(view, table(before), engine, store, key) == len(before)
     changed = [n for n in range(6) if before.get(n, 0) != after.get(n, 0)]
     moved = [(n, side[n], None) for side in (before, after) for n in changed if n in side]
-    assert rematerialize(view, table(after), tiny.relation(FACTS, moved), engine, store, key) == len(changed)
+    own = origin_of(store, key)
+    assert rematerialize(view, table(after), tiny.relation(FACTS, moved), engine, store, key, own) == len(changed)
     labels = tuple({"number": n, "asked": tiny.minute(0)} for n in range(6))
     found = tiny.look_up(tiny.World(view, (), labels), store, key)
     assert found == [[after.get(n), None] for n in range(6)]
@@ -202,9 +207,9 @@ def test_a_static_row_of_everybody_is_written_and_goes(engine, store, tiny):
     world = tiny.World(view, (), ({"asked": tiny.minute(0)},))
     materialize(view, none, engine, store, "everybody")
     assert tiny.look_up(world, store, "everybody") == [[None, None]]
-    rematerialize(view, one, one, engine, store, "everybody")
+    rematerialize(view, one, one, engine, store, "everybody", origin_of(store, "everybody"))
     assert tiny.look_up(world, store, "everybody") == [["Ann", None]]
-    rematerialize(view, none, one, engine, store, "everybody")
+    rematerialize(view, none, one, engine, store, "everybody", origin_of(store, "everybody"))
     assert tiny.look_up(world, store, "everybody") == [[None, None]]
 
 
@@ -217,5 +222,6 @@ def test_rematerialising_writes_the_entities_that_changed_and_no_other(engine, s
     materialize(view, tiny.table_of(rows), engine, store, "few")
     # The event of `a` turns out to be of `b`: both change.
     moved = {"code": "b", "happened": tiny.minute(0), "learned": tiny.minute(9), "event": 0}
-    written = rematerialize(view, tiny.table_of([*rows, moved]), tiny.table_of([moved]), engine, store, "few")
+    own = origin_of(store, "few")
+    written = rematerialize(view, tiny.table_of([*rows, moved]), tiny.table_of([moved]), engine, store, "few", own)
     assert written == 2
