@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from planted import plant
-from processes import Nursery
+from processes import Nursery, ask, served
 from small_project import SmallProject
-from test_serving_loop import _ask, _served
 
 from lichen.project import Project
 
@@ -53,12 +52,12 @@ def _refused(error: dict[str, Any], key: str) -> None:
 
 def _answered(small: SmallProject) -> list[str]:
     """Ask a live server in time and long out of it; the answers' names."""
-    with _served(small.root) as (_, told):
+    with served(small.root) as (_, told):
         names = []
         for shop in ("north", "south", "nowhere"):
             for asked_at, late in ((datetime.now(UTC), False), (datetime(2020, 1, 1, tzinfo=UTC), True)):
                 body = {"shop": shop, "asked_at": asked_at.isoformat(), "cents": 700}
-                status, answer = _ask(told["address"], body)
+                status, answer = ask(told["address"], body)
                 assert (status, answer["out_of_time"]) == (200, late), answer
                 names.append(answer["prediction_id"])
         time.sleep(0.1)  # far beyond the 5 ms in which the service promises an answer to be on disk
