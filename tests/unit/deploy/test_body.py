@@ -23,7 +23,7 @@ WRONG = [
     (b'{"a":"x:y","\\u0061":"\\u003a"}', 400, "LCH-1804", "the key 'a' is given twice"),
     (b'{"rows":[{"a":1,"a":1}]}', 400, "LCH-1804", "the key 'a' is given twice"),
     (b"[1]", 400, "LCH-1806", "the body is a JSON array"),
-    (b"null", 400, "LCH-1806", "the body is a JSON value"),
+    (b"null", 400, "LCH-1806", "the body is a JSON null"),
     (b'"a"', 400, "LCH-1806", "the body is 'a'"),
     (b'{"rows":[{}],"a":1}', 422, "LCH-1823", "'a' stands beside `rows`"),
     (b'{"rows":[]}', 422, "LCH-1824", "the body holds 0 rows"),
