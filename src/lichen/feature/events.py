@@ -199,17 +199,10 @@ def events_of(view: View, columns: Mapping[str, Any], entities: int) -> Events:
         until = None
     lag = 0 if known is None else (constant_lag(times, known) if until is None else None)
     first, order, sorted_times = sort(columns["_e"], times, None if lag is not None else known, entities)
-    return arranged(view, columns, first, order, sorted_times, lag, until)
-
-
-def arranged(
-    view: View, columns: Mapping[str, Any], first: Ints, order: Ints, times: Ints, lag: int | None, until: Ints | None
-) -> Events:
-    """Events of rows whose order is known."""
     measures = range(len(view.measures))
     missing = [columns.get(f"_n{place}") for place in measures]
     return Events(
-        first, order, times, columns.get("_q"), until, lag,
+        first, order, sorted_times, columns.get("_q"), until, lag,
         values=tuple(columns.get(f"_v{place}") for place in measures),
         missing=tuple(holes if holes is not None and holes.any() else None for holes in missing),
         hashes=tuple(columns.get(f"_d{place}") for place in measures),

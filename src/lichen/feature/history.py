@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,7 +131,7 @@ class History:
     unique: Ints
     widths: Ints
     most: int
-    longest: int = field(default=0)
+    longest: int
 
     @property
     def blocks(self) -> int:
