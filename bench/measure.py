@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryFile
-from threading import Timer
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any
+
+_SPENT = Path(__file__).with_name("_spent.py")
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,21 @@ def child(argv: Sequence[str | Path], folder: Path) -> Spent:
 def attempted(argv: Sequence[str | Path], folder: Path, limit: float | None = None) -> Spent:
     """Run a process to its end; raises `Failed` where it fails or takes longer than `limit` seconds.
 
-    `cpu` is user and system time of all its threads and the children it waited for. The child's peak cannot be told
-    below this process's own, which it starts as: what measures memory stays small itself.
+    `cpu` is user and system time of all its threads and the children it waited for.
     """
-    with TemporaryFile() as out, TemporaryFile() as said:
-        begun = time.perf_counter()
-        process = subprocess.Popen([str(word) for word in argv], cwd=folder, stdout=out, stderr=said)
-        ended = Timer(limit or 0, process.kill)
-        if limit is not None:
-            ended.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        ended.cancel()
-        wall = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with TemporaryFile() as out, TemporaryFile() as said, NamedTemporaryFile() as account:
+        started = [sys.executable, "-I", "-S", _SPENT, account.name, str(limit or 0)]
+        subprocess.run([*started, *map(str, argv)], cwd=folder, stdout=out, stderr=said, check=False)
+        told = account.read()
         lines, complaints = (_lines(file) for file in (out, said))
-    if process.returncode != 0:
-        late = limit is not None and wall >= limit
-        why = f"took longer than {limit:g} s" if late else f"ended with {process.returncode}"
+    if not told:
+        raise Failed("\n".join([*lines, *complaints, f"{argv} could not be started"]))
+    spent = json.loads(told)
+    if spent["code"] != 0:
+        late = limit is not None and spent["wall"] >= limit
+        why = f"took longer than {limit:g} s" if late else f"ended with {spent['code']}"
         raise Failed("\n".join([*lines, *complaints, f"{argv} {why}"]))
-    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return Spent(usage.ru_utime + usage.ru_stime, wall, lines[-1] if lines else "", round(peak, 1))
+    return Spent(spent["cpu"], spent["wall"], lines[-1] if lines else "", spent["peak_mb"])
 
 
 def _lines(file: IO[bytes]) -> list[str]:
