@@ -20,6 +20,7 @@ from lichen.feature.lookup import Lookup
 from lichen.feature.value import key_encoder
 from lichen.ports import OnlineStore
 from lichen.run.deployed import features_of, fill_online, live_since, view_keys
+from lichen.run.online import view_key
 from lichen.run.workshop import Workshop
 
 SHOPS = [f"shop{n:03}" for n in range(200)]
@@ -79,7 +80,7 @@ def keys_of(root: Path) -> dict[str, str]:
     """The names under which the store keeps the views of the release in force."""
     _, versions = released(root)
     return {
-        name.partition(".")[2]: f"{name.partition('.')[2]}@{version.version}"
+        name.partition(".")[2]: view_key(name.partition(".")[2], version.version)
         for name, version in versions.items()
         if name in ("feature.shop_visits", "feature.shop")
     }

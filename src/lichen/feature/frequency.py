@@ -259,7 +259,7 @@ def distinct(
 def frequencies(
     first: Any, rows: Any, times: Any, known: Any, until: Any, ceiling: Any, low: Any, high: Any, lag: int, reach: int,
     frames: Any, numbers: Any, unique: Any, widths: Any, hashes: Any, raw: Any, ops: Any, shares: Any,
-    entities: Any, instants: Any, runs: Any, cut: Any, at: Any, held: Any, counts: Any, seen: Any,
+    entities: Any, instants: Any, last: Any, runs: Any, cut: Any, at: Any, held: Any, counts: Any, seen: Any,
     room: Any, registers: Any, tally: Any, out: Any, real: Any, some: Any,
 ) -> None:  # fmt: skip
     """Answer questions as `sweep` does.
@@ -267,22 +267,23 @@ def frequencies(
     An operation has what it asks, its frame, and where its numbers and its raw values stand. `numbers`, `unique`,
     `widths` are as `codes` gave them, `hashes` of the rows as they came, `raw` by position: a row for each slot.
     `counts` and `seen` are room for the greatest count of values of each operation and `held` for which rows are
-    counted now; all three come filled with 0.
+    counted now; all three come filled with 0. `last` is the question before, its entity and its instant, the entity
+    -1 before the first: a call that goes on from there counts only what came and went since.
     """
-    before = -1
     for question in range(len(entities)):
         entity = entities[question]
         t = instants[question]
         a = first[entity]
         z = first[entity + 1]
-        if entity != before:
+        if entity != last[0] or t < last[1]:
             at[:] = a
             for op in range(len(ops)):
                 slide(numbers[ops[op, 2]], counts[op], seen[op], held[op, 0], held[op, 1], -1)
                 held[op, 0] = a
                 held[op, 1] = a
                 held[op, 2:] = 0
-            before = entity
+        last[0] = entity
+        last[1] = t
         count = runs_at(a, z, times, known, until, ceiling, low, high, lag, reach, t, at, runs)
         for op in range(len(ops)):
             slot = ops[op, 2]

@@ -329,6 +329,7 @@ class Room:
         self.at = np.empty(2 * len(past.asked.frames) + 1, np.int64)
         counts = (len(past.asked.counts), past.most)
         if len(past.asked.counts):
+            self.last = np.array([-1, 0], np.int64)
             self.held = np.zeros((counts[0], 4), np.int64)
             self.counts, self.seen = np.zeros(counts, np.int64), np.zeros(counts, np.int64)
             self.sorted = np.empty(FEW, np.float64)
@@ -367,7 +368,7 @@ def calls(
         return [(kernel("sweep"), plain)]
     counted = (
         past.first, past.order, *seen[1:], asked.frames, past.numbers, past.unique, past.widths, past.hashes,
-        past.raw, asked.counts, asked.shares, entities, instants, room.runs, room.cut, room.at, room.held,
+        past.raw, asked.counts, asked.shares, entities, instants, room.last, room.runs, room.cut, room.at, room.held,
         room.counts, room.seen, room.sorted, room.registers, room.tally,
         found.counted, found.counted.view(np.float64), found.counted_some,
     )  # fmt: skip

@@ -21,7 +21,10 @@ from lichen.feature.compute import NONE
 from lichen.feature.history import Dawn, Events, constant_lag, history
 from lichen.feature.view import ALL, CODED, PLACED, RAW, SPREAD, View
 
-_MAGIC = b"LF2<" if struct.pack("=H", 1) == b"\1\0" else b"LF2>"
+FORM = "LF2<" if struct.pack("=H", 1) == b"\1\0" else "LF2>"
+"""The form of a state, and the byte order of its numbers: a store keeps each form under names of its own."""
+
+_MAGIC = FORM.encode()
 _HEADER = struct.Struct("=4sIqQ")
 FIRST = -NONE
 """The time of the dawn, and the `since` of a state that leaves nothing out."""
@@ -108,8 +111,8 @@ class Head:
             raise SystemFailed(
                 "LCH-2640",
                 f"the online state of `{view.name}` is not in the form this version reads",
-                why="another version of Lichen, or a machine of another byte order, wrote it",
-                fix="write it anew: lichen run",
+                why="it is damaged, or something else than Lichen wrote it",
+                fix="remove the online store, for it is made anew of the tables: lichen run",
             )
         place = _HEADER.size + _holes_size(view)
         return cls(count, since, flags, int.from_bytes(blob[_HEADER.size : place], "little"), place)

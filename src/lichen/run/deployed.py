@@ -76,7 +76,7 @@ def released_table(name: str, versions: Mapping[str, Version]) -> Version:
 
 def view_keys(features: FeatureSet, versions: Mapping[str, Version]) -> dict[str, str]:
     """The name under which the online store keeps each view, at the release's version."""
-    return {view.name: view_key(view.name, versions[f"feature.{view.name}"]) for view in features.views}
+    return {view.name: view_key(view.name, versions[f"feature.{view.name}"].version) for view in features.views}
 
 
 def fill_online(
@@ -125,7 +125,7 @@ def forget_features(releases: Releases, workshop: Workshop) -> None:
 def _views_of(release: Release) -> frozenset[str]:
     """The names under which the online store keeps a release's views."""
     named = ((*asset.partition(".")[::2], version) for asset, version in release.versions.items())
-    return frozenset(f"{name}@{version}" for kind, name, version in named if kind == "feature")
+    return frozenset(view_key(name, version) for kind, name, version in named if kind == "feature")
 
 
 def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Workshop) -> Version:

@@ -12,6 +12,7 @@ from arro3.core import Table as ArrowTable
 
 from lichen.errors import SystemFailed
 from lichen.feature.materialize import materialize, rematerialize
+from lichen.feature.state import FORM
 from lichen.feature.view import View
 from lichen.graph.version import Version
 from lichen.ground.counted import count
@@ -31,9 +32,9 @@ MOST = 0.5
 CAME, WENT = "came", "went"
 
 
-def view_key(view: str, version: Version) -> str:
-    """The name under which the online store keeps a view at a version."""
-    return f"{view}@{version.version}"
+def view_key(view: str, version: str) -> str:
+    """The name under which the online store keeps a view at a version, in the form that this Lichen reads."""
+    return f"{view}@{version}.{FORM}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def fill(
     view: View, version: Version, table: Version, store: OnlineStore, workshop: Workshop, since: int | None
 ) -> str | None:
     """Make the store hold a view at a version; returns what there is to say where only a part was written anew."""
-    key, rows = view_key(view.name, version), workshop.relation(table)
+    key, rows = view_key(view.name, version.version), workshop.relation(table)
     former = _former(view, version, table, store, workshop)
     if former is not None:
         with _changed(view, former, table, workshop) as (changed, number):
@@ -90,9 +91,9 @@ def _former(view: View, version: Version, table: Version, store: OnlineStore, wo
     releases, found = Releases(workshop.state), list[Former]()
     for name in dict.fromkeys(release.versions.get(version.asset) for release in releases.history()):
         old = releases.version(version.asset, name) if name else None
-        if old is None or old.fingerprint != version.fingerprint or view_key(view.name, old) not in held:
+        if old is None or old.fingerprint != version.fingerprint or view_key(view.name, old.version) not in held:
             continue
-        key, read = view_key(view.name, old), releases.version(table.asset, old.inputs.get(table.asset, ""))
+        key, read = view_key(view.name, old.version), releases.version(table.asset, old.inputs.get(table.asset, ""))
         if read is None or not _alike(read, table) or fault(read, workshop) is not None:
             continue
         if (store.generation(key) or (0, ""))[0] == 1:

@@ -22,8 +22,8 @@ def test_bytes_of_another_form_are_refused(tiny, blob):
         unpack(tiny.make_view(), blob)
     assert str(caught.value) == (
         "LCH-2640: the online state of `v` is not in the form this version reads\n"
-        "  why: another version of Lichen, or a machine of another byte order, wrote it\n"
-        "  fix: write it anew: lichen run"
+        "  why: it is damaged, or something else than Lichen wrote it\n"
+        "  fix: remove the online store, for it is made anew of the tables: lichen run"
     )
 
 

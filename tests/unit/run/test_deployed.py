@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lichen.errors import SystemFailed
+from lichen.feature.state import FORM
 from lichen.run.deployed import (
     artifact_folder,
     features_of,
@@ -70,6 +71,23 @@ def test_views_of_releases_that_went_by_leave_the_online_store(shop: Any) -> Non
     assert fill_online(features, versions, store, project.workshop) == keys
     stored = set(store.views())
     assert stored == {keys["customer"], keys["customer_payments"]}
+    forget_features(project.releases, project.workshop)
+    assert set(store.views()) == stored
+
+
+def test_states_of_another_form_are_made_anew_and_then_go(shop: Any) -> None:
+    project = shop.open()
+    versions, trained = released(project)
+    features, store = features_of(trained.facts["recipe"], project.workshop), project.workshop.online
+    keys = fill_online(features, versions, store, project.workshop)
+    stored, older = set(store.views()), {key.replace(FORM, "LF1<") for key in keys.values()}
+    for view in store.views():
+        store.drop(view)
+    for view in older:
+        store.replace(view, [(b"1", b"LF1<")], "")
+
+    fill_online(features, versions, store, project.workshop)
+    assert set(store.views()) == stored | older
     forget_features(project.releases, project.workshop)
     assert set(store.views()) == stored
 
