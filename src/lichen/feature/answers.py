@@ -10,6 +10,7 @@ import numpy as np
 from lichen.feature.asked import is_real
 from lichen.feature.history import Found, History, Ints
 from lichen.feature.view import COUNTED, PLACED
+from lichen.ground.beside import side_by_side
 
 if TYPE_CHECKING:
     from lichen.feature.view import View
@@ -45,21 +46,24 @@ class Answers:
             self._values[place, start:end] = own
             self._some[place, start:end] = some[op]
 
-    def numbers(self, asked: Any) -> Iterator[tuple[str, Any, Any]]:
+    def numbers(self, asked: Any, threads: int) -> Iterator[tuple[str, Any, Any]]:
         """The features that are computed: name, values, and where there is one (None: everywhere).
 
-        `asked` tells which questions name an entity and an instant.
+        `asked` tells which questions name an entity and an instant; they are put in order by so many `threads`.
         """
         view, whole = self._view, bool(asked.all())
-        for place, aggregate in enumerate(self._windowed):
-            function = aggregate.function
-            if function in PLACED:
-                continue
+
+        def told(place: int) -> tuple[str, Any, Any]:
+            aggregate = self._windowed[place]
             measure, values = view.measures[view.measure_of(aggregate)], self._values[place].take(self._places)
             if is_real(aggregate, measure):
                 values = values.view(np.float64)
-            some = self._some[place].take(self._places) if function not in COUNTED else None if whole else asked
-            yield view.features[place].name, values, some
+            counted = aggregate.function in COUNTED
+            some = (None if whole else asked) if counted else self._some[place].take(self._places)
+            return view.features[place].name, values, some
+
+        computed = [place for place, one in enumerate(self._windowed) if one.function not in PLACED]
+        return side_by_side(told, computed, threads)
 
     def placed(self) -> list[tuple[str, int, Ints]]:
         """The features shown as they stand in a row: name, the column's number, the row's number or -1."""

@@ -15,16 +15,18 @@ def mixed(one: int) -> int:
     return folded ^ (folded >> 29)
 
 
-def index(ones: Any, others: Any, missing: Any, table: Any, keys: Any, keys2: Any, ids: Any) -> int:
-    """Number the distinct keys in order of their first row; returns how many there are.
+def index(
+    ones: Any, others: Any, missing: Any, begin: int, count: int, table: Any, keys: Any, keys2: Any, ids: Any
+) -> tuple[int, int]:  # fmt: skip
+    """Number the distinct keys in order of their first row, from row `begin` on, with `count` of them known before.
 
-    `table`, of a size that is a power of two and at least twice the keys', comes filled with -1 and leaves with an
-    entry for each key: some bits of it, and its number. `keys` and `keys2` get the keys by number, `ids` each row's
-    number, -1 where the key is missing.
+    Returns how many rows were gone through and how many keys there are: where `table` has no room for one more, that
+    row is the next to begin with. Its size is a power of two, and it has room for half as many keys. It comes with an
+    entry for each key, some bits of it and its number, and -1 elsewhere. `keys` and `keys2` get the keys by number,
+    `ids` each row's number, -1 where the key is missing.
     """
     mask = len(table) - 1
-    count = 0
-    for row in range(len(ones)):
+    for row in range(begin, len(ones)):
         if missing[row]:
             ids[row] = -1
             continue
@@ -39,13 +41,15 @@ def index(ones: Any, others: Any, missing: Any, table: Any, keys: Any, keys2: An
                 break
             place = (place + 1) & mask
         if found < 0:
+            if 2 * count >= mask:
+                return row, count
             found = count
             table[place] = (tag << 32) | count
             keys[count] = ones[row]
             keys2[count] = others[row]
             count += 1
         ids[row] = found
-    return count
+    return len(ones), count
 
 
 def indexed(keys: Any, table: Any) -> None:
@@ -101,6 +105,20 @@ def find_near(
             rows[kept] = row
             kept += 1
     return kept
+
+
+def numbered(wanted: Any, places: Any, numbers: Any) -> int:
+    """Number what is wanted in its order: `places` gets where each stands, `numbers` each one's number; says how many.
+
+    There is room in `places` for one more than are wanted.
+    """
+    count = 0
+    for place in range(len(wanted)):
+        # Written in any case: a loop without a branch does not guess wrong.
+        places[count] = place
+        numbers[place] = count
+        count += wanted[place]
+    return count
 
 
 def spread(ids: Any, width: int, ends: Any, order: Any) -> None:

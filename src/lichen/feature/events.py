@@ -31,6 +31,9 @@ T = TypeVar("T")
 _SPARSE, _FEW = 16, 65_536
 """Keys are found by their place where there are at most so many places a key, and some."""
 
+_MORE = 4
+"""A table of keys that is full is followed by one for so many times as many."""
+
 
 def load(rows: Arrow) -> arro3.Table:
     """Arrow rows as a table in memory that can be read again."""
@@ -60,9 +63,17 @@ class Questions:
         others = numbers(found, "_g") if "_g" in found.column_names else ones
         rows = len(ones)
         self.ids = np.empty(rows, np.int64)
-        table, keys, keys2 = _table(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
+        keys, keys2 = np.empty(rows, np.int64), np.empty(rows, np.int64)
         missing = ~numbers(found, "_fit", np.bool_)
-        self.count = int(kernel("index")(ones, others, missing, table, keys, keys2, self.ids))
+        done, self.count, table = 0, 0, _table(min(rows, _FEW))
+        while done < rows:
+            if done > 0:
+                # Full: a larger one goes on with the keys so far.
+                table = _table(_MORE * self.count)
+                kernel("indexed")(keys[: self.count], table)
+            done, self.count = kernel("index")(
+                ones, others, missing, done, self.count, table, keys, keys2, self.ids
+            )  # fmt: skip
         self._keys, self._keys2 = keys[: self.count].copy(), keys2[: self.count].copy()
         self._table = _table(self.count)
         # As small as it can be: it is looked into for each row of the views' tables.

@@ -15,6 +15,7 @@ from lichen.feature.events import Questions, Shown, again, events_of, load, refu
 from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.following import Following, can_follow
 from lichen.feature.history import answer, history
+from lichen.feature.kernels import kernel
 from lichen.feature.spill import IN_MEMORY, Gathered, Part
 from lichen.feature.statement import key_names, placed, placed_sql, select, static_sql, typed
 from lichen.feature.value import unwire_sql
@@ -170,7 +171,7 @@ def _windowed(
         for _ in side_by_side(answered, parts, AT_ONCE):
             pass
     made: dict[str, tuple[Any, str]] = {}
-    for name, values, some in answers.numbers(questions.ids >= 0):
+    for name, values, some in answers.numbers(questions.ids >= 0, AT_ONCE):
         own, holes = _qualified(view, name), f"{_qualified(view, name)}?"
         type_ = next(column.type for column in view.features if column.name == name)
         sql = unwire_sql(identifier(own), type_)
@@ -205,24 +206,25 @@ def _placed(
 
     if not asked:
         return {}
-    wanted = np.zeros(shown.landed, np.bool_)
-    for _, _, rows in asked:
-        wanted[rows[rows >= 0]] = True
-    places = np.flatnonzero(wanted)
+    answered = {id(rows): rows for _, _, rows in asked}
+    # The place behind the last row, which -1 names too, is that of no row.
+    wanted, numbers = np.zeros(shown.landed + 1, np.bool_), np.empty(shown.landed + 1, np.int64)
+    for rows in answered.values():
+        wanted[rows] = True
+    wanted[-1] = False
+    places = np.empty(min(sum(map(len, answered.values())), shown.landed) + 1, np.int64)
+    places = places[: kernel("numbered")(wanted, places, numbers)]
     held = shown.batches
     stream = each_batch(engine.query(placed_sql(view, "rows"), {"rows": source})) if held is None else iter(held)
     found = rows_at(stream, places)
     null = [(f"CAST(NULL AS {type_})", f"_c{n}") for n, (_, type_) in enumerate(placed(view))]
     nulls = load(engine.query(select(null, "(SELECT 1)"), {}))
-    index = np.cumsum(wanted, dtype=np.int32) - 1
+    chosen = {which: Array.from_numpy(numbers[rows]) for which, rows in answered.items()}
     made = {}
     for name, column, rows in asked:
         chunks = [] if found is None else found.column(f"_c{column}").chunks
         values = ChunkedArray([*chunks, *nulls.column(f"_c{column}").chunks]).combine_chunks()
-        at = np.full(len(rows), len(places), np.int64)
-        there = rows >= 0
-        at[there] = index[rows[there]]
-        made[name] = ChunkedArray([values.take(Array.from_numpy(at))])
+        made[name] = ChunkedArray([values.take(chosen[id(rows)])])
     return made
 
 

@@ -21,7 +21,7 @@ _LOOPS = {
     loop.__name__: loop
     for loop in (
         *(sweep.sweep, frequency.frequencies, frequency.codes, entities.index, entities.find, entities.grouped),
-        *(entities.indexed, entities.spread, entities.find_near, unfold.unfold, sweep.follow),
+        *(entities.indexed, entities.spread, entities.find_near, entities.numbered, unfold.unfold, sweep.follow),
         *(entities.sorted_within, sums.whole, sums.pairs, sums.keyed, sums.ceiling, sums.extent, sums.table),
     )
 }

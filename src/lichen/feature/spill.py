@@ -81,10 +81,13 @@ class Gathered:
         if self._bytes > self.most:
             self._spill()
 
-    def parts(self) -> Iterator[list[Part]]:
-        """The rows, by ranges of entities: in parts, as many at a time as were held in memory."""
+    def parts(self) -> Iterator[Iterator[Part]]:
+        """The rows, by ranges of entities: in parts, as many at a time as were held in memory.
+
+        A part is put together when it is asked for, so that the one before may be worked on meanwhile.
+        """
         if self._folder is None:
-            yield list(self._in_memory())
+            yield self._in_memory()
             return
         self._spill()
         for place, (first, last) in enumerate(self._ranges(_FILES)):
@@ -97,7 +100,7 @@ class Gathered:
             columns["_e"] -= start
             within = Gathered(end - start, inf)
             within.add(within.spread(columns))
-            yield [(start + a, start + z, rows) for a, z, rows in within._in_memory()]
+            yield ((start + a, start + z, rows) for a, z, rows in within._in_memory())
 
     def _ranges(self, most: int) -> list[tuple[int, int]]:
         """All slices in so many ranges, at most."""

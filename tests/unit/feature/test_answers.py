@@ -32,7 +32,7 @@ def told(tiny):
 
 def test_numbers_stand_in_the_order_of_the_questions(told):
     asked = np.array([True, True, False, True])
-    made = {name: (values.tolist(), some.tolist()) for name, values, some in told.numbers(asked)}
+    made = {name: (values.tolist(), some.tolist()) for name, values, some in told.numbers(asked, 2)}
     assert made["rows_all"] == ([2, 1, 0, 0], asked.tolist())
     assert made["total_all"][1] == made["mean_all"][1] == [True, True, False, False]
     assert made["total_all"][0][:2] == [7, 4]
@@ -41,7 +41,7 @@ def test_numbers_stand_in_the_order_of_the_questions(told):
 
 
 def test_a_count_has_an_answer_everywhere_where_all_ask(told):
-    assert next(some for name, _, some in told.numbers(np.ones(4, np.bool_)) if name == "rows_all") is None
+    assert next(some for name, _, some in told.numbers(np.ones(4, np.bool_), 2) if name == "rows_all") is None
 
 
 def test_positions_become_the_numbers_of_rows_in_their_table(told):

@@ -15,10 +15,15 @@ keys = st.lists(st.tuples(st.integers(-3, 3), st.integers(-1, 1), st.booleans())
 def indexed(rows, compiled=True):
     ones, others = (np.array([row[at] for row in rows], np.int64) for at in (0, 1))
     missing = np.array([row[2] for row in rows], np.bool_)
-    table = np.full(1 << max(4, (2 * len(rows)).bit_length()), -1, np.int64)
     one, other, ids = (np.empty(len(rows), np.int64) for _ in range(3))
     loop = kernel("index") if compiled else entities.index
-    count = loop(ones, others, missing, table, one, other, ids)
+    done, count, size = loop(ones, others, missing, 0, 0, np.full(4, -1, np.int64), one, other, ids), 0, 4
+    done, count = done
+    while done < len(rows):
+        size *= 2
+        table = np.full(size, -1, np.int64)
+        kernel("indexed")(one[:count], table)
+        done, count = loop(ones, others, missing, done, count, table, one, other, ids)
     return ones, others, ids, one[:count].copy(), other[:count].copy()
 
 
@@ -84,3 +89,12 @@ def test_rows_are_sorted_by_entity_time_known_time_and_landing(rows, prompt):
     assert order.tolist() == wanted
     assert moments.tolist() == times[wanted].tolist()
     assert first.tolist() == [sum(1 for row in kept if ids[row] < entity) for entity in range(5)]
+
+
+@patient
+@given(wanted=st.lists(st.booleans(), max_size=40))
+def test_what_is_wanted_is_numbered_in_its_order(wanted):
+    places, numbers = np.empty(sum(wanted) + 1, np.int64), np.empty(len(wanted), np.int64)
+    count = kernel("numbered")(np.array(wanted, np.bool_), places, numbers)
+    assert places[:count].tolist() == [place for place, one in enumerate(wanted) if one]
+    assert [numbers[place] for place in places[:count]] == list(range(count))
