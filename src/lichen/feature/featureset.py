@@ -13,6 +13,7 @@ from lichen.errors import FoundWrong, Where, did_you_mean
 from lichen.feature.prior import PriorFeature, is_part, priors
 from lichen.feature.reading import Reading, RelationFacts, WhereIs
 from lichen.feature.request import Expression, compile_expression
+from lichen.graph.dialect import DIALECT
 from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.ports import Column, Engine
@@ -208,7 +209,7 @@ def _names_in(text: str) -> set[str]:
     from sqlglot import exp
 
     try:
-        tree = sqlglot.parse_one(text, dialect="duckdb")
+        tree = sqlglot.parse_one(text, dialect=DIALECT)
     except sqlglot.errors.SqlglotError:
         return set()
     return {f"{column.table}.{column.name}" for column in tree.find_all(exp.Column)}

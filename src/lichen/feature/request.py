@@ -24,6 +24,7 @@ from lichen.feature import functions as f
 from lichen.feature.code import FAILURES, Code, Row, Term, run
 from lichen.feature.functions import SUPPORTED, Signature
 from lichen.feature.grammar import call_of, unsupported
+from lichen.graph.dialect import DIALECT
 from lichen.ground.quoting import identifier, written_as_a_name
 from lichen.ground.types import vector_of
 
@@ -84,7 +85,7 @@ def _parse(name: str, text: str, columns: Iterable[str]) -> exp.Expr:
             fix=f"keep it under {_LONGEST}: split it into several expressions",
         )
     try:
-        tree = sqlglot.parse_one(text, dialect="duckdb")
+        tree = sqlglot.parse_one(text, dialect=DIALECT)
     except (sqlglot.errors.SqlglotError, RecursionError) as failure:
         why = re.sub(r"\x1b\[\d+m", "", str(failure)).splitlines()[0] if str(failure) else "it nests too deep"
         words = (name.rpartition(".")[2] for name in columns)
@@ -103,7 +104,7 @@ def _taken_for_sql(word: str, text: str) -> bool:
     if not re.search(rf'(?<!["\w]){re.escape(word)}(?!["\w])', text):
         return False
     try:
-        each = (sqlglot.parse_one(one, dialect="duckdb") for one in (word, f"x.{word}"))
+        each = (sqlglot.parse_one(one, dialect=DIALECT) for one in (word, f"x.{word}"))
         return not all(isinstance(one, exp.Column) for one in each)
     except sqlglot.errors.SqlglotError:
         return True

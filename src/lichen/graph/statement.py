@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -20,7 +18,6 @@ from lichen.errors import FoundWrong, Where
 from lichen.graph.dialect import DIALECT
 from lichen.graph.volatile import volatile
 
-_LOG = logging.getLogger("sqlglot")
 _TABLE_FUNCTIONS = frozenset(["generate_series", "generate_subscripts", "json_each", "json_tree", "range", "repeat"])
 """The functions that may stand in FROM: what they give depends on their arguments alone."""
 
@@ -101,22 +98,7 @@ def parse_statement(text: str, where_line: Callable[[int, int], Where]) -> State
 
 
 def _trees(text: str) -> list[exp.Expr]:
-    with _silent():
-        return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Let the library not warn on stderr of a statement that it takes whole: that is refused in our words."""
-    _LOG.addFilter(_nothing)
-    try:
-        yield
-    finally:
-        _LOG.removeFilter(_nothing)
-
-
-def _nothing(_: logging.LogRecord) -> bool:
-    return False
+    return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
 
 
 def _bare(text: str) -> str:
