@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lichen.deploy.fields import PREDICTION_ID, Fields
-from lichen.deploy.refused import no_answer, wrong_value
+from lichen.deploy.refused import Refused, no_answer, wrong_value
 from lichen.errors import FoundWrong
 from lichen.ground.clock import Clock
 from lichen.ports import Column
@@ -39,13 +39,23 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     features: tuple[Any, ...]
 
 
+class Taken(NamedTuple):
+    """A row of many that was read and looked up, and is still to be scored."""
+
+    prediction_id: str | None
+    out_of_time: bool | None
+    request: tuple[Any, ...]
+    features: Sequence[Any]
+
+
 @dataclass(frozen=True)
 class Deployed:
     """What one release answers with: its names, its columns and the compiled steps of the row path.
 
     `look_up` gives the feature values of a typed request at an instant, `encode` makes them the model's row,
     `score` scores it. `due` tells when a request should have been asked; beyond `tolerance_us` of it an
-    answer is marked as out of time.
+    answer is marked as out of time. `look_up_many` and `score_many` do for many rows what the others do for one, and
+    give the same to the bit; without them many rows are answered one by one.
     """
 
     service: str
@@ -60,6 +70,12 @@ class Deployed:
     due: Callable[[Mapping[str, Any]], datetime | None] | None = field(default=None, compare=False)
     tolerance_us: int = 0
     refresh: Callable[[], None] | None = field(default=None, compare=False)
+    look_up_many: Callable[[Sequence[Mapping[str, Any]], int], Sequence[Sequence[Any]]] | None = field(
+        default=None, compare=False
+    )
+    score_many: Callable[[Sequence[Sequence[Any]]], Sequence[float]] | None = field(default=None, compare=False)
+    example: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """A value that is right for each request column, as far as one is known."""
 
 
 class RowPath:
@@ -81,9 +97,7 @@ class RowPath:
         or where an expression has no value for it.
         """
         deployed = self.deployed
-        name = given.pop(PREDICTION_ID, None)
-        if name is not None and not (isinstance(name, str) and _ID.fullmatch(name)):
-            raise wrong_value(PREDICTION_ID, name, "1 to 128 letters, digits, and the signs . _ : -")
+        name = _named(given)
         request = self.fields.read(given)
         now_us = self.now_us()
         at = now_us if at_us is None else at_us
@@ -104,6 +118,61 @@ class RowPath:
             features=tuple(values),
         )
 
+    def take_many(self, rows: Sequence[dict[str, Any]], first: int, at_us: int) -> list[Taken]:
+        """Read and look up rows, of which the first has the number `first`; a `Refused` names the row that is wrong."""
+        look_up = self.deployed.look_up_many
+        assert look_up is not None
+        named: list[str | None] = []
+        requests: list[dict[str, Any]] = []
+        try:
+            for given in rows:
+                named.append(_named(given))
+                requests.append(self.fields.read(given))
+        except Refused as refused:
+            refused.row = first + len(requests)
+            raise
+        try:
+            found = look_up(requests, at_us)
+            late = [self._out_of_time(request, at_us) for request in requests]
+        except FoundWrong as wrong:
+            without = no_answer(wrong)
+            without.row = self._first_without(requests, first, at_us)
+            raise without from wrong
+        return [
+            Taken(name, out_of_time, tuple(request.values()), features)
+            for name, out_of_time, request, features in zip(named, late, requests, found, strict=True)
+        ]
+
+    def _first_without(self, requests: Sequence[Mapping[str, Any]], first: int, at_us: int) -> int | None:
+        """The number of the first of these requests that cannot be looked up."""
+        for number, request in enumerate(requests, first):
+            try:
+                self.deployed.look_up(request, at_us)
+                self._out_of_time(request, at_us)
+            except FoundWrong:
+                return number
+        return None
+
+    def finish_many(
+        self, rows: Sequence[Taken], scores: Sequence[float], at_us: int, now_us: int, started: float
+    ) -> list[Answer]:
+        """The answers to rows that were taken and scored."""
+        latency_us = int((self.clock.seconds() - started) * 1e6)
+        name = self._names.next
+        return [
+            Answer(
+                row.prediction_id or name(now_us),
+                at_us,
+                now_us,
+                latency_us,
+                row.out_of_time,
+                score,
+                row.request,
+                tuple(row.features),
+            )
+            for row, score in zip(rows, scores, strict=True)
+        ]
+
     def _out_of_time(self, request: Mapping[str, Any], at_us: int) -> bool | None:
         if self.deployed.due is None:
             return False
@@ -122,6 +191,14 @@ class RowPath:
             "out_of_time": answer.out_of_time,
             "latency_us": answer.latency_us,
         }
+
+
+def _named(given: dict[str, Any]) -> str | None:
+    """The name that a request gives its answer, taken out of its fields; None where it leaves that to the service."""
+    name: object = given.pop(PREDICTION_ID, None)
+    if name is None or (isinstance(name, str) and _ID.fullmatch(name)):
+        return name
+    raise wrong_value(PREDICTION_ID, name, "1 to 128 letters, digits, and the signs . _ : -")
 
 
 class Names:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from lichen.deploy.refused import Refused, shown
 
 MOST_BYTES = 1 << 20
 TIME_HEADER = "lichen-time"
-_READ = frozenset((b"host", b"origin", b"content-type", b"content-length", b"content-encoding", TIME_HEADER.encode()))
+_READ = frozenset(
+    (b"host", b"origin", b"accept", b"content-type", b"content-length", b"content-encoding", TIME_HEADER.encode())
+)
 _LOOPBACK = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
-_JSON = re.compile(rb"application/json(?:\s*;\s*charset\s*=\s*\"?utf-8\"?)?", re.IGNORECASE)
+JSON_KIND, CSV_KIND = "application/json", "text/csv"
+_PARAMETERS = re.compile(r"(?:\s*;\s*(?:charset\s*=\s*\"?utf-8\"?|header\s*=\s*present))*\s*", re.IGNORECASE)
 
 Headers = Mapping[bytes, bytes]
 
@@ -25,9 +28,9 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     read: dict[bytes, bytes] = {}
     for name, value in pairs:
         if name in _READ:
-            if name in read:
+            if name in read and name != b"accept":
                 raise Refused(400, "LCH-1818", f"the header `{name.decode()}` is given twice", fix="give it once")
-            read[name] = value
+            read[name] = read[name] + b"," + value if name in read else value
     host = read.get(b"host", b"")
     if not _LOOPBACK.fullmatch(host):
         raise Refused(
@@ -47,12 +50,14 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     return read
 
 
-def check_body(headers: Headers) -> None:
-    """Refuse, before a byte of it is read, a body that is too long or not plain JSON."""
-    kind = headers.get(b"content-type")
-    if kind is not None and not _JSON.fullmatch(kind.strip()):
+def check_body(headers: Headers, kinds: Sequence[str] = (JSON_KIND,)) -> str:
+    """The media type of a body, JSON where none is said; one that is too long or of no such kind is refused unread."""
+    said = headers.get(b"content-type", JSON_KIND.encode())
+    found = said.decode("latin-1").strip()
+    kind = next((kind for kind in kinds if found[: len(kind)].lower() == kind), None)
+    if kind is None or not _PARAMETERS.fullmatch(found[len(kind) :]):
         raise Refused(
-            415, "LCH-1813", f"the header `content-type` is {_text(kind)}", fix="send application/json in UTF-8"
+            415, "LCH-1813", f"the header `content-type` is {_text(said)}", fix=f"send {' or '.join(kinds)} in UTF-8"
         )
     encoding = headers.get(b"content-encoding", b"identity")
     if encoding.lower() != b"identity":
@@ -62,6 +67,7 @@ def check_body(headers: Headers) -> None:
     length = headers.get(b"content-length", b"0")
     if len(length) > 12 or (length.isdigit() and int(length) > MOST_BYTES):
         raise too_long()
+    return kind
 
 
 def too_long() -> Refused:

@@ -78,6 +78,15 @@ class Fields:
                     raise wrong_value(name, value, self._right(name)) from None
         return typed
 
+    @property
+    def names(self) -> list[str]:
+        """The fields' names, in their order."""
+        return list(self._reads)
+
+    def has(self, name: str) -> bool:
+        """Whether a request may have this key."""
+        return name in self._reads or name == PREDICTION_ID
+
     def _right(self, name: str) -> str:
         return next(field.right for field in self.fields if field.column.name == name)
 
@@ -134,7 +143,7 @@ def _boolean(value: Any) -> bool:
 def _double(value: Any) -> float:
     if type(value) is float:
         return value
-    if type(value) is int:
+    if type(value) is int or type(value) is Decimal:
         try:
             return float(value)
         except OverflowError:
@@ -150,8 +159,8 @@ def _single(value: Any) -> float:
 
 
 def _instant(value: Any) -> datetime:
-    if type(value) is str:
-        instant = datetime.fromisoformat(value)
+    if isinstance(value, str | datetime):
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
         if instant.tzinfo is not None:
             try:
                 return instant.astimezone(UTC)
@@ -161,8 +170,8 @@ def _instant(value: Any) -> datetime:
 
 
 def _local(value: Any) -> datetime:
-    if type(value) is str:
-        instant = datetime.fromisoformat(value)
+    if isinstance(value, str | datetime):
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
         if instant.tzinfo is None:
             return instant
     raise ValueError
@@ -171,12 +180,16 @@ def _local(value: Any) -> datetime:
 def _date(value: Any) -> date:
     if type(value) is str and _DATE.fullmatch(value):
         return date.fromisoformat(value)
+    if type(value) is date:
+        return value
     raise ValueError
 
 
 def _integer(column: Column, low: int, high: int) -> Field:
     def read(value: Any) -> int:
-        if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+        if (type(value) is float and value.is_integer() and abs(value) < _EXACT) or (
+            type(value) is Decimal and value.as_integer_ratio()[1] == 1
+        ):
             value = int(value)
         if type(value) is int and low <= value <= high:
             return value
@@ -190,7 +203,7 @@ def _decimal(column: Column, precision: int, scale: int) -> Field:
     whole = Decimal(10) ** (precision - scale)
 
     def read(value: Any) -> Decimal:
-        if type(value) not in (int, float, str):
+        if type(value) not in (int, float, str, Decimal):
             raise ValueError
         try:
             number = Decimal(str(value))

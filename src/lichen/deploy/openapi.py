@@ -6,88 +6,131 @@ from collections.abc import Mapping
 from typing import Any
 
 from lichen.deploy.answer import Deployed
+from lichen.deploy.arrow_stream import KIND
 from lichen.deploy.body import MOST_ROWS
-from lichen.deploy.door import TIME_HEADER
-from lichen.deploy.fields import PREDICTION_ID, Fields
+from lichen.deploy.door import CSV_KIND, JSON_KIND, MOST_BYTES, TIME_HEADER
+from lichen.deploy.examples import example_of
+from lichen.deploy.fields import Fields
+from lichen.deploy.reply import told_plainly
+from lichen.deploy.route import Route, Routes
+from lichen.deploy.shapes import INSTANT, ref, shapes
 
-_INSTANT = {"type": "string", "format": "date-time"}
+_TOLD = {
+    "/predict": ("Ask the model about one row or many", "Answer"),
+    "/invocations": ("Ask as SageMaker and MLflow's clients do; the scores alone are told", "Scores"),
+    "/ping": ("Whether it can predict and record, for SageMaker", "Health"),
+    "/health/live": ("Whether the process answers", "Health"),
+    "/health/ready": (
+        "Whether it can predict and record, is behind its environment, how old its features are",
+        "Health",
+    ),
+    "/openapi.json": ("This document", "Health"),
+    "/v2": ("What the server is", "ServerMetadata"),
+    "/v2/health/live": ("Whether the process answers", "Health"),
+    "/v2/health/ready": ("Whether it can predict and record", "Health"),
+    "infer": ("Ask the model about rows given as tensors", "InferenceResponse"),
+    "ready": ("Whether the model can predict", "Health"),
+    "model": ("What the model takes and gives", "ModelMetadata"),
+}
+_REFUSALS = {
+    400: "the body cannot be read, or the request is not what the protocol says",
+    403: "the request comes from another machine or site",
+    404: "there is no such model, or no such version of it",
+    405: "the address takes another method",
+    408: "the body did not come in time",
+    413: f"the body is longer than {MOST_BYTES} bytes, or holds more than {MOST_ROWS} rows",
+    415: "the body is of another media type, or compressed",
+    422: "a field is unknown or its value is wrong: the error names the field, the row, and what would be right",
+    429: "the service is busy: ask again after the seconds that `retry-after` says",
+    500: "the service failed: its log has the error's id",
+    503: "answers cannot be recorded, or features not be read, for now",
+}
+_OF_EVERY_REQUEST = (400, 403, 405, 429, 500)
+_OF_A_BODY = (408, 413, 415, 422, 503)
 
 
-def openapi(deployed: Deployed, fields: Fields, *, replay: bool) -> dict[str, Any]:
-    """The document: every route, what a row may hold, what an answer and an error look like."""
-    predict: dict[str, Any] = {
-        "summary": f"Ask the model {deployed.model}",
-        "requestBody": {"required": True, "content": _json({"oneOf": [_ref("Row"), _batch("rows", "Row")]})},
-        "responses": {
-            "200": {
-                "description": "answered",
-                "content": _json({"oneOf": [_ref("Answer"), _batch("predictions", "Answer")]}),
-            },
-            "default": {"description": "refused", "content": _json(_ref("Error"))},
-        },
-    }
-    if replay:
-        predict["parameters"] = [{"name": TIME_HEADER, "in": "header", "required": True, "schema": _INSTANT}]
+def openapi(deployed: Deployed, fields: Fields, routes: Routes, *, replay: bool) -> dict[str, Any]:
+    """The document: every route, what a row may hold, what an answer and an error look like, and the limits."""
+    paths: dict[str, Any] = {}
+    for route in routes.all:
+        if route.path != "/v2/":  # another way to write /v2
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, deployed, replay)
     return {
         "openapi": "3.1.0",
-        "info": {"title": deployed.service, "version": deployed.model_version},
-        "paths": {
-            "/predict": {"post": predict},
-            "/health/live": {"get": _get("Whether the process answers")},
-            "/health/ready": {
-                "get": _get(
-                    "Whether it can predict and record, is behind its environment, and how old its features are"
-                )
-            },
-            "/metrics": {"get": _get("Counts, as Prometheus text")},
-            "/openapi.json": {"get": _get("This document")},
+        "info": {
+            "title": deployed.service,
+            "version": deployed.model_version,
+            "description": f"Answers with the model {deployed.model}. A body has at most {MOST_BYTES} bytes and "
+            f"{MOST_ROWS} rows.",
         },
-        "components": {"schemas": {"Row": _row(fields), "Answer": _ANSWER, "Error": _ERROR}},
+        "paths": paths,
+        "components": {"schemas": shapes(deployed, fields)},
     }
 
 
-def _row(fields: Fields) -> dict[str, Any]:
-    properties = {
-        field.column.name: {"anyOf": [dict(field.openapi), {"type": "null"}], "description": field.right}
-        for field in fields.fields
+def _operation(route: Route, deployed: Deployed, replay: bool) -> dict[str, Any]:
+    summary, shape = _TOLD.get(route.path) or _TOLD.get(route.path.rpartition("/")[2], _TOLD["model"])
+    error = ref("PlainError" if route.tells is told_plainly else "Error")
+    content: dict[str, Any] = {JSON_KIND: {"schema": ref(shape)}}
+    if route.path == "/metrics":
+        summary, content = "Counts, as Prometheus text", {"text/plain": {"schema": {"type": "string"}}}
+    operation: dict[str, Any] = {"summary": summary, "operationId": _named(route)}
+    parameters = [_part(name, deployed) for name in ("name", "version") if f"{{{name}}}" in route.path]
+    statuses = [*_OF_EVERY_REQUEST]
+    if parameters:
+        statuses.append(404)
+    if route.method == "POST":
+        operation["requestBody"] = {"required": True, "content": _bodies(route, deployed)}
+        statuses += _OF_A_BODY
+        if replay:
+            parameters.append({"name": TIME_HEADER, "in": "header", "required": True, "schema": INSTANT})
+    elif route.path.endswith(("ready", "/ping")):
+        statuses.append(503)
+    if route.path == "/predict":
+        content = {
+            JSON_KIND: {"schema": {"oneOf": [ref("Answer"), ref("Answers")]}},
+            KIND: {"schema": {"type": "string", "format": "binary"}},
+        }
+    if parameters:
+        operation["parameters"] = parameters
+    operation["responses"] = {
+        "200": {"description": "answered" if route.method == "POST" else "yes", "content": content},
+        **{
+            str(status): {
+                "description": _REFUSALS[status],
+                "content": {JSON_KIND: {"schema": error}},
+                **({"headers": _RETRY} if status in (429, 503) else {}),
+            }
+            for status in sorted(statuses)
+        },
     }
-    own = {
-        "type": ["string", "null"],
-        "pattern": "^[A-Za-z0-9._:-]{1,128}$",
-        "description": "the answer's name; asked twice, recorded once",
-    }
-    return {"type": "object", "properties": {**properties, PREDICTION_ID: own}, "additionalProperties": False}
+    return operation
 
 
-def _json(shape: Mapping[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": shape}}
+_RETRY = {"retry-after": {"description": "after how many seconds to ask again", "schema": {"type": "integer"}}}
 
 
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
+def _named(route: Route) -> str:
+    """A name of the operation, of its method and address."""
+    words = [part.strip("{}").replace(".", "_") for part in route.path.split("/") if part]
+    return "_".join([route.method.lower(), *words])
 
 
-def _batch(key: str, name: str) -> dict[str, Any]:
-    many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MOST_ROWS}
-    return {"type": "object", "properties": {key: many}, "required": [key], "additionalProperties": False}
+def _part(name: str, deployed: Deployed) -> dict[str, Any]:
+    value = deployed.model if name == "name" else deployed.model_version
+    return {"name": name, "in": "path", "required": True, "schema": {"enum": [value]}, "example": value}
 
 
-def _get(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": {"description": "yes"}, "default": {"description": "no"}}}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-_ANSWER = _object(
-    prediction_id={"type": "string"},
-    score={"type": "number"},
-    model={"type": "string"},
-    model_version={"type": "string"},
-    release={"type": "integer"},
-    prediction_time=_INSTANT,
-    out_of_time={"type": ["boolean", "null"]},
-    latency_us={"type": "integer"},
-)
-_ERROR = _object(error=_object(code={"type": "string"}, message={"type": "string"}, id={"type": "string"}))
+def _bodies(route: Route, deployed: Deployed) -> Mapping[str, Any]:
+    """The bodies that a route takes, by media type, each with an example that it answers."""
+    example = example_of(deployed)
+    if route.path == "/predict":
+        both = {"oneOf": [ref("Row"), ref("Rows")]}
+        named = {"one row": {"value": example}, "many rows": {"value": {"rows": [example]}}}
+        stream = {"schema": {"type": "string", "format": "binary"}}
+        return {JSON_KIND: {"schema": both, "examples": named}, KIND: stream}
+    if route.path == "/invocations":
+        header = ",".join(example)
+        text = {"type": "string", "description": f"CSV with the header {header}; nothing between commas is null"}
+        return {JSON_KIND: {"schema": ref("Invocation")}, CSV_KIND: {"schema": text}}
+    return {JSON_KIND: {"schema": ref("InferenceRequest")}}

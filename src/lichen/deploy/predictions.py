@@ -67,7 +67,7 @@ def batches(
 
 def as_arrow(recorded: Sequence[Recorded], heading: Heading) -> Arrow:
     """Answers of one heading as rows of `columns_of(heading)`."""
-    arrays = [_array((value(row) for row in recorded), kind_of(column)) for column, value in _OWN]
+    arrays = [array_of((value(row) for row in recorded), kind_of(column)) for column, value in _OWN]
     arrays += _values([row.answer for row in recorded], heading)
     names = [column.name for column in columns_of(heading)]
     table: Arrow = Table.from_arrays(arrays, names=names)
@@ -75,14 +75,14 @@ def as_arrow(recorded: Sequence[Recorded], heading: Heading) -> Arrow:
 
 
 def _values(answers: Sequence[Answer], heading: Heading) -> list[Array]:
-    request = [_array((answer.request[at] for answer in answers), kind_of(c)) for at, c in enumerate(heading.request)]
+    request = [array_of((answer.request[at] for answer in answers), kind_of(c)) for at, c in enumerate(heading.request)]
     features = [
-        _array((answer.features[at] for answer in answers), kind_of(c)) for at, c in enumerate(heading.features)
+        array_of((answer.features[at] for answer in answers), kind_of(c)) for at, c in enumerate(heading.features)
     ]
     return request + features
 
 
-def _array(values: Iterable[Any], kind: str) -> Array:
+def array_of(values: Iterable[Any], kind: str) -> Array:
     """A column of nullable values as Arrow, in the type DuckDB reads as `kind`."""
     plain = _PLAIN.get(kind)
     if plain is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from lichen.deploy.answer import Answer
-from lichen.deploy.segment import MAGIC, Heading, frame, numbers, path_of, record_of, whole
+from lichen.deploy.segment import MAGIC, Heading, frame, frames_in, numbers, path_of, record_of, whole
 from lichen.errors import SystemFailed, Where
 from lichen.ground.clock import SystemClock
 from lichen.ground.failpoint import fp
@@ -71,6 +71,12 @@ class Record:
     def waiting_bytes(self) -> int:
         """How many bytes of answers a power cut would lose now."""
         return self._appended - self._synced
+
+    @property
+    def waiting_answers(self) -> int:
+        """How many answers wait to be on the disk."""
+        with self._change:
+            return sum(map(frames_in, self._waiting))
 
     @property
     def full(self) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from types import NoneType
 
 from lichen.errors import FoundWrong, did_you_mean
 
@@ -28,7 +31,12 @@ def shown(value: object) -> str:
     >>> shown("x" * 100)[:12], len(shown("x" * 100))
     ("'xxxxxxxxxxx", 63)
     """
-    text = repr(value) if isinstance(value, str | int | float | bool) else f"a JSON {_JSON.get(type(value), 'value')}"
+    if isinstance(value, date):
+        text = value.isoformat()
+    elif isinstance(value, dict | list | NoneType):
+        text = f"a JSON {_JSON[type(value)]}"
+    else:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

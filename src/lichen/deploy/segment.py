@@ -89,6 +89,19 @@ def frame(content: Heading | Answer) -> bytes:
     return _HEAD.pack(len(body), zlib.crc32(body, zlib.crc32(_LENGTH.pack(len(body))))) + body
 
 
+def frames_in(frames: bytes) -> int:
+    """How many whole frames these bytes are.
+
+    >>> frames_in(b"")
+    0
+    """
+    count = at = 0
+    while at < len(frames):
+        at += _HEAD.size + _HEAD.unpack_from(frames, at)[0]
+        count += 1
+    return count
+
+
 def path_of(folder: Path, number: int) -> Path:
     """Where a segment stands."""
     return folder / f"{number:08d}.log"

@@ -8,18 +8,23 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import msgspec
-
 from lichen.deploy.answer import Answer, RowPath, to_us
-from lichen.deploy.body import rows_of
+from lichen.deploy.batch import FEWEST, TURN, Batch
 from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
 from lichen.deploy.fields import read_instant
-from lichen.deploy.metrics import Metrics
+from lichen.deploy.inference import Inference
+from lichen.deploy.invocations import Invocations
+from lichen.deploy.metrics import Metrics, State
 from lichen.deploy.openapi import openapi
+from lichen.deploy.predict import Predict
+from lichen.deploy.question import Asks
 from lichen.deploy.record import Record
 from lichen.deploy.refused import Refused, shown
+from lichen.deploy.reply import Reply, Tells, encode, told, told_plainly
+from lichen.deploy.route import Route, Routes
 from lichen.deploy.standing import Standing
 from lichen.errors import LichenError, SystemFailed
 
@@ -28,10 +33,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
-_JSON, _TEXT = b"application/json", b"text/plain; version=0.0.4"
-_TURN = 100
-"""Rows answered before other requests get a turn."""
+_TEXT = b"text/plain; version=0.0.4"
+__TEXT = b"text/plain; version=0.0.4"
 
 
 @dataclass(frozen=True)
@@ -68,42 +71,69 @@ class Service:
         self.standing: Standing | None = None
         self._look = standing
         self.limits = limits or Limits()
-        self.metrics = Metrics()
+        self.metrics = Metrics([column.name for column in path.deployed.features])
         self._stale: LichenError | None = None
         self._unseen = False
         self._in_flight = 0
         self._refreshing: asyncio.Task[None] | None = None
-        self._openapi = _encode(openapi(path.deployed, path.fields, replay=replay))
-        self._routes: dict[str, tuple[str, Callable[[Headers, Receive], Awaitable[_Reply]]]] = {
-            "/predict": ("POST", self._predict),
-            "/health/live": ("GET", self._live),
-            "/health/ready": ("GET", self._ready),
-            "/metrics": ("GET", self._metrics),
-            "/openapi.json": ("GET", self._describe),
-        }
+        self._inference = Inference(path)
+        self.routes = Routes(self._table())
+        self._openapi = encode(openapi(path.deployed, path.fields, self.routes, replay=replay))
+
+    def _table(self) -> list[Route]:
+        """Every address there is, with what its caller must be allowed to do."""
+        predict, invocations = Predict(self.path), Invocations(self.path)
+        model = "/v2/models/{name}"
+        own = [
+            Route("POST", "/predict", "predict", partial(self._ask, predict)),
+            Route("POST", "/invocations", "predict", partial(self._ask, invocations)),
+            Route("GET", "/ping", "read", self._ready),
+            Route("GET", "/health/live", "read", self._live),
+            Route("GET", "/health/ready", "read", self._ready),
+            Route("GET", "/metrics", "read", self._metrics),
+            Route("GET", "/openapi.json", "read", self._describe),
+        ]
+        v2 = [
+            Route("GET", "/v2", "read", self._server, told_plainly),
+            Route("GET", "/v2/", "read", self._server, told_plainly),
+            Route("GET", "/v2/health/live", "read", self._live, told_plainly),
+            Route("GET", "/v2/health/ready", "read", self._server_ready, told_plainly),
+        ]
+        for path in (model, f"{model}/versions/{{version}}"):
+            v2 += [
+                Route("GET", path, "read", self._model, told_plainly),
+                Route("GET", f"{path}/ready", "read", self._model_ready, told_plainly),
+                Route("POST", f"{path}/infer", "predict", self._infer, told_plainly),
+            ]
+        return own + v2
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._live_on(receive, send)
         elif scope["type"] == "http":
+            route, named = self.routes.at(scope["path"])
             try:
-                reply = await self._reply(scope, receive)
+                reply = await self._reply(scope, receive, route, named)
             except _ClientLeftError:
                 return
-            self.metrics.requests[reply.status] += 1
+            self.metrics.requests[route.path if route else "", reply.status] += 1
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers()})
             await send({"type": "http.response.body", "body": reply.body})
 
-    async def _reply(self, scope: Scope, receive: Receive) -> _Reply:
+    async def _reply(self, scope: Scope, receive: Receive, route: Route | None, named: Mapping[str, str]) -> Reply:
+        plainly = scope["path"].startswith("/v2") if route is None else route.tells is told_plainly
+        tells = told_plainly if plainly else told
         if self._in_flight >= self.limits.requests:
-            return _error(_busy(f"{self._in_flight} requests are being answered"))
+            return self._refusal(_busy(f"{self._in_flight} requests are being answered"), tells)
         self._in_flight += 1
         try:
             headers = headers_of(scope["headers"])
-            return await self._route(scope)(headers, receive)
+            if route is None or route.method != scope["method"]:
+                raise self.routes.refusal(route, scope["method"])
+            return await route.reply(headers, receive, **named)
         except Refused as refused:
-            return _error(refused)
+            return self._refusal(refused, tells)
         except _ClientLeftError:
             raise
         except Exception:
@@ -112,45 +142,44 @@ class Service:
             failed = Refused(
                 500, "LCH-1816", "the service failed to answer", fix="give its operator the id: the log tells the cause"
             )
-            return _error(failed, number)
+            return self._refusal(failed, tells, number)
         finally:
             self._in_flight -= 1
 
-    def _route(self, scope: Scope) -> Callable[[Headers, Receive], Awaitable[_Reply]]:
-        route = self._routes.get(scope["path"])
-        if route is None:
-            raise Refused(
-                404, "LCH-1809", "there is nothing at this address", fix=f"it is one of: {', '.join(self._routes)}"
-            )
-        method, reply = route
-        if scope["method"] != method:
-            raise Refused(405, "LCH-1810", f"this address does not take {shown(scope['method'])}", fix=f"use {method}")
-        return reply
+    def _refusal(self, refused: Refused, tells: Tells, number: str | None = None) -> Reply:
+        self.metrics.refused[refused.code] += 1
+        return tells(refused, number)
 
-    async def _predict(self, headers: Headers, receive: Receive) -> _Reply:
+    async def _ask(self, asks: Asks, headers: Headers, receive: Receive) -> Reply:
         started = self.path.clock.seconds()
-        check_body(headers)
+        kind = check_body(headers, asks.kinds)
         at_us = self._prediction_time(headers)
-        rows, batch = rows_of(await self._body(receive))
+        question = asks.read(await self._body(receive), kind, headers.get(b"accept", b"").decode("latin-1"))
         if self.record.failure is not None:
             raise _unrecorded()
         if self.record.full:
             raise _busy("answers come faster than the disk takes them")
-        answers = (
-            [self.path.answer(rows[0], at_us, started)] if not batch else await self._answers(rows, at_us, started)
-        )
+        rows = question.rows
+        if question.many:
+            answers = await self._answers(rows, at_us, started)
+        else:
+            answers = [self.path.answer(rows[0], at_us, started)]
         try:
             self.record.append(answers)
         except SystemFailed:
             raise _unrecorded() from None
-        self.metrics.answered(len(answers), answers[-1].latency_us)
-        shown_rows = [self.path.shown(answer) for answer in answers]
-        return _Reply(200, _encode({"predictions": shown_rows} if batch else shown_rows[0]))
+        self.metrics.answered(answers)
+        return question.tell(answers)
 
     async def _answers(self, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
+        if len(rows) >= FEWEST and self.path.deployed.score_many is not None:
+            batch = Batch(self.path, rows, at_us, started)
+            for _ in batch.take_in():
+                await asyncio.sleep(0)
+            return batch.answers(await asyncio.to_thread(batch.scores))
         answers = []
         for number, row in enumerate(rows):
-            if number % _TURN == _TURN - 1:
+            if number % TURN == TURN - 1:
                 await asyncio.sleep(0)
             try:
                 answers.append(self.path.answer(row, at_us, started))
@@ -209,39 +238,63 @@ class Service:
                 fix="send the body right after the headers",
             ) from None
 
-    async def _live(self, _headers: Headers, _receive: Receive) -> _Reply:
-        return _Reply(200, b'{"live":true}')
+    async def _live(self, _headers: Headers, _receive: Receive) -> Reply:
+        return Reply(200, b'{"live":true}')
 
-    async def _ready(self, _headers: Headers, _receive: Receive) -> _Reply:
+    async def _ready(self, _headers: Headers, _receive: Receive) -> Reply:
         if self.record.failure is not None:
             raise _unrecorded()
         if self._stale is not None:
             raise Refused(503, "LCH-1819", "the online store cannot be read now", fix="ask again later")
         deployed = self.path.deployed
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "ready": True,
             "model_version": deployed.model_version,
             "release": deployed.release,
         }
         if self.standing is not None:
-            told |= self.standing.as_dict(self.path.now_us())
-        return _Reply(200, _encode(told))
+            facts |= self.standing.as_dict(self.path.now_us())
+        return Reply(200, encode(facts))
 
-    async def _metrics(self, _headers: Headers, _receive: Receive) -> _Reply:
+    async def _server(self, _headers: Headers, _receive: Receive) -> Reply:
+        return Reply(200, encode(self._inference.server()))
+
+    async def _server_ready(self, headers: Headers, receive: Receive) -> Reply:
+        await self._ready(headers, receive)
+        return Reply(200, b'{"live":true,"ready":true}')
+
+    async def _model(self, _headers: Headers, _receive: Receive, name: str, version: str | None = None) -> Reply:
+        self._inference.expect(name, version)
+        return Reply(200, encode(self._inference.model()))
+
+    async def _model_ready(self, headers: Headers, receive: Receive, name: str, version: str | None = None) -> Reply:
+        self._inference.expect(name, version)
+        await self._ready(headers, receive)
+        return Reply(200, encode({"name": name, "ready": True}))
+
+    async def _infer(self, headers: Headers, receive: Receive, name: str, version: str | None = None) -> Reply:
+        self._inference.expect(name, version)
+        return await self._ask(self._inference, headers, receive)
+
+    async def _metrics(self, _headers: Headers, _receive: Receive) -> Reply:
         deployed, record = self.path.deployed, self.record
-        text = self.metrics.text(
+        state = State(
             service=deployed.service,
             model_version=deployed.model_version,
             release=deployed.release,
-            waiting=record.waiting_bytes,
+            waiting_bytes=record.waiting_bytes,
+            waiting_answers=record.waiting_answers,
             failing=record.failure is not None,
+            stale=self._stale is not None,
+            in_flight=self._in_flight - 1,
             standing=self.standing,
             now_us=self.path.now_us(),
         )
-        return _Reply(200, text, _TEXT)
+        text = self.metrics.text(state)
+        return Reply(200, text, _TEXT)
 
-    async def _describe(self, _headers: Headers, _receive: Receive) -> _Reply:
-        return _Reply(200, self._openapi)
+    async def _describe(self, _headers: Headers, _receive: Receive) -> Reply:
+        return Reply(200, self._openapi)
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -283,47 +336,9 @@ class Service:
             self.standing, self._unseen = None, True
 
 
-@dataclass(frozen=True)
-class _Reply:
-    status: int
-    body: bytes
-    kind: bytes = _JSON
-    more: tuple[tuple[bytes, bytes], ...] = ()
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        length = str(len(self.body)).encode()
-        return [
-            (b"content-type", self.kind),
-            (b"content-length", length),
-            (b"x-content-type-options", b"nosniff"),
-            *self.more,
-        ]
-
-
 def _busy(why: str) -> Refused:
     return Refused(429, "LCH-1814", f"the service is busy: {why}", fix="ask again in a second")
 
 
 def _unrecorded() -> Refused:
     return Refused(503, "LCH-1817", "answers cannot be recorded now, so none is given", fix="ask again later")
-
-
-def _error(refused: Refused, number: str | None = None) -> _Reply:
-    """The reply that tells a refusal; a body that is too long or too slow is not read on."""
-    told: dict[str, Any] = {
-        "code": refused.code,
-        "message": f"{refused.what}; {refused.fix}",
-        "id": number or os.urandom(8).hex(),
-    }
-    if refused.field is not None:
-        told["field"] = refused.field
-    if refused.row is not None:
-        told["row"] = refused.row
-    more: list[tuple[bytes, bytes]] = []
-    if refused.status in (408, 413):
-        more.append((b"connection", b"close"))
-    if refused.status in (429, 503):
-        more.append((b"retry-after", b"1"))
-    if refused.status == 405 and refused.fix:
-        more.append((b"allow", refused.fix.removeprefix("use ").encode()))
-    return _Reply(refused.status, _encode({"error": told}), more=tuple(more))

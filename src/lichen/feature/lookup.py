@@ -13,7 +13,7 @@ from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from lichen.feature.view import View
     from lichen.ports import OnlineStore
@@ -62,14 +62,34 @@ class Lookup:
         `request` holds a value, or None, for each column of the feature set's `request`, of the column's type.
         """
         values: list[Any] = [instant(at_us)]
+        self._take_in(request, values)
+        for view, key in zip(self._views, self._keys, strict=True):
+            values += view.answer([values[place] for place in key], at_us)
+        return self._finished(values)
+
+    def rows(self, requests: Sequence[Mapping[str, Any]], at_us: int) -> list[list[Any]]:
+        """The features of many requests at one instant: what `row` gives for each; an entity is asked once."""
+        now, found = instant(at_us), []
+        asked: list[dict[bytes, list[Any]]] = [{} for _ in self._views]
+        views = list(zip(self._views, self._keys, asked, strict=True))
+        for request in requests:
+            values: list[Any] = [now]
+            self._take_in(request, values)
+            for view, key, known in views:
+                values += view.answer([values[place] for place in key], at_us, known)
+            found.append(self._finished(values))
+        return found
+
+    def _take_in(self, request: Mapping[str, Any], values: list[Any]) -> None:
         for column, convert in self._request:
             try:
                 value = request[column.name]
             except KeyError:
                 raise _absent(column.name, column.type) from None
             values.append(value if convert is None or value is None else convert(value))
-        for view, key in zip(self._views, self._keys, strict=True):
-            values += view.answer([values[place] for place in key], at_us)
+
+    def _finished(self, values: list[Any]) -> list[Any]:
+        """The features, of what the request says and the views answered: with the expressions' values."""
         if self._expressions:
             named = dict(
                 zip(self._names, [*values, *(None for _ in self._expressions), *self._copied(values)], strict=True)
@@ -138,11 +158,19 @@ class _ViewLookup:
             )
         self._generation = found[0]
 
-    def answer(self, entity: list[Any], t: int) -> list[Any]:
-        """The view's features at t, for the entity of this key."""
+    def answer(self, entity: list[Any], t: int, known: dict[bytes, list[Any]] | None = None) -> list[Any]:
+        """The view's features at t, for the entity of this key; `known` has those that were asked for t before."""
         key = self._encode(entity)
         if key is None:
             return self._answers.missing
+        if known is None:
+            return self._answer(key, t)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = self._answer(key, t)
+        return found
+
+    def _answer(self, key: bytes, t: int) -> list[Any]:
         state = self._state(key)
         if state is None:
             return self._answers.unseen

@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from arro3.core import Table
+
 from lichen.deploy.answer import Deployed, to_us
 from lichen.deploy.parity import PARITY, told
 from lichen.errors import SystemFailed, Where, WrongUsage
@@ -18,6 +20,7 @@ from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
 from lichen.ports import Column, OnlineStore, Relation
+from lichen.run.example import EXAMPLE, example
 from lichen.run.lost import artifact
 from lichen.run.online import FILLED, fill, view_key
 from lichen.run.proven import prove, prove_state
@@ -138,10 +141,12 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
     notes: tuple[str, ...] = ()
     proof: dict[str, Any] = {}
     filled: list[str] = []
+    shown: dict[str, Any] = {}
     if not trained.facts.get("held"):
         features, since = features_of(trained.facts["recipe"], workshop), live_since(workshop)
         keys = fill_online(features, versions, workshop.online, workshop, since=since, tell=filled.append)
         proof = {PARITY: prove(asset.name, features, trained, _sources(features, versions, workshop), keys, workshop)}
+        shown = example(trained, features.request, workshop)
         notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
     return Version(
         asset=asset.id,
@@ -153,6 +158,7 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
             "model": service.model,
             "durable_ms": service.record.durable // timedelta(milliseconds=1),
             "notes": notes,
+            EXAMPLE: shown,
             **proof,
             FILLED: filled,
         },
@@ -197,7 +203,7 @@ def deployed(
     keys: Mapping[str, str],
 ) -> Deployed:
     """The compiled row path of a service in a release."""
-    _, trained = released_service(service, release, versions)
+    answering, trained = released_service(service, release, versions)
     features = features_of(trained.facts["recipe"], workshop)
     preparation, fitted = load(artifact_folder(trained, workshop), trained.facts["artifact"], workshop.learner)
     lookup = Lookup(features, store, keys)
@@ -206,6 +212,11 @@ def deployed(
 
     def encode(values: Sequence[Any]) -> Sequence[float]:
         return preparation.row([values[place] for place in kept])
+
+    def score_many(rows: Sequence[Sequence[Any]]) -> Sequence[float]:
+        matrix = preparation.of_rows([[values[place] for place in kept] for values in rows])
+        scores: list[float] = Table.from_arrow(fitted.predict(matrix)).column("score").to_pylist()
+        return scores
 
     due, tolerance = _due(trained.facts.get("prediction_time"), features)
     return Deployed(
@@ -221,6 +232,9 @@ def deployed(
         due=due,
         tolerance_us=tolerance,
         refresh=lookup.refresh,
+        look_up_many=lookup.rows,
+        score_many=score_many,
+        example=answering.facts.get(EXAMPLE, {}),
     )
 
 

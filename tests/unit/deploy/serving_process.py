@@ -40,6 +40,14 @@ def score(row):
     return 1 / (1 + sum(value for value in row if value == value) ** 2)
 
 
+def look_up_many(requests, at_us):
+    return [look_up(request, at_us) for request in requests]
+
+
+def score_many(rows):
+    return [score(encode(values)) for values in rows]
+
+
 def due(request):
     departure = request["scheduled_departure"]
     return None if departure is None else departure - timedelta(hours=1)
@@ -58,6 +66,9 @@ def deployed(**changes) -> Deployed:
         "score": score,
         "due": due,
         "tolerance_us": 300_000_000,
+        "look_up_many": look_up_many,
+        "score_many": score_many,
+        "example": {"carrier": "UA", "distance": 719.0},
     }
     return Deployed(**{**given, **changes})
 

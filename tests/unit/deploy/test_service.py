@@ -93,7 +93,7 @@ def test_health_metrics_and_description(child):
     assert json.loads(ask(child, "GET", "/health/ready")[2]) == {"ready": True, "model_version": "a1b2c3", "release": 7}
     status, headers, body = ask(child, "GET", "/metrics")
     assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4")
-    assert b'lichen_requests_total{service="late_arrival",status="200"}' in body
+    assert b'lichen_requests_total{service="late_arrival",route="/health/live",status="200"}' in body
     assert json.loads(ask(child, "GET", "/openapi.json")[2])["openapi"] == "3.1.0"
 
 
