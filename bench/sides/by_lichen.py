@@ -40,7 +40,8 @@ def main(job: Job) -> None:
     columns = tuple(Column(*column) for column in job["event_columns"])
     inputs = {view.table: Relation(columns, (file,)) for view, file in zip(views, job["events"], strict=True)}
     labels = Relation(tuple(Column(*column) for column in job["label_columns"]), (job["labels"],))
-    engine = DuckDBEngine(scratch=Path(job["scratch"]), threads=job["threads"])
+    # As in a project: its tables' files and what is made of them are in the lake.
+    engine = DuckDBEngine(scratch=Path(job["scratch"]), threads=job["threads"], lake=Path(job["labels"]).parent)
     joined = join(FeatureSet(views, (), views[0].entity, features), labels, "at", inputs, engine)
     engine.sql("FROM joined", {"joined": Relation(arrow=joined)}, Path(job["into"]))
 
