@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lichen.deploy.body import wrong_count
 from lichen.deploy.flat import Flat, MalformedError
 from lichen.deploy.refused import Refused
 
@@ -91,12 +92,7 @@ def _read(body: bytes, most_rows: int) -> tuple[dict[str, list[Any]], int]:
             raise _unread("a compressed body")
         length = header.long(0)
         if not 0 <= length <= most_rows - rows:
-            raise Refused(
-                413,
-                "LCH-1824",
-                f"the body holds more than {most_rows} rows",
-                fix=f"send between 1 and {most_rows} rows",
-            )
+            raise wrong_count(most_rows, more=True)
         rows += length
         taken = _Body(header, content)
         for column in columns:

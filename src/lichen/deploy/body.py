@@ -41,17 +41,24 @@ def _check_batch(said: dict[str, Any], rows: list[Any]) -> None:
             field=others[0][:200],
         )
     if not 0 < len(rows) <= MOST_ROWS:
-        raise Refused(
-            413 if rows else 422,
-            "LCH-1824",
-            f"the body holds {len(rows)} rows",
-            fix=f"send between 1 and {MOST_ROWS} rows",
-        )
+        raise wrong_count(len(rows))
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise Refused(
                 422, "LCH-1806", f"row {number} is {shown(row)}", fix="each row must be a JSON object", row=number
             )
+
+
+def wrong_count(rows: int, field: str | None = None, *, more: bool = False) -> Refused:
+    """The refusal of a body of so many rows, or of more than so many."""
+    said = f"more than {rows}" if more else str(rows)
+    return Refused(
+        413 if rows > 0 else 422,
+        "LCH-1824",
+        f"the body holds {said} rows",
+        fix=f"send between 1 and {MOST_ROWS} rows",
+        field=field,
+    )
 
 
 def parse(body: bytes) -> Any:

@@ -13,7 +13,7 @@ from importlib.metadata import version as installed
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath
-from lichen.deploy.body import MOST_ROWS, parse
+from lichen.deploy.body import MOST_ROWS, parse, wrong_count
 from lichen.deploy.door import JSON_KIND
 from lichen.deploy.fields import PREDICTION_ID, kind_of
 from lichen.deploy.question import Question
@@ -177,13 +177,7 @@ def _tensor(one: Mapping[str, Any], column: Column) -> list[Any]:
     if shape[1:] not in (([width],) if vector else ([], [1])) or not shape:
         raise _wrong("`shape`", str(shape), right, name)
     if not 0 < shape[0] <= MOST_ROWS:
-        raise Refused(
-            413 if shape[0] > 0 else 422,
-            "LCH-1824",
-            f"the body holds {shown(shape[0])} rows",
-            fix=f"send between 1 and {MOST_ROWS} rows",
-            field=name,
-        )
+        raise wrong_count(shape[0], name)
     flat: list[Any] = []
     _flatten(one["data"], len(shape), flat, name)
     if len(flat) != shape[0] * width:

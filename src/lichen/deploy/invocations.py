@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath
-from lichen.deploy.body import MOST_ROWS, parse
+from lichen.deploy.body import MOST_ROWS, parse, wrong_count
 from lichen.deploy.door import CSV_KIND, JSON_KIND
 from lichen.deploy.fields import PREDICTION_ID, kind_of
 from lichen.deploy.question import Question
@@ -33,12 +33,7 @@ class Invocations:
         """The rows of a body in one of the four forms, or of CSV."""
         rows = self._csv(body) if kind == CSV_KIND else self._json(parse(body))
         if not 0 < len(rows) <= MOST_ROWS:
-            raise Refused(
-                413 if rows else 422,
-                "LCH-1824",
-                f"the body holds {len(rows)} rows",
-                fix=f"send between 1 and {MOST_ROWS} rows",
-            )
+            raise wrong_count(len(rows))
         return Question(rows, self._tell)
 
     def _tell(self, answers: Sequence[Answer]) -> Reply:
@@ -88,12 +83,7 @@ class Invocations:
             rows: list[dict[str, Any]] = []
             for number, line in enumerate(line for line in lines if line or len(header) == 1):
                 if len(rows) == MOST_ROWS:
-                    raise Refused(
-                        413,
-                        "LCH-1824",
-                        f"the body holds more than {MOST_ROWS} rows",
-                        fix=f"send between 1 and {MOST_ROWS} rows",
-                    )
+                    raise wrong_count(MOST_ROWS, more=True)
                 if len(line) != len(header):
                     raise Refused(
                         422,

@@ -10,10 +10,10 @@ from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.arrow_stream import KIND, columns_of
-from lichen.deploy.body import MOST_ROWS, rows_of
+from lichen.deploy.body import MOST_ROWS, rows_of, wrong_count
 from lichen.deploy.door import JSON_KIND
 from lichen.deploy.question import Question
-from lichen.deploy.refused import Refused, unknown_field
+from lichen.deploy.refused import unknown_field
 from lichen.deploy.reply import Reply, encode
 
 
@@ -38,10 +38,10 @@ class Predict:
             if not self.path.fields.has(name):
                 raise unknown_field(name, self.path.fields.names)
         if rows == 0:
-            raise Refused(422, "LCH-1824", "the body holds 0 rows", fix=f"send between 1 and {MOST_ROWS} rows")
+            raise wrong_count(0)
         names = tuple(columns)
         if not names:
-            raise Refused(422, "LCH-1824", "the body holds no column", fix="send a column for each field that is known")
+            return [{} for _ in range(rows)]
         return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def _as_row(self, answers: Sequence[Answer]) -> Reply:

@@ -132,7 +132,7 @@ WRONG = [
     ({"inputs": INPUTS, "output": []}, "the body has the key 'output'; did you mean `outputs`?"),
     ({"id": 42, "inputs": INPUTS}, "`id` is 42; it must be a text"),
     ({"inputs": {}}, "`inputs` is a JSON object; it must be a JSON array"),
-    ({"inputs": []}, "`inputs` is empty; give at least one input"),
+    ({"inputs": []}, "LCH-1873: `inputs` is empty; give at least one input"),
     ({"inputs": [1]}, "`inputs[0]` is 1; it must be a JSON object"),
     ({"inputs": INPUTS, "parameters": []}, "`parameters` of the body is a JSON array; it must be a JSON object"),
     ({"inputs": INPUTS, "outputs": [{"name": "label"}]}, "it must be one of score, prediction_id, each once"),
