@@ -66,6 +66,8 @@ class Metrics:
                 f"lichen_newest_release{{{label}}} {standing.release}",
                 "# TYPE lichen_behind gauge",
                 f"lichen_behind{{{label}}} {int(standing.behind)}",
+                "# TYPE lichen_release_not_taken gauge",
+                f"lichen_release_not_taken{{{label}}} {int(standing.not_taken is not None)}",
                 "# TYPE lichen_features_age_seconds gauge",
                 *(
                     f'lichen_features_age_seconds{{{label},view="{view}"}} {age:.3f}'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,17 +13,17 @@ import msgspec
 
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.body import rows_of
+from lichen.deploy.coming import Receive, first_of
 from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
 from lichen.deploy.fields import read_instant
+from lichen.deploy.follower import Environment, Follower
 from lichen.deploy.metrics import Metrics
-from lichen.deploy.openapi import openapi
 from lichen.deploy.record import Record
 from lichen.deploy.refused import Refused, shown
-from lichen.deploy.standing import Standing
-from lichen.errors import LichenError, SystemFailed
+from lichen.deploy.served import Served
+from lichen.errors import SystemFailed
 
 Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
@@ -50,30 +49,26 @@ class _ClientLeftError(Exception):
 class Service:
     """Answers HTTP requests with a release, and records every answer.
 
-    In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now. `standing` tells
-    how what is served stands to its environment; it is asked for again and again, and told by `/health/ready` and
-    `/metrics`.
+    In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now. What answers
+    follows the `environment`, between one request and the next; `/health/ready` and `/metrics` tell how it stands.
     """
 
     def __init__(
         self,
-        path: RowPath,
+        served: Served,
         record: Record,
         *,
         replay: bool = False,
         limits: Limits | None = None,
-        standing: Callable[[], Standing] | None = None,
+        environment: Environment | None = None,
     ) -> None:
-        self.path, self.record, self.replay = path, record, replay
-        self.standing: Standing | None = None
-        self._look = standing
+        self.record, self.replay = record, replay
+        self.clock = served.path.clock
         self.limits = limits or Limits()
+        self._pace(served)
+        self.follower = Follower(served, environment, self.clock, seconds=self.limits.refresh_seconds, taken=self._pace)
         self.metrics = Metrics()
-        self._stale: LichenError | None = None
-        self._unseen = False
         self._in_flight = 0
-        self._refreshing: asyncio.Task[None] | None = None
-        self._openapi = _encode(openapi(path.deployed, path.fields, replay=replay))
         self._routes: dict[str, tuple[str, Callable[[Headers, Receive], Awaitable[_Reply]]]] = {
             "/predict": ("POST", self._predict),
             "/health/live": ("GET", self._live),
@@ -94,6 +89,9 @@ class Service:
             self.metrics.requests[reply.status] += 1
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers()})
             await send({"type": "http.response.body", "body": reply.body})
+
+    def _pace(self, served: Served) -> None:
+        self.record.hold_within(0 if served.ack else served.durable_ms)
 
     async def _reply(self, scope: Scope, receive: Receive) -> _Reply:
         if self._in_flight >= self.limits.requests:
@@ -128,7 +126,8 @@ class Service:
         return reply
 
     async def _predict(self, headers: Headers, receive: Receive) -> _Reply:
-        started = self.path.clock.seconds()
+        started = self.clock.seconds()
+        serving = self.follower.serving
         check_body(headers)
         at_us = self._prediction_time(headers)
         rows, batch = rows_of(await self._body(receive))
@@ -136,28 +135,17 @@ class Service:
             raise _unrecorded()
         if self.record.full:
             raise _busy("answers come faster than the disk takes them")
-        answers = (
-            [self.path.answer(rows[0], at_us, started)] if not batch else await self._answers(rows, at_us, started)
-        )
+        path = serving.path
+        answers = [path.answer(rows[0], at_us, started)] if not batch else await _answers(path, rows, at_us, started)
         try:
-            self.record.append(answers)
+            place = self.record.append(answers, serving.heading)
+            if serving.ack:
+                await self.record.on_disk(place)
         except SystemFailed:
             raise _unrecorded() from None
         self.metrics.answered(len(answers), answers[-1].latency_us)
-        shown_rows = [self.path.shown(answer) for answer in answers]
+        shown_rows = [path.shown(answer) for answer in answers]
         return _Reply(200, _encode({"predictions": shown_rows} if batch else shown_rows[0]))
-
-    async def _answers(self, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
-        answers = []
-        for number, row in enumerate(rows):
-            if number % _TURN == _TURN - 1:
-                await asyncio.sleep(0)
-            try:
-                answers.append(self.path.answer(row, at_us, started))
-            except Refused as refused:
-                refused.row = number
-                raise
-        return answers
 
     def _prediction_time(self, headers: Headers) -> int | None:
         said = headers.get(TIME_HEADER.encode())
@@ -190,17 +178,15 @@ class Service:
 
     async def _body(self, receive: Receive) -> bytes:
         try:
-            async with asyncio.timeout(self.limits.body_seconds):
-                body: bytes = b""
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientLeftError
-                    body += message.get("body", b"")
-                    if len(body) > MOST_BYTES:
-                        raise too_long()
-                    if not message.get("more_body", False):
-                        return body
+            message = await first_of(receive, self.limits.body_seconds)
+            body = _piece(message)
+            if message.get("more_body", False):
+                async with asyncio.timeout(self.limits.body_seconds):
+                    while message.get("more_body", False):
+                        message = await receive()
+                        body += _piece(message)
+                        if len(body) > MOST_BYTES:
+                            raise too_long()
         except TimeoutError:
             raise Refused(
                 408,
@@ -208,6 +194,9 @@ class Service:
                 f"the body did not come within {self.limits.body_seconds:g} s",
                 fix="send the body right after the headers",
             ) from None
+        if len(body) > MOST_BYTES:
+            raise too_long()
+        return body
 
     async def _live(self, _headers: Headers, _receive: Receive) -> _Reply:
         return _Reply(200, b'{"live":true}')
@@ -215,72 +204,63 @@ class Service:
     async def _ready(self, _headers: Headers, _receive: Receive) -> _Reply:
         if self.record.failure is not None:
             raise _unrecorded()
-        if self._stale is not None:
+        follower = self.follower
+        if follower.stale is not None:
             raise Refused(503, "LCH-1819", "the online store cannot be read now", fix="ask again later")
-        deployed = self.path.deployed
+        path = follower.serving.path
         told: dict[str, Any] = {
             "ready": True,
-            "model_version": deployed.model_version,
-            "release": deployed.release,
+            "model_version": path.deployed.model_version,
+            "release": path.deployed.release,
         }
-        if self.standing is not None:
-            told |= self.standing.as_dict(self.path.now_us())
+        if follower.standing is not None:
+            told |= follower.standing.as_dict(path.now_us())
         return _Reply(200, _encode(told))
 
     async def _metrics(self, _headers: Headers, _receive: Receive) -> _Reply:
-        deployed, record = self.path.deployed, self.record
+        path, record = self.follower.serving.path, self.record
         text = self.metrics.text(
-            service=deployed.service,
-            model_version=deployed.model_version,
-            release=deployed.release,
+            service=path.deployed.service,
+            model_version=path.deployed.model_version,
+            release=path.deployed.release,
             waiting=record.waiting_bytes,
             failing=record.failure is not None,
-            standing=self.standing,
-            now_us=self.path.now_us(),
+            standing=self.follower.standing,
+            now_us=path.now_us(),
         )
         return _Reply(200, text, _TEXT)
 
     async def _describe(self, _headers: Headers, _receive: Receive) -> _Reply:
-        return _Reply(200, self._openapi)
+        return _Reply(200, self.follower.serving.openapi)
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._look_up_standing()
-        if self.path.deployed.refresh is not None or self._look is not None:
-            self._refreshing = asyncio.create_task(self._refresh(self.path.deployed.refresh or (lambda: None)))
+        self.follower.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._refreshing
+        await asyncio.to_thread(self.follower.stop)
         self.record.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Follow the online store's generations, and the environment's releases, while the service runs."""
-        while True:
-            await asyncio.sleep(self.limits.refresh_seconds)
-            try:
-                refresh()
-                self._stale = None
-            except LichenError as failed:
-                if self._stale is None:
-                    _logger.error("%s", failed)
-                self._stale = failed
-            self._look_up_standing()
 
-    def _look_up_standing(self) -> None:
-        """Look how what is served stands to its environment; where that cannot be read, nothing is said of it."""
-        if self._look is None:
-            return
+async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
+    answers = []
+    for number, row in enumerate(rows):
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
         try:
-            self.standing = self._look()
-            self._unseen = False
-        except LichenError as failed:
-            if not self._unseen:
-                _logger.error("%s", failed)
-            self.standing, self._unseen = None, True
+            answers.append(path.answer(row, at_us, started))
+        except Refused as refused:
+            refused.row = number
+            raise
+    return answers
+
+
+def _piece(message: Mapping[str, Any]) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise _ClientLeftError
+    piece: bytes = message.get("body", b"")
+    return piece
 
 
 @dataclass(frozen=True)

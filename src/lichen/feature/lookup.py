@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from lichen.feature.featureset import PREDICTION_TIME, FeatureSet
 from lichen.feature.value import from_wire, instant, key_encoder, to_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from lichen.feature.view import View
     from lichen.ports import OnlineStore
@@ -37,7 +38,10 @@ class Lookup:
     ) -> None:
         states = _States(store, memory)
         self._views = [_ViewLookup(view, states, store, keys[view.name]) for view in features.views]
-        self._request = [(column, to_type(column.type)) for column in features.request]
+        self._types = {column.name: column.type for column in features.request}
+        self._asked = _picking_named(list(self._types))
+        converted = [(place, to_type(type_)) for place, type_ in enumerate(self._types.values(), 1)]
+        self._converted = [(place, convert) for place, convert in converted if convert is not None]
         self._expressions = [(expression.name, expression.row) for expression in features.expressions]
         copies = dict(features.request_features)
         names = [
@@ -45,8 +49,9 @@ class Lookup:
             *(name for view in self._views for name in view.names), *(name for name, _ in self._expressions),
         ]  # fmt: skip
         places = {name: place for place, name in enumerate(names)}
-        self._names = [*names, *copies]
-        self._copied = picking([places[name] for name in copies.values()])
+        computed = {name for name, _ in self._expressions}
+        self._read = sorted({name for one in features.expressions for name in one.reads} - computed)
+        self._reading = picking([places[copies.get(name, name)] for name in self._read])
         self._shown = picking([places[copies.get(column.name, column.name)] for column in features.features])
         self._keys = [[places[name] for name in view.entity] for view in self._views]
         self.refresh()
@@ -61,23 +66,29 @@ class Lookup:
 
         `request` holds a value, or None, for each column of the feature set's `request`, of the column's type.
         """
-        values: list[Any] = [instant(at_us)]
-        for column, convert in self._request:
-            try:
-                value = request[column.name]
-            except KeyError:
-                raise _absent(column.name, column.type) from None
-            values.append(value if convert is None or value is None else convert(value))
+        try:
+            values: list[Any] = [instant(at_us), *self._asked(request)]
+        except KeyError as lacking:
+            name = lacking.args[0]
+            raise _absent(name, self._types[name]) from None
+        for place, convert in self._converted:
+            if values[place] is not None:
+                values[place] = convert(values[place])
         for view, key in zip(self._views, self._keys, strict=True):
             values += view.answer([values[place] for place in key], at_us)
         if self._expressions:
-            named = dict(
-                zip(self._names, [*values, *(None for _ in self._expressions), *self._copied(values)], strict=True)
-            )
+            named = dict(zip(self._read, self._reading(values), strict=True))
             for feature, row in self._expressions:
-                named[feature] = row(named)
-                values.append(named[feature])
+                value = named[feature] = row(named)
+                values.append(value)
         return self._shown(values)
+
+
+def _picking_named(names: list[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """A function that gives what stands under these names."""
+    if len(names) < 2:
+        return lambda request: [request[name] for name in names]
+    return itemgetter(*names)
 
 
 def _absent(name: str, type_: str) -> WrongUsage:

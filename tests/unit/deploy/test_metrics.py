@@ -29,11 +29,13 @@ def test_how_far_behind_it_is():
     standing = Standing(9, behind=True, known_until={"carrier": 1_000_000})
     given = {"service": "s", "model_version": "v", "release": 7, "waiting": 0, "failing": False}
     lines = Metrics().text(**given, standing=standing, now_us=3_500_000).decode().splitlines()
-    assert lines[-6:] == [
+    assert lines[-8:] == [
         "# TYPE lichen_newest_release gauge",
         'lichen_newest_release{service="s"} 9',
         "# TYPE lichen_behind gauge",
         'lichen_behind{service="s"} 1',
+        "# TYPE lichen_release_not_taken gauge",
+        'lichen_release_not_taken{service="s"} 0',
         "# TYPE lichen_features_age_seconds gauge",
         'lichen_features_age_seconds{service="s",view="carrier"} 2.500',
     ]
