@@ -58,12 +58,12 @@ class Shop:
         rows = Table.from_arrow(project.query(select))
         asked = [dict(zip(rows.column_names, row, strict=True)) for row in self.rows(select, environment)]
         made = app(NAME, project.releases, environment, project.workshop, record=folder, online=None)
-        names = [column.name for column in made.path.deployed.features]
+        names = [column.name for column in made.follower.serving.path.deployed.features]
         try:
             for row in asked:
                 given = {"prediction_id": row.pop("id"), **row}
                 at = to_us(given.pop("at"))
-                answer = made.path.answer(given, None, 0.0)  # a live store answers as of now
+                answer = made.follower.serving.path.answer(given, None, 0.0)  # a live store answers as of now
                 pairs = zip(names, answer.features, strict=True)
                 values = tuple(None if name.startswith(missing) else value for name, value in pairs)
                 made.record.append([structs.replace(answer, at_us=at, features=values)])

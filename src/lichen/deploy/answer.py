@@ -19,6 +19,9 @@ from lichen.ports import Column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DRAWN = 256
+"""For how many names chance is drawn at a time: each draw is a call of the system."""
+
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -214,11 +217,15 @@ class Names:
 
     def __init__(self) -> None:
         self._last = 0
+        self._chances: list[str] = []
 
     def next(self, now_us: int) -> str:
         """A name no other process gives; above all names given before by this one."""
         self._last = max(now_us, self._last + 1)
-        return f"{self._last:014x}{os.urandom(9).hex()}"
+        if not self._chances:
+            drawn = os.urandom(9 * _DRAWN).hex()
+            self._chances = [drawn[at : at + 18] for at in range(0, len(drawn), 18)]
+        return f"{self._last:014x}{self._chances.pop()}"
 
 
 def to_us(instant: datetime) -> int:

@@ -117,6 +117,8 @@ def _state(state: State, one: Mapping[str, str]) -> Iterator[str]:
 def _standing(standing: Standing, now_us: int, one: Mapping[str, str]) -> Iterator[str]:
     yield from _gauge("lichen_newest_release", "The environment's newest release.", standing.release, one)
     yield from _gauge("lichen_behind", "Whether a newer release would answer otherwise.", int(standing.behind), one)
+    taken = int(standing.not_taken is not None)
+    yield from _gauge("lichen_release_not_taken", "Whether the newest release could not be loaded.", taken, one)
     ages = [({**one, "view": view}, f"{age:.3f}") for view, age in standing.ages(now_us).items()]
     yield from _family("lichen_features_age_seconds", "gauge", "Age of the newest row of a feature view.", ages)
 

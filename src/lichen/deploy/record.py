@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from lichen.deploy.answer import Answer
-from lichen.deploy.segment import MAGIC, Heading, frame, frames_in, numbers, path_of, record_of, whole
+from lichen.deploy.segment import MAGIC, Heading, answers_in, frame, numbers, path_of, record_of, whole
 from lichen.errors import SystemFailed, Where
 from lichen.ground.clock import SystemClock
 from lichen.ground.failpoint import fp
@@ -25,14 +26,15 @@ _CLOCK = SystemClock()
 
 
 class Record:
-    """Answers of one release, on their way to the disk and there.
+    """Answers of one release after the other, on their way to the disk and there.
 
     When `append` returns, the death of this process loses none of its answers; at most `durable_ms` later (longer
-    where the disk itself takes longer to sync) a power cut loses none either. Frames that a crash left half
-    written at the end of the last segment are moved to a `.torn` file beside it; each opening begins a new
-    segment. Frames that are damaged otherwise, and segments of another version, are refused and left as they are.
-    Where the disk fails, `failure` tells it, what is not synced is kept in memory, and the record tries
-    again until it succeeds; an answer may then stand twice, under one `prediction_id`.
+    where the disk itself takes longer to sync) a power cut loses none either. Who waits for `on_disk` waits for that,
+    together with all others: one sync serves them. Frames that a crash left half written at the end of the last segment
+    are moved to a `.torn` file beside it; each opening begins a new segment. Frames that are damaged otherwise, and
+    segments of another version, are refused and left as they are. Where the disk fails, `failure` tells it, what is not
+    synced is kept in memory, and the record tries again until it succeeds; an answer may then stand twice, under one
+    `prediction_id`.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Record:
         self.failure: SystemFailed | None = None
         self._durable = durable_ms / 1000
         self._segment_bytes, self._most_waiting = segment_bytes, waiting_bytes
-        self._waiting: list[bytes] = []
+        self._waiting: list[tuple[Heading, bytes]] = []
+        self._acknowledged: list[tuple[int, asyncio.Future[None]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._appended = self._synced = 0
         self._change = threading.Condition()
         self._hurry = threading.Event()
@@ -57,8 +61,9 @@ class Record:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
             try:
-                record = record_of(folder) or secrets.token_hex(8)
-                self.heading = msgspec.structs.replace(heading, record=record)
+                self._id = record_of(folder) or secrets.token_hex(8)
+                self.heading = msgspec.structs.replace(heading, record=self._id)
+                self._given = heading
                 self.torn_bytes = _cut_torn(folder)
                 self._segment = _Segment(folder, self.heading)
             except (OSError, SystemFailed):
@@ -76,28 +81,60 @@ class Record:
     def waiting_answers(self) -> int:
         """How many answers wait to be on the disk."""
         with self._change:
-            return sum(map(frames_in, self._waiting))
+            return sum(answers_in(frames) for _, frames in self._waiting)
 
     @property
     def full(self) -> bool:
         """Whether `append` would have to wait for the disk."""
         return self.waiting_bytes >= self._most_waiting
 
-    def append(self, answers: Sequence[Answer]) -> None:
-        """Write answers; waits while too much is not synced, and raises where the disk fails."""
+    def hold_within(self, durable_ms: int) -> None:
+        """From now on sync what is appended within so many milliseconds; 0 is as soon as the disk can."""
+        self._durable = durable_ms / 1000
+
+    def append(self, answers: Sequence[Answer], heading: Heading | None = None) -> int:
+        """Write answers; waits while too much is not synced, and raises where the disk fails.
+
+        `heading` says whose they are, where not those of the answers before. Returns the place behind them, for
+        `on_disk`.
+        """
         frames = b"".join(map(frame, answers))
         with self._change:
             while self.full and self.failure is None:
                 self._change.wait()
             if self._closing:
                 raise ValueError("the record is closed")
+            before = self.heading
+            if heading is not None and heading is not self._given:
+                frames = self._turn(heading) + frames
             if self.failure is None:
-                self.failure = self._try(self._segment.write, frames)
+                try:
+                    self._segment.write(frames)
+                except OSError as failure:
+                    self.failure = self._told(failure)
+                    self._change.notify_all()
+            if self.failure is not None:
+                self.heading = before
+                raise self.failure
+            if not self._waiting:
                 self._change.notify_all()
+            self._waiting.append((before, frames))
+            self._appended += len(frames)
+            if heading is not None:
+                self._given = heading
+            return self._appended
+
+    async def on_disk(self, place: int) -> None:
+        """Return once what was appended up to a place is on the disk; raises where the disk fails."""
+        with self._change:
+            if self._synced >= place:
+                return
             if self.failure is not None:
                 raise self.failure
-            self._waiting.append(frames)
-            self._appended += len(frames)
+            self._loop = asyncio.get_running_loop()
+            told = self._loop.create_future()
+            self._acknowledged.append((place, told))
+        await told
 
     def flush(self) -> None:
         """Return once every answer appended so far is on the disk; raises where the disk fails."""
@@ -138,6 +175,8 @@ class Record:
             with self._change:
                 self.failure = failure
                 self._change.notify_all()
+                if self._acknowledged and self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._acknowledge)
             if failure is not None and self._closing:
                 return
             pause = min(self._durable / 2, max(0.0, self._durable - 2 * (_CLOCK.seconds() - started)))
@@ -150,18 +189,43 @@ class Record:
             current.sync()
             with self._change:
                 del self._waiting[: len(group)]
-                self._synced += sum(map(len, group))
+                self._synced += sum(len(frames) for _, frames in group)
         if current.abandoned or current.broken or current.size >= self._segment_bytes:
             self._begin_segment()
 
+    def _acknowledge(self) -> None:
+        """Tell those who wait that their answers are on the disk, or that the disk fails; on their event loop."""
+        with self._change:
+            synced, failure, waiting = self._synced, self.failure, self._acknowledged
+            self._acknowledged = [one for one in waiting if one[0] > synced and failure is None]
+        for place, told in waiting:
+            if told.done():
+                continue
+            if place <= synced:
+                told.set_result(None)
+            elif failure is not None:
+                told.set_exception(failure)
+
+    def _turn(self, heading: Heading) -> bytes:
+        """A frame that says whose answers follow; empty where they are of the same release."""
+        named = msgspec.structs.replace(heading, record=self._id)
+        if named == self.heading:
+            return b""
+        self.heading = named
+        return frame(named)
+
     def _begin_segment(self) -> None:
         """Leave the present segment whole and synced, or write what it lost into the new one."""
-        fresh = _Segment(self.folder, self.heading)
+        begun = self.heading
+        fresh = _Segment(self.folder, begun)
         with self._change:
             current = self._segment
+            follows = self._waiting[0][0] if current.abandoned and self._waiting else self.heading
             try:
+                if follows is not begun:
+                    fresh.write(frame(follows))
                 if current.abandoned:
-                    fresh.write(b"".join(self._waiting))
+                    fresh.write(b"".join(frames for _, frames in self._waiting))
                     fresh.sync()
                 else:
                     current.sync()
@@ -174,15 +238,24 @@ class Record:
             self._synced = self._appended
         current.close()
 
-    def _try(self, act: Callable[..., None], *given: bytes) -> SystemFailed | None:
+    def _try(self, act: Callable[[], None]) -> SystemFailed | None:
+        try:
+            act()
+        except OSError as failure:
+            return self._told(failure)
+        except SystemFailed as failed:
+            return failed
+        return None
+
+    def _told(self, failure: OSError) -> SystemFailed:
+        """A failure of the disk, in words, told in the log where it is not the first already."""
         try:
             with system_failures("record answers", self.folder):
-                act(*given)
+                raise failure
         except SystemFailed as failed:
             if self.failure is None:
                 _logger.error("%s", failed)
             return failed
-        return None
 
 
 class _Segment:

@@ -2,8 +2,9 @@
 
 A folder holds segments `00000001.log`, `00000002.log`, ...; only the last is ever written. A segment begins
 with eight bytes that say its format and a frame that says whose answers follow and which record they are part of;
-then one frame an answer. A frame is its length and the CRC-32 of length and content (both 4 bytes, little-endian),
-then its content in MessagePack.
+then one frame an answer. Where the service took up another release, such a heading stands between two answers, too: it
+is a map, an answer is an array. A frame is its length and the CRC-32 of length and content (both 4 bytes,
+little-endian), then its content in MessagePack.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _ZEROS = bytes(_BLOCK)
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """Whose answers a segment holds, the columns their values stand in, and the random id of the folder's record."""
+    """Whose answers follow, the columns their values stand in, and the random id of the folder's record."""
 
     service: str
     model: str
@@ -89,16 +90,17 @@ def frame(content: Heading | Answer) -> bytes:
     return _HEAD.pack(len(body), zlib.crc32(body, zlib.crc32(_LENGTH.pack(len(body))))) + body
 
 
-def frames_in(frames: bytes) -> int:
-    """How many whole frames these bytes are.
+def answers_in(frames: bytes) -> int:
+    """How many answers these whole frames hold, headings not counted.
 
-    >>> frames_in(b"")
+    >>> answers_in(b"")
     0
     """
     count = at = 0
     while at < len(frames):
-        at += _HEAD.size + _HEAD.unpack_from(frames, at)[0]
-        count += 1
+        body = at + _HEAD.size
+        count += frames[body : body + 1] == _ANSWER_BEGINS
+        at = body + _HEAD.unpack_from(frames, at)[0]
     return count
 
 
@@ -208,6 +210,11 @@ def _answer_behind(content: bytes, end: int) -> int | None:
     return None
 
 
+def _is_array(first: int) -> bool:
+    """Whether a frame's first byte begins an array, an answer's: of at most 15 elements, or of more."""
+    return first >> 4 == 0x9 or first in (0xDC, 0xDD)
+
+
 def _is_answer(body: memoryview) -> bool:
     try:
         _read_answer(body)
@@ -244,7 +251,7 @@ def _read_segment(path: Path, number: int, start: int, *, last: bool) -> Iterato
     heading: Heading | None = None
     end = 0
     for end, body in _bodies(path, content):
-        if heading is None:
+        if heading is None or not _is_array(body[0]):
             heading = _read_heading(body)
         elif end > start:
             yield Position(number, end, heading.record), Recorded(heading, _read_answer(body))

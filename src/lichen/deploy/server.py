@@ -18,12 +18,13 @@ from typing import Any
 import uvicorn
 
 from lichen.deploy.service import Service
+from lichen.deploy.wire import Wire
 from lichen.errors import SystemFailed, WrongUsage
 from lichen.ground.files import write_durably
 
 _UVICORN: dict[str, Any] = {
-    "http": "httptools",
-    "loop": "auto",
+    "http": Wire,
+    "loop": "uvloop" if sys.platform != "win32" else "asyncio",
     "ws": "none",
     "lifespan": "on",
     "interface": "asgi3",

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.batch import FEWEST, TURN, Batch
+from lichen.deploy.coming import Receive, first_of
 from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
 from lichen.deploy.fields import read_instant
+from lichen.deploy.follower import Environment, Follower
 from lichen.deploy.inference import Inference
-from lichen.deploy.invocations import Invocations
 from lichen.deploy.metrics import Metrics, State
 from lichen.deploy.openapi import openapi
-from lichen.deploy.predict import Predict
 from lichen.deploy.question import Asks
 from lichen.deploy.record import Record
 from lichen.deploy.refused import Refused, shown
 from lichen.deploy.reply import Reply, Tells, encode, told, told_plainly
 from lichen.deploy.route import Route, Routes
-from lichen.deploy.standing import Standing
-from lichen.errors import LichenError, SystemFailed
+from lichen.deploy.served import Served
+from lichen.errors import SystemFailed
 
 Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
 _TEXT = b"text/plain; version=0.0.4"
-__TEXT = b"text/plain; version=0.0.4"
 
 
 @dataclass(frozen=True)
@@ -53,40 +51,35 @@ class _ClientLeftError(Exception):
 class Service:
     """Answers HTTP requests with a release, and records every answer.
 
-    In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now. `standing` tells
-    how what is served stands to its environment; it is asked for again and again, and told by `/health/ready` and
-    `/metrics`.
+    In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now. What answers
+    follows the `environment`, between one request and the next; `/health/ready` and `/metrics` tell how it stands.
     """
 
     def __init__(
         self,
-        path: RowPath,
+        served: Served,
         record: Record,
         *,
         replay: bool = False,
         limits: Limits | None = None,
-        standing: Callable[[], Standing] | None = None,
+        environment: Environment | None = None,
     ) -> None:
-        self.path, self.record, self.replay = path, record, replay
-        self.standing: Standing | None = None
-        self._look = standing
+        self.record, self.replay = record, replay
+        self.clock = served.path.clock
         self.limits = limits or Limits()
-        self.metrics = Metrics([column.name for column in path.deployed.features])
-        self._stale: LichenError | None = None
-        self._unseen = False
+        self._pace(served)
+        self.follower = Follower(served, environment, self.clock, seconds=self.limits.refresh_seconds, taken=self._pace)
+        self.metrics = Metrics([column.name for column in served.path.deployed.features])
         self._in_flight = 0
-        self._refreshing: asyncio.Task[None] | None = None
-        self._inference = Inference(path)
         self.routes = Routes(self._table())
-        self._openapi = encode(openapi(path.deployed, path.fields, self.routes, replay=replay))
+        self._described: tuple[Served, bytes] | None = None
 
     def _table(self) -> list[Route]:
         """Every address there is, with what its caller must be allowed to do."""
-        predict, invocations = Predict(self.path), Invocations(self.path)
         model = "/v2/models/{name}"
         own = [
-            Route("POST", "/predict", "predict", partial(self._ask, predict)),
-            Route("POST", "/invocations", "predict", partial(self._ask, invocations)),
+            Route("POST", "/predict", "predict", partial(self._ask, attrgetter("predict"))),
+            Route("POST", "/invocations", "predict", partial(self._ask, attrgetter("invocations"))),
             Route("GET", "/ping", "read", self._ready),
             Route("GET", "/health/live", "read", self._live),
             Route("GET", "/health/ready", "read", self._ready),
@@ -121,6 +114,9 @@ class Service:
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers()})
             await send({"type": "http.response.body", "body": reply.body})
 
+    def _pace(self, served: Served) -> None:
+        self.record.hold_within(0 if served.ack else served.durable_ms)
+
     async def _reply(self, scope: Scope, receive: Receive, route: Route | None, named: Mapping[str, str]) -> Reply:
         plainly = scope["path"].startswith("/v2") if route is None else route.tells is told_plainly
         tells = told_plainly if plainly else told
@@ -150,8 +146,12 @@ class Service:
         self.metrics.refused[refused.code] += 1
         return tells(refused, number)
 
-    async def _ask(self, asks: Asks, headers: Headers, receive: Receive) -> Reply:
-        started = self.path.clock.seconds()
+    async def _ask(
+        self, asks_of: Callable[[Served], Asks], headers: Headers, receive: Receive, pinned: Served | None = None
+    ) -> Reply:
+        started = self.clock.seconds()
+        serving = pinned or self.follower.serving
+        asks = asks_of(serving)
         kind = check_body(headers, asks.kinds)
         at_us = self._prediction_time(headers)
         question = asks.read(await self._body(receive), kind, headers.get(b"accept", b"").decode("latin-1"))
@@ -159,34 +159,19 @@ class Service:
             raise _unrecorded()
         if self.record.full:
             raise _busy("answers come faster than the disk takes them")
-        rows = question.rows
+        rows, path = question.rows, serving.path
         if question.many:
-            answers = await self._answers(rows, at_us, started)
+            answers = await _answers(path, rows, at_us, started)
         else:
-            answers = [self.path.answer(rows[0], at_us, started)]
+            answers = [path.answer(rows[0], at_us, started)]
         try:
-            self.record.append(answers)
+            place = self.record.append(answers, serving.heading)
+            if serving.ack:
+                await self.record.on_disk(place)
         except SystemFailed:
             raise _unrecorded() from None
         self.metrics.answered(answers)
         return question.tell(answers)
-
-    async def _answers(self, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
-        if len(rows) >= FEWEST and self.path.deployed.score_many is not None:
-            batch = Batch(self.path, rows, at_us, started)
-            for _ in batch.take_in():
-                await asyncio.sleep(0)
-            return batch.answers(await asyncio.to_thread(batch.scores))
-        answers = []
-        for number, row in enumerate(rows):
-            if number % TURN == TURN - 1:
-                await asyncio.sleep(0)
-            try:
-                answers.append(self.path.answer(row, at_us, started))
-            except Refused as refused:
-                refused.row = number
-                raise
-        return answers
 
     def _prediction_time(self, headers: Headers) -> int | None:
         said = headers.get(TIME_HEADER.encode())
@@ -219,17 +204,15 @@ class Service:
 
     async def _body(self, receive: Receive) -> bytes:
         try:
-            async with asyncio.timeout(self.limits.body_seconds):
-                body: bytes = b""
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientLeftError
-                    body += message.get("body", b"")
-                    if len(body) > MOST_BYTES:
-                        raise too_long()
-                    if not message.get("more_body", False):
-                        return body
+            message = await first_of(receive, self.limits.body_seconds)
+            body = _piece(message)
+            if message.get("more_body", False):
+                async with asyncio.timeout(self.limits.body_seconds):
+                    while message.get("more_body", False):
+                        message = await receive()
+                        body += _piece(message)
+                        if len(body) > MOST_BYTES:
+                            raise too_long()
         except TimeoutError:
             raise Refused(
                 408,
@@ -237,6 +220,9 @@ class Service:
                 f"the body did not come within {self.limits.body_seconds:g} s",
                 fix="send the body right after the headers",
             ) from None
+        if len(body) > MOST_BYTES:
+            raise too_long()
+        return body
 
     async def _live(self, _headers: Headers, _receive: Receive) -> Reply:
         return Reply(200, b'{"live":true}')
@@ -244,16 +230,17 @@ class Service:
     async def _ready(self, _headers: Headers, _receive: Receive) -> Reply:
         if self.record.failure is not None:
             raise _unrecorded()
-        if self._stale is not None:
+        follower = self.follower
+        if follower.stale is not None:
             raise Refused(503, "LCH-1819", "the online store cannot be read now", fix="ask again later")
-        deployed = self.path.deployed
+        path = follower.serving.path
         facts: dict[str, Any] = {
             "ready": True,
-            "model_version": deployed.model_version,
-            "release": deployed.release,
+            "model_version": path.deployed.model_version,
+            "release": path.deployed.release,
         }
-        if self.standing is not None:
-            facts |= self.standing.as_dict(self.path.now_us())
+        if follower.standing is not None:
+            facts |= follower.standing.as_dict(path.now_us())
         return Reply(200, encode(facts))
 
     async def _server(self, _headers: Headers, _receive: Receive) -> Reply:
@@ -264,8 +251,9 @@ class Service:
         return Reply(200, b'{"live":true,"ready":true}')
 
     async def _model(self, _headers: Headers, _receive: Receive, name: str, version: str | None = None) -> Reply:
-        self._inference.expect(name, version)
-        return Reply(200, encode(self._inference.model()))
+        inference = self._inference
+        inference.expect(name, version)
+        return Reply(200, encode(inference.model()))
 
     async def _model_ready(self, headers: Headers, receive: Receive, name: str, version: str | None = None) -> Reply:
         self._inference.expect(name, version)
@@ -273,11 +261,17 @@ class Service:
         return Reply(200, encode({"name": name, "ready": True}))
 
     async def _infer(self, headers: Headers, receive: Receive, name: str, version: str | None = None) -> Reply:
-        self._inference.expect(name, version)
-        return await self._ask(self._inference, headers, receive)
+        serving = self.follower.serving
+        serving.inference.expect(name, version)
+        return await self._ask(attrgetter("inference"), headers, receive, serving)
+
+    @property
+    def _inference(self) -> Inference:
+        return self.follower.serving.inference
 
     async def _metrics(self, _headers: Headers, _receive: Receive) -> Reply:
-        deployed, record = self.path.deployed, self.record
+        path, record, follower = self.follower.serving.path, self.record, self.follower
+        deployed = path.deployed
         state = State(
             service=deployed.service,
             model_version=deployed.model_version,
@@ -285,55 +279,54 @@ class Service:
             waiting_bytes=record.waiting_bytes,
             waiting_answers=record.waiting_answers,
             failing=record.failure is not None,
-            stale=self._stale is not None,
+            stale=follower.stale is not None,
             in_flight=self._in_flight - 1,
-            standing=self.standing,
-            now_us=self.path.now_us(),
+            standing=follower.standing,
+            now_us=path.now_us(),
         )
         text = self.metrics.text(state)
         return Reply(200, text, _TEXT)
 
     async def _describe(self, _headers: Headers, _receive: Receive) -> Reply:
-        return Reply(200, self._openapi)
+        serving = self.follower.serving
+        if self._described is None or self._described[0] is not serving:
+            path = serving.path
+            self._described = (serving, encode(openapi(path.deployed, path.fields, self.routes, replay=self.replay)))
+        return Reply(200, self._described[1])
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._look_up_standing()
-        if self.path.deployed.refresh is not None or self._look is not None:
-            self._refreshing = asyncio.create_task(self._refresh(self.path.deployed.refresh or (lambda: None)))
+        self.follower.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._refreshing
+        await asyncio.to_thread(self.follower.stop)
         self.record.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Follow the online store's generations, and the environment's releases, while the service runs."""
-        while True:
-            await asyncio.sleep(self.limits.refresh_seconds)
-            try:
-                refresh()
-                self._stale = None
-            except LichenError as failed:
-                if self._stale is None:
-                    _logger.error("%s", failed)
-                self._stale = failed
-            self._look_up_standing()
 
-    def _look_up_standing(self) -> None:
-        """Look how what is served stands to its environment; where that cannot be read, nothing is said of it."""
-        if self._look is None:
-            return
+async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
+    if len(rows) >= FEWEST and path.deployed.score_many is not None:
+        batch = Batch(path, rows, at_us, started)
+        for _ in batch.take_in():
+            await asyncio.sleep(0)
+        return batch.answers(await asyncio.to_thread(batch.scores))
+    answers = []
+    for number, row in enumerate(rows):
+        if number % TURN == TURN - 1:
+            await asyncio.sleep(0)
         try:
-            self.standing = self._look()
-            self._unseen = False
-        except LichenError as failed:
-            if not self._unseen:
-                _logger.error("%s", failed)
-            self.standing, self._unseen = None, True
+            answers.append(path.answer(row, at_us, started))
+        except Refused as refused:
+            refused.row = number
+            raise
+    return answers
+
+
+def _piece(message: Mapping[str, Any]) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise _ClientLeftError
+    piece: bytes = message.get("body", b"")
+    return piece
 
 
 def _busy(why: str) -> Refused:

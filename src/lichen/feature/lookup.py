@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,7 +38,10 @@ class Lookup:
     ) -> None:
         states = _States(store, memory)
         self._views = [_ViewLookup(view, states, store, keys[view.name]) for view in features.views]
-        self._request = [(column, to_type(column.type)) for column in features.request]
+        self._types = {column.name: column.type for column in features.request}
+        self._asked = _picking_named(list(self._types))
+        converted = [(place, to_type(type_)) for place, type_ in enumerate(self._types.values(), 1)]
+        self._converted = [(place, convert) for place, convert in converted if convert is not None]
         self._expressions = [(expression.name, expression.row) for expression in features.expressions]
         copies = dict(features.request_features)
         names = [
@@ -45,8 +49,9 @@ class Lookup:
             *(name for view in self._views for name in view.names), *(name for name, _ in self._expressions),
         ]  # fmt: skip
         places = {name: place for place, name in enumerate(names)}
-        self._names = [*names, *copies]
-        self._copied = picking([places[name] for name in copies.values()])
+        computed = {name for name, _ in self._expressions}
+        self._read = sorted({name for one in features.expressions for name in one.reads} - computed)
+        self._reading = picking([places[copies.get(name, name)] for name in self._read])
         self._shown = picking([places[copies.get(column.name, column.name)] for column in features.features])
         self._keys = [[places[name] for name in view.entity] for view in self._views]
         self.refresh()
@@ -61,8 +66,7 @@ class Lookup:
 
         `request` holds a value, or None, for each column of the feature set's `request`, of the column's type.
         """
-        values: list[Any] = [instant(at_us)]
-        self._take_in(request, values)
+        values = self._taken_in(request, instant(at_us))
         for view, key in zip(self._views, self._keys, strict=True):
             values += view.answer([values[place] for place in key], at_us)
         return self._finished(values)
@@ -73,31 +77,39 @@ class Lookup:
         asked: list[dict[bytes, list[Any]]] = [{} for _ in self._views]
         views = list(zip(self._views, self._keys, asked, strict=True))
         for request in requests:
-            values: list[Any] = [now]
-            self._take_in(request, values)
+            values = self._taken_in(request, now)
             for view, key, known in views:
                 values += view.answer([values[place] for place in key], at_us, known)
             found.append(self._finished(values))
         return found
 
-    def _take_in(self, request: Mapping[str, Any], values: list[Any]) -> None:
-        for column, convert in self._request:
-            try:
-                value = request[column.name]
-            except KeyError:
-                raise _absent(column.name, column.type) from None
-            values.append(value if convert is None or value is None else convert(value))
+    def _taken_in(self, request: Mapping[str, Any], now: Any) -> list[Any]:
+        """The instant and the request's values, as expressions and keys read them."""
+        try:
+            values: list[Any] = [now, *self._asked(request)]
+        except KeyError as lacking:
+            name = lacking.args[0]
+            raise _absent(name, self._types[name]) from None
+        for place, convert in self._converted:
+            if values[place] is not None:
+                values[place] = convert(values[place])
+        return values
 
     def _finished(self, values: list[Any]) -> list[Any]:
         """The features, of what the request says and the views answered: with the expressions' values."""
         if self._expressions:
-            named = dict(
-                zip(self._names, [*values, *(None for _ in self._expressions), *self._copied(values)], strict=True)
-            )
+            named = dict(zip(self._read, self._reading(values), strict=True))
             for feature, row in self._expressions:
-                named[feature] = row(named)
-                values.append(named[feature])
+                value = named[feature] = row(named)
+                values.append(value)
         return self._shown(values)
+
+
+def _picking_named(names: list[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """A function that gives what stands under these names."""
+    if len(names) < 2:
+        return lambda request: [request[name] for name in names]
+    return itemgetter(*names)
 
 
 def _absent(name: str, type_: str) -> WrongUsage:

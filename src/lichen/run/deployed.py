@@ -19,7 +19,7 @@ from lichen.graph.build import Asset
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
-from lichen.ports import Column, OnlineStore, Relation
+from lichen.ports import Column, Fitted, OnlineStore, Relation
 from lichen.run.example import EXAMPLE, example
 from lichen.run.lost import artifact
 from lichen.run.online import FILLED, fill, view_key
@@ -28,6 +28,11 @@ from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
 from lichen.train.artifact import fault, load
+from lichen.train.prepare import Preparation
+from lichen.train.rowwise import agrees, batch_of_one
+
+SINGLE_ROW = "single_row"
+"""The fact under which a service's version keeps whether its learner scores one row as it scores many."""
 
 KEPT_RELEASES = 8
 """How many sets of views back a running service may still answer with."""
@@ -147,7 +152,11 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
         keys = fill_online(features, versions, workshop.online, workshop, since=since, tell=filled.append)
         proof = {PARITY: prove(asset.name, features, trained, _sources(features, versions, workshop), keys, workshop)}
         shown = example(trained, features.request, workshop)
+        single = agrees(*_loaded(trained, workshop), workshop.relation(trained), workshop.engine)
+        proof[SINGLE_ROW] = single
         notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
+        if not single:
+            notes += ("scores a row as a batch of one: the learner's single-row entry gives another answer",)
     return Version(
         asset=asset.id,
         version=version_name(own, named),
@@ -157,6 +166,7 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
             MEANING: meaning(asset),
             "model": service.model,
             "durable_ms": service.record.durable // timedelta(milliseconds=1),
+            "ack": service.record.ack,
             "notes": notes,
             EXAMPLE: shown,
             **proof,
@@ -198,14 +208,14 @@ def deployed(
     service: str,
     release: Release,
     versions: Mapping[str, Version],
+    features: FeatureSet,
     workshop: Workshop,
     store: OnlineStore,
     keys: Mapping[str, str],
 ) -> Deployed:
-    """The compiled row path of a service in a release."""
+    """The compiled row path of a service in a release; `features` are its model's."""
     answering, trained = released_service(service, release, versions)
-    features = features_of(trained.facts["recipe"], workshop)
-    preparation, fitted = load(artifact_folder(trained, workshop), trained.facts["artifact"], workshop.learner)
+    preparation, fitted = _loaded(trained, workshop)
     lookup = Lookup(features, store, keys)
     places = {column.name: place for place, column in enumerate(features.features)}
     kept = [places[name] for name in preparation.names]
@@ -228,7 +238,7 @@ def deployed(
         features=features.features,
         look_up=lookup.row,
         encode=encode,
-        score=fitted.compile_row(),
+        score=fitted.compile_row() if answering.facts.get(SINGLE_ROW, True) else batch_of_one(preparation, fitted),
         due=due,
         tolerance_us=tolerance,
         refresh=lookup.refresh,
@@ -236,6 +246,11 @@ def deployed(
         score_many=score_many,
         example=answering.facts.get(EXAMPLE, {}),
     )
+
+
+def _loaded(trained: Version, workshop: Workshop) -> tuple[Preparation, Fitted]:
+    """A model version, from files that were verified by their digests."""
+    return load(artifact_folder(trained, workshop), trained.facts["artifact"], workshop.learner)
 
 
 def _due(kept: Mapping[str, Any] | None, features: FeatureSet) -> tuple[Any, int]:

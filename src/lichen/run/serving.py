@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lichen.deploy.answer import RowPath
 from lichen.deploy.record import Record
-from lichen.deploy.segment import Heading
+from lichen.deploy.served import Served
 from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
 from lichen.deploy.service import Service as App
 from lichen.deploy.standing import Standing
 from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
-from lichen.ports import OnlineStore
 from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service, view_keys
 from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
@@ -32,39 +29,61 @@ LIVE = "live"
 def app(
     service: str, releases: Releases, environment: str, workshop: Workshop, *, record: str, online: Path | None
 ) -> App:
-    """The HTTP application of a service in the release in force; `online` is a store of its own, for a replay."""
-    release = releases.current(environment)
-    versions = releases.versions(release)
-    answering, trained = released_service(service, release, versions)
-    assert release is not None
-    features = features_of(trained.facts["recipe"], workshop)
-    if online is None:
-        store = workshop.online
-        keys = fill_online(features, versions, store, workshop, since=live_since(workshop))
-    else:
-        store, keys = workshop.open_online(online), view_keys(features, versions)
-    compiled = deployed(service, release, versions, workshop, store, keys)
+    """The HTTP application of a service in the release in force; `online` is a store of its own, for a replay.
+
+    A live service follows its environment; a replay answers with one release to its end.
+    """
+    followed = _Followed(service, releases, environment, workshop, online)
+    served = followed.newest()
     folder = record_folder(service, environment, workshop) / record
-    durable = Record(folder, Heading.of(compiled), answering.facts["durable_ms"])
-    standing = None
-    if online is None:
-        own = [answering.asset, trained.asset, *(f"feature.{view}" for view in keys)]
-        standing = partial(
-            _standing, {asset: release.versions[asset] for asset in own}, releases, environment, store, keys
+    durable = Record(folder, served.heading, served.durable_ms)
+    return App(served, durable, replay=online is not None, environment=followed if online is None else None)
+
+
+class _Followed:
+    """A service in an environment: what its release answers with, and how what is served stands to it."""
+
+    def __init__(
+        self, service: str, releases: Releases, environment: str, workshop: Workshop, online: Path | None
+    ) -> None:
+        self._service, self._releases, self._environment, self._workshop = service, releases, environment, workshop
+        self._store = workshop.online if online is None else workshop.open_online(online)
+        self._fills = online is None
+        self._keys: Mapping[str, str] = {}
+        self._own: Mapping[str, str] = {}
+
+    def newest(self) -> Served:
+        """What the release in force answers with, compiled; its model's files are verified before they are used."""
+        workshop = self._workshop
+        release = self._releases.current(self._environment)
+        versions = self._releases.versions(release)
+        answering, trained = released_service(self._service, release, versions)
+        assert release is not None
+        features = features_of(trained.facts["recipe"], workshop)
+        if self._fills:
+            keys = fill_online(features, versions, self._store, workshop, since=live_since(workshop))
+        else:
+            keys = view_keys(features, versions)
+        compiled = deployed(self._service, release, versions, features, workshop, self._store, keys)
+        served = Served.of(
+            compiled,
+            SystemClock(),
+            durable_ms=answering.facts["durable_ms"],
+            ack=answering.facts.get("ack", False),
         )
-    return App(RowPath(compiled, SystemClock()), durable, replay=online is not None, standing=standing)
+        own = [answering.asset, trained.asset, *(f"feature.{view}" for view in keys)]
+        self._own = {asset: release.versions[asset] for asset in own}
+        self._keys = keys
+        return served
 
-
-def _standing(
-    served: Mapping[str, str], releases: Releases, environment: str, store: OnlineStore, keys: Mapping[str, str]
-) -> Standing:
-    """How these served versions, with the features kept under these names, stand to the environment now."""
-    release = releases.current(environment)
-    assert release is not None
-    found = {view: store.generation(key) for view, key in keys.items()}
-    known = {view: int(generation[1]) for view, generation in found.items() if generation and generation[1]}
-    behind = any(release.versions.get(asset) != version for asset, version in served.items())
-    return Standing(release.number, behind, known)
+    def standing(self) -> Standing:
+        """How the versions that are served stand to the environment's, and how new their features are."""
+        release = self._releases.current(self._environment)
+        assert release is not None
+        found = {view: self._store.generation(key) for view, key in self._keys.items()}
+        known = {view: int(generation[1]) for view, generation in found.items() if generation and generation[1]}
+        behind = any(release.versions.get(asset) != version for asset, version in self._own.items())
+        return Standing(release.number, behind, known)
 
 
 def serve(
@@ -84,7 +103,7 @@ def serve(
     except LichenError:
         listening.close()
         raise
-    compiled = made.path.deployed
+    compiled = made.follower.serving.path.deployed
     example = {column.name: None for column in compiled.request}
     told(
         {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lichen.spec.words import Name, Span, Spec
 
@@ -17,6 +18,16 @@ class Record(Spec):
         le=timedelta(seconds=10),
         description="The span in which a power cut may lose answers, such as `20ms`.",
     )
+    ack: bool = Field(
+        False,
+        description="Whether an answer waits until it is on the disk: a power cut then loses none that was given.",
+    )
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if self.ack and "durable" in self.model_fields_set:
+            raise ValueError("with `ack` no answer is given before it is on the disk: leave `durable` out")
+        return self
 
 
 class Service(Spec):

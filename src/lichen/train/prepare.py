@@ -110,9 +110,15 @@ class Preparation:
 
     def row(self, values: Sequence[Any]) -> list[float]:
         """Encode one row's values, given in the order of `names`; equal to `matrix` to the bit."""
-        encoded = [encode(value) for encode, value in zip(self._encoders, values, strict=True)]
         if not self._vectors:
-            return encoded
+            coded = list(values)
+            for place, places in self._coded:
+                coded[place] = places.get(coded[place], -1)
+            try:
+                return [*map(float, coded)]
+            except TypeError:
+                return [*map(_number, coded)]
+        encoded = [encode(value) for encode, value in zip(self._encoders, values, strict=True)]
         row: list[float] = []
         for place, one in enumerate(encoded):
             if place in self._vectors:
@@ -137,6 +143,11 @@ class Preparation:
                 arrays.append(Array.from_numpy(np.array(values, np.float64)))
         table = Table.from_arrays(arrays, names=list(self.columns))
         return Matrix(table, self.columns, {name: len(values) for name, values in self.categories.items()})
+
+    @cached_property
+    def _coded(self) -> tuple[tuple[int, Mapping[Any, float]], ...]:
+        coded = [(place, name) for place, name in enumerate(self.names) if name in self.categories]
+        return tuple((place, _places(self.categories[name])) for place, name in coded)
 
     @cached_property
     def _vectors(self) -> frozenset[int]:
@@ -182,8 +193,12 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
+def _places(values: Sequence[str]) -> dict[Any, float]:
+    return {value: place for place, value in enumerate(values)}
+
+
 def _category(values: Sequence[str]) -> Callable[[Any], float]:
-    places = {value: place for place, value in enumerate(values)}
+    places = _places(values)
 
     def place(value: Any) -> float:
         return places.get(value, -1)

@@ -7,9 +7,9 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from lichen.deploy.answer import Deployed, RowPath
+from lichen.deploy.answer import Deployed
 from lichen.deploy.record import Record
-from lichen.deploy.segment import Heading
+from lichen.deploy.served import Served
 from lichen.deploy.server import listen, serve
 from lichen.deploy.service import Service
 from lichen.ground.clock import SystemClock
@@ -79,10 +79,11 @@ def main() -> None:
     parse.add_argument("told", type=Path)
     parse.add_argument("--replay", action="store_true")
     parse.add_argument("--durable-ms", type=int, default=20)
+    parse.add_argument("--ack", action="store_true")
     said = parse.parse_args()
-    release = deployed()
-    record = Record(said.folder, Heading.of(release), said.durable_ms)
-    service = Service(RowPath(release, SystemClock()), record, replay=said.replay)
+    served = Served.of(deployed(), SystemClock(), durable_ms=said.durable_ms, ack=said.ack)
+    record = Record(said.folder, served.heading, served.durable_ms)
+    service = Service(served, record, replay=said.replay)
     serve(service, listen("127.0.0.1", 0), told=said.told, with_parent=True)
 
 

@@ -2,7 +2,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lichen.deploy.answer import Answer
 from lichen.deploy.metrics import Metrics, State
-from lichen.deploy.standing import Standing
+from lichen.deploy.standing import NotTaken, Standing
 
 
 def answer(latency_us, *features):
@@ -53,6 +53,9 @@ def test_how_far_behind_it_is():
     standing = Standing(9, behind=True, known_until={"carrier": 1_000_000})
     found = read(Metrics(), standing=standing, now_us=3_500_000)
     assert (found["lichen_newest_release",], found["lichen_behind",]) == (9, 1)
+    assert found["lichen_release_not_taken",] == 0
+    unloaded = Standing(9, behind=True, known_until={}, not_taken=NotTaken(9, "LCH-1850", "it is damaged"))
+    assert read(Metrics(), standing=unloaded)["lichen_release_not_taken",] == 1
     assert found["lichen_features_age_seconds", "carrier"] == 2.5
     assert not any("behind" in name for name, *_ in read(Metrics()))
 

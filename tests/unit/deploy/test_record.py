@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from lichen.deploy.answer import Answer
 from lichen.deploy.record import Record
 from lichen.deploy.segment import MAGIC, Heading, numbers, path_of, read, record_of
 from lichen.errors import SystemFailed
+from lichen.ground import failpoint
 
 
 def answer(number, size=0):
@@ -197,6 +199,7 @@ from lichen.deploy.answer import Answer
 from lichen.deploy.record import Record
 from lichen.deploy.segment import Heading
 from lichen.errors import SystemFailed
+from lichen.ground import failpoint
 record = Record(Path(sys.argv[1]), Heading("s", "m", "v", 1, (), ()), 1)
 failures = 0
 for number in range(5):
@@ -337,3 +340,62 @@ def test_after_a_power_cut_the_record_opens_and_what_is_behind_a_hole_is_kept_as
     assert (before, last) == ([f"id{number}" for number in range(len(before))], "id5000")
     assert content[12288:] in path.with_suffix(".torn").read_bytes()
     assert again.torn_bytes == len(content) - path.stat().st_size
+
+
+def test_answers_of_several_releases_stand_in_one_segment(tmp_path, standing):
+    first, second = (Heading.of(standing.deployed(release=release)) for release in (7, 8))
+    record = Record(tmp_path, first, 1)
+    for number, heading in enumerate([first, first, second, first, None, second]):
+        record.append([answer(number)], heading)
+    record.close()
+    assert [each.heading.release for _, each in read(tmp_path)] == [7, 7, 8, 7, 7, 8]
+    for position, after in read(tmp_path):
+        rest = [each.answer.prediction_id for _, each in read(tmp_path, position)]
+        assert rest == [f"id{n}" for n in range(int(after.answer.prediction_id[2:]) + 1, 6)]
+
+
+@pytest.mark.parametrize("point", ["record.synced", "record.appended"])
+def test_where_the_disk_fails_each_answer_keeps_its_release(tmp_path, standing, point, monkeypatch):
+    headings = [Heading.of(standing.deployed(release=release)) for release in (7, 8)]
+    record = Record(tmp_path, headings[0], 1)
+    for number in range(40):
+        if number % 10 == 5:
+            monkeypatch.setattr(failpoint, "_armed", failpoint._parse(f"{point}=eio"))
+        for _ in range(1000):
+            try:
+                record.append([answer(number)], headings[number // 3 % 2])
+                break
+            except SystemFailed:
+                time.sleep(0.005)
+    while record.waiting_bytes or record.failure:
+        time.sleep(0.005)
+    record.close()
+    found = {each.answer.prediction_id: each.heading.release for _, each in read(tmp_path)}
+    assert found == {f"id{n}": 7 + n // 3 % 2 for n in range(40)}
+
+
+def test_who_waits_for_the_disk_shares_its_syncs(tmp_path, heading):
+    record = Record(tmp_path, heading, 0)
+
+    async def one(number):
+        await record.on_disk(record.append([answer(number)]))
+        assert record.waiting_bytes == 0 or record._synced > 0
+
+    async def all_of_them():
+        await asyncio.gather(*map(one, range(200)))
+
+    asyncio.run(all_of_them())
+    assert record.waiting_bytes == 0
+    record.close()
+
+
+def test_who_waits_for_a_disk_that_fails_is_told(tmp_path, heading, monkeypatch):
+    record = Record(tmp_path, heading, 0)
+    monkeypatch.setattr(failpoint, "_armed", failpoint._parse("record.synced=eio"))
+
+    async def one():
+        await record.on_disk(record.append([answer(0)]))
+
+    with pytest.raises(SystemFailed):
+        asyncio.run(one())
+    record.close()

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.deploy.answer import RowPath
 from lichen.deploy.record import Record
 from lichen.deploy.segment import Heading, read
+from lichen.deploy.served import Served
 from lichen.deploy.service import Limits, Service
 from lichen.errors import SystemFailed
 from lichen.ground.clock import SystemClock
@@ -279,10 +279,8 @@ def test_only_a_replay_says_another_time(child, replaying):
 def service(tmp_path, standing):
     def make(record=None, **changes):
         limits = changes.pop("limits", None)
-        release = standing.deployed(**changes)
-        return Service(
-            RowPath(release, SystemClock()), record or Record(tmp_path, Heading.of(release), 1), limits=limits
-        )
+        served = Served.of(standing.deployed(**changes), SystemClock())
+        return Service(served, record or Record(tmp_path, served.heading, 1), limits=limits)
 
     return make
 
@@ -370,7 +368,7 @@ def test_it_follows_the_online_store_and_tells_when_it_cannot(service, caplog):
         states = []
         while len(turns) < 5:
             await asyncio.sleep(0.005)
-            states.append((len(turns), following._stale is None))
+            states.append((len(turns), following.follower.stale is None))
         await coming.put({"type": "lifespan.shutdown"})
         assert (await sent.get())["type"] == "lifespan.shutdown.complete"
         await life
@@ -386,7 +384,7 @@ def test_it_follows_the_online_store_and_tells_when_it_cannot(service, caplog):
 
 def test_while_the_online_store_is_unreadable_it_is_not_ready(service):
     stale = service()
-    stale._stale = SystemFailed("LCH-3002", "cannot read the online store", fix=os.devnull)
+    stale.follower.stale = SystemFailed("LCH-3002", "cannot read the online store", fix=os.devnull)
     error = refused(call(stale, [], "/health/ready", "GET"), 503)
     assert (error["code"], error["message"]) == ("LCH-1819", "the online store cannot be read now; ask again later")
     stale.record.close()

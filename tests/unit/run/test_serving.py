@@ -30,8 +30,8 @@ def test_the_release_answers_whatever_the_files_say(shop: Any) -> None:
     project = shop.open()
     made = app("late_payment", project.releases, "prod", project.workshop, record=LIVE, online=None)
     try:
-        answer = made.path.answer({"customer": "C01", "amount": 100.0, "terms_days": 14}, None, 0.0)
-        names = [column.name for column in made.path.deployed.features]
+        answer = made.follower.serving.path.answer({"customer": "C01", "amount": 100.0, "terms_days": 14}, None, 0.0)
+        names = [column.name for column in made.follower.serving.path.deployed.features]
         assert answer.features[names.index("invoice.log_amount")] == pytest.approx(4.605, abs=1e-3)
     finally:
         made.record.close()
@@ -58,7 +58,7 @@ def test_a_child_is_told_what_it_needs_on_its_command_line(shop: Any) -> None:
 
 def ready(made: Any) -> dict[str, Any]:
     """What the service tells of itself, looking at its environment first."""
-    made._look_up_standing()
+    made.follower.look()
     told: dict[str, Any] = json.loads(asyncio.run(made._ready({}, None)).body)
     return told
 
@@ -76,11 +76,45 @@ def test_it_tells_when_a_newer_release_would_answer_otherwise(shop: Any) -> None
         shop.open().run()
         told = ready(made)
         assert (told["newest_release"], told["behind"]) == (2, False)
+        assert told["release"] == 1, "what answers did not change"
         shop.edit("features/customer_payments.yaml", "windows: [", "windows: [77d, ")
         shop.open().run()
         told = ready(made)
-        assert (told["release"], told["newest_release"], told["behind"]) == (1, 3, True)
-        assert 'lichen_behind{service="late_payment"} 1' in asyncio.run(made._metrics({}, None)).body.decode()
+        assert (told["release"], told["newest_release"], told["behind"]) == (3, 3, False)
+        shop.open().rollback()
+        told = ready(made)
+        assert (told["release"], told["newest_release"], told["behind"]) == (4, 4, False)
+        names = [column.name for column in made.follower.serving.path.deployed.features]
+        assert not [name for name in names if name.endswith("_77d")]
+    finally:
+        made.record.close()
+
+
+def test_a_release_whose_model_is_not_what_was_trained_is_not_taken_up(
+    shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = shop.open()
+    made = app("late_payment", project.releases, "prod", project.workshop, record=LIVE, online=None)
+    try:
+        shop.edit("models/late_payment.yaml", "params: {C: 0.1}", "params: {C: 0.2}")
+        shop.open().run()
+        trained = project.releases.versions(project.releases.current("prod"))["model.late_payment"]
+        files = shop.root / ".lichen/artifacts" / trained.facts["artifact"] / "model"
+        damaged = max(files.iterdir(), key=lambda path: path.stat().st_size)
+        damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+        for _ in range(2):
+            told = ready(made)
+            assert (told["release"], told["newest_release"], told["behind"]) == (1, 2, True)
+            why = "the model's files are not the ones that were trained"
+            assert told["not_taken"] == {"release": 2, "code": "LCH-2920", "what": why}
+        assert (
+            'lichen_release_not_taken{service="late_payment"} 1' in asyncio.run(made._metrics({}, None)).body.decode()
+        )
+        assert caplog.text.count("release 2 is not taken up, release 1 answers on") == 1
+        assert made.follower.serving.path.answer({"customer": "C01"}, None, 0.0).score
+        shop.open().rollback()
+        told = ready(made)
+        assert (told["release"], told["behind"], "not_taken" in told) == (1, False, False)
     finally:
         made.record.close()
 
@@ -89,7 +123,7 @@ def test_where_the_state_cannot_be_read_nothing_is_said_of_it(shop: Any, caplog:
     project = shop.open()
     made = app("late_payment", project.releases, "prod", project.workshop, record=LIVE, online=None)
     try:
-        made._look = lambda: project.releases.numbered(99)
+        made.follower._environment.standing = lambda: project.releases.numbered(99)
         assert "behind" not in ready(made)
         assert "behind" not in ready(made)
         assert caplog.text.count("release 99 is not in the state store") == 1

@@ -18,3 +18,9 @@ def test_a_service_comes_back_from_its_meaning() -> None:
 def test_an_answer_is_durable_soon(durable: object) -> None:
     with pytest.raises(ValidationError, match=r"record\.durable"):
         Service.model_validate({"model": "m", "record": {"durable": durable}})
+
+
+def test_an_answer_that_waits_for_the_disk_has_no_span() -> None:
+    assert Service.model_validate({"model": "m", "record": {"ack": True}}).meaning()["record"] == {"ack": True}
+    with pytest.raises(ValidationError, match="leave `durable` out"):
+        Service.model_validate({"model": "m", "record": {"ack": True, "durable": "5ms"}})
