@@ -1,11 +1,10 @@
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from lichen.deploy.answer import RowPath
 from lichen.deploy.fields import Fields
 from lichen.deploy.openapi import openapi
 from lichen.deploy.record import Record
-from lichen.deploy.segment import Heading
+from lichen.deploy.served import Served
 from lichen.deploy.service import Service
 from lichen.ground.clock import SystemClock
 
@@ -13,8 +12,9 @@ from lichen.ground.clock import SystemClock
 @pytest.fixture
 def document(tmp_path, standing):
     release = standing.deployed()
-    record = Record(tmp_path, Heading.of(release), 1)
-    routes = Service(RowPath(release, SystemClock()), record).routes
+    served = Served.of(release, SystemClock())
+    record = Record(tmp_path, served.heading, 1)
+    routes = Service(served, record).routes
     record.close()
     return lambda replay: (openapi(release, Fields(standing.REQUEST), routes, replay=replay), routes)
 
