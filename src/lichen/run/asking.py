@@ -78,9 +78,7 @@ class Asking:
 
     def _batch(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
         batch = Batch(self.path, rows, None, self.path.clock.seconds())
-        for _ in batch.take_in():
-            pass
-        return batch.answers(batch.scores())
+        return batch.answers([batch.score(part) for part in batch.parts()])
 
     def _singly(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
         found = []
