@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lichen.deploy.client import Client
     from lichen.errors import LichenError
     from lichen.project import Project
 
-__all__ = ["LichenError", "Project"]
+__all__ = ["Client", "LichenError", "Project"]
 __version__ = "0.1.0"
 
 
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from lichen.project import Project
 
         return Project
+    if name == "Client":
+        from lichen.deploy.client import Client
+
+        return Client
     if name == "LichenError":
         from lichen.errors import LichenError
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from lichen.ground.interval import Spans
     from lichen.ground.secret import Secret
     from lichen.ports import Arrow
+    from lichen.run.asking import Asking
     from lichen.run.execute import Run, Watcher
+    from lichen.run.filed import Filed
     from lichen.run.history import Entry
     from lichen.run.inspect import Inspection
     from lichen.run.moved import Moved
@@ -324,6 +326,27 @@ class Project:
         self.workshop.prepare_kernels()
         service = self._one("service", name)
         serve(service, self.releases, self.environment, self.workshop, host=host, port=port, told=told)
+
+    def service(self, name: str | None = None) -> Asking:
+        """A service asked in this process, without HTTP; what it answers here is not recorded."""
+        from lichen.run.asking import Asking
+
+        self.workshop.prepare_kernels()
+        return Asking(self._one("service", name), self.releases, self.environment, self.workshop)
+
+    def predict(
+        self,
+        name: str | None,
+        file: str | Path,
+        out: str | Path | None = None,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Filed:
+        """Ask a service about the rows of a file; the answers go to `out`, by its suffix, or are returned."""
+        from lichen.run.filed import ask_file
+
+        target = None if out is None else Path(out)
+        return ask_file(self.service(name), Path(file), target, self.workshop, progress)
 
     def replay(
         self,

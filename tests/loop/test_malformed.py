@@ -17,7 +17,7 @@ from processes import Nursery, served
 from small_project import SmallProject
 
 from lichen.deploy.door import MOST_BYTES
-from lichen.deploy.predict import stream_of
+from lichen.deploy.stream import answers_stream
 
 FEW, MANY, HUNG = 2_000, 100_000, 10.0
 ASKED = ("/predict", "/invocations", "/v2/models/buys/infer")
@@ -131,7 +131,7 @@ def asked(small: SmallProject) -> Iterator[Any]:
 
 def _ask_badly(server: Any, line: http.client.HTTPConnection, count: int) -> Counter[int]:
     chance = random.Random(20_261_201)
-    arrow = stream_of([{"shop": "north", "cents": number} for number in range(20)])
+    arrow = answers_stream([{"shop": "north", "cents": number} for number in range(20)])
     statuses: Counter[int] = Counter()
     slowest = 0.0
     for _ in range(count):

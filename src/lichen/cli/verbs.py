@@ -31,7 +31,6 @@ from lichen.errors import WrongUsage, did_you_mean
 NOT_YET = {
     "explain": "explains a prediction, a finding, a step or an error code",
     "test": "runs the project's given/expect rows",
-    "predict": "asks a service about the rows of a file",
     "export": "writes contracts, models, images, manifests, DAGs",
     "erase": "removes one subject everywhere, with a receipt",
     "ui": "opens the studio",
@@ -341,6 +340,42 @@ def _told(facts: dict[str, Any], *, as_json: bool) -> None:
         body = shlex.quote(facts["example"])
         talk(f"try: curl -s {facts['address']}/predict -H 'content-type: application/json' -d {body}")
     sys.stdout.flush()
+
+
+@verb("predict", "lichen predict late_arrival flights.csv --out answers.parquet")
+@click.argument("service")
+@click.argument("file", type=click.Path(path_type=Path))
+@environment_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Write the answers to this .parquet, .csv or .jsonl."
+)
+@click.option(
+    "--rejects",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write the rows that were refused, and why, to this CSV; if not said, the first are told.",
+)
+@click.option("--limit", type=click.IntRange(min=0), default=None, help="The most rows shown; 0 shows all.")
+def predict(
+    service: str,
+    file: Path,
+    environment: str,
+    out: Path | None,
+    rejects: Path | None,
+    limit: int | None,
+    as_json: bool,
+) -> int:
+    """Ask a service about the rows of a file, as of now; exit with 1 if a row was refused.
+
+    Nothing is recorded: what a service answered over HTTP is what its monitors judge.
+    """
+    from lichen.cli import predicted
+
+    with opened(environment) as project:
+        counting = predicted.counting() if not as_json else None
+        done = project.predict(service, file, out, **({"progress": counting} if counting else {}))
+    predicted.show(done, out, rejects, limit=limit, as_json=as_json)
+    return FOUND if done.rejected else 0
 
 
 @verb("replay", "lichen replay late_arrival --from 2013-12-01")

@@ -161,10 +161,10 @@ class RowPath:
     ) -> list[Answer]:
         """The answers to rows that were taken and scored."""
         latency_us = int((self.clock.seconds() - started) * 1e6)
-        name = self._names.next
+        names = self._names.many(now_us, len(rows))
         return [
             Answer(
-                row.prediction_id or name(now_us),
+                row.prediction_id or name,
                 at_us,
                 now_us,
                 latency_us,
@@ -173,7 +173,7 @@ class RowPath:
                 row.request,
                 tuple(row.features),
             )
-            for row, score in zip(rows, scores, strict=True)
+            for row, score, name in zip(rows, scores, names, strict=True)
         ]
 
     def _out_of_time(self, request: Mapping[str, Any], at_us: int) -> bool | None:
@@ -226,6 +226,13 @@ class Names:
             drawn = os.urandom(9 * _DRAWN).hex()
             self._chances = [drawn[at : at + 18] for at in range(0, len(drawn), 18)]
         return f"{self._last:014x}{self._chances.pop()}"
+
+    def many(self, now_us: int, count: int) -> list[str]:
+        """So many names, as `next` gives them."""
+        first = max(now_us, self._last + 1)
+        self._last = first + count - 1 if count else self._last
+        chance = os.urandom(9 * count).hex()
+        return [f"{first + at:014x}{chance[18 * at : 18 * at + 18]}" for at in range(count)]
 
 
 def to_us(instant: datetime) -> int:

@@ -49,8 +49,7 @@ class Unfit:
         return self._what
 
 
-_BEYOND = Unfit("an instant beyond the years 1 to 9999, or finer than a microsecond")
-_NO_NUMBER = Unfit("not a number, or an infinite one")
+BEYOND = Unfit("an instant beyond the years 1 to 9999, or finer than a microsecond")
 
 
 @dataclass(frozen=True)
@@ -205,9 +204,9 @@ def _instant(per_second: int, *, zoned: bool) -> Callable[[int], Any]:
     def instant(value: int) -> Any:
         microseconds, finer = divmod(value * 1_000_000, per_second)
         try:
-            return _BEYOND if finer else epoch + timedelta(microseconds=microseconds)
+            return BEYOND if finer else epoch + timedelta(microseconds=microseconds)
         except OverflowError:
-            return _BEYOND
+            return BEYOND
 
     return instant
 
@@ -216,12 +215,12 @@ def _day(value: int) -> Any:
     try:
         return date.fromordinal(value + _DAYS)
     except (ValueError, OverflowError):
-        return _BEYOND
+        return BEYOND
 
 
 def _day_of_ms(value: int) -> Any:
     day, rest = divmod(value, 86_400_000)
-    return _BEYOND if rest else _day(day)
+    return BEYOND if rest else _day(day)
 
 
 def _without(values: list[Any], missing: NDArray[np.bool_] | None) -> list[Any]:
@@ -258,12 +257,7 @@ class _Body:
     def numbers(self, length: int, kind: str) -> list[Any]:
         """A column of numbers of a fixed size."""
         missing = self.missing(length)
-        array = self._array(length, kind)
-        values = array.tolist()
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            for place in np.flatnonzero(~np.isfinite(array)):
-                values[place] = _NO_NUMBER
-        return _without(values, missing)
+        return _without(self._array(length, kind).tolist(), missing)
 
     def booleans(self, length: int) -> list[Any]:
         """A column of bits."""

@@ -5,7 +5,8 @@ The answers are those that the row path gives for each row, to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath, Taken
@@ -13,12 +14,15 @@ from lichen.deploy.answer import Answer, RowPath, Taken
 FEWEST = 16
 """Fewer rows than this are answered one by one: it takes less time."""
 
-TURN = 100
+TURN = 250
 """Rows looked up before other requests get a turn."""
 
 
 class Batch:
-    """The rows of one request, all asked at one instant: taken in by turns, scored together, told together."""
+    """The rows of one request, all asked at one instant: taken in part by part, each scored as a whole, told together.
+
+    While one part is scored, in another thread, the next can be taken in.
+    """
 
     def __init__(self, path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> None:
         self._path, self._rows, self._started = path, rows, started
@@ -26,18 +30,20 @@ class Batch:
         self._at_us = self._now_us if at_us is None else at_us
         self._taken: list[Taken] = []
 
-    def take_in(self) -> Iterator[None]:
-        """Read and look up all rows; gives others a turn now and then. Raises `Refused`, which names the row."""
+    def parts(self) -> Iterator[Sequence[Sequence[Any]]]:
+        """Read and look up the rows, and give each part's features. Raises `Refused`, which names the row."""
         for first in range(0, len(self._rows), TURN):
-            yield
-            self._taken += self._path.take_many(self._rows[first : first + TURN], first, self._at_us)
+            part = self._path.take_many(self._rows[first : first + TURN], first, self._at_us)
+            self._taken += part
+            yield [taken.features for taken in part]
 
-    def scores(self) -> Sequence[float]:
-        """The rows' scores; another thread may work them out."""
+    def score(self, part: Sequence[Sequence[Any]]) -> Sequence[float]:
+        """A part's scores; another thread may work them out."""
         score = self._path.deployed.score_many
         assert score is not None
-        return score([taken.features for taken in self._taken])
+        return score(part)
 
-    def answers(self, scores: Sequence[float]) -> list[Answer]:
-        """The rows' answers, in their order."""
-        return self._path.finish_many(self._taken, scores, self._at_us, self._now_us, self._started)
+    def answers(self, scores: Iterable[Sequence[float]]) -> list[Answer]:
+        """The rows' answers, in their order, of the scores of all parts."""
+        flat = list(chain.from_iterable(scores))
+        return self._path.finish_many(self._taken, flat, self._at_us, self._now_us, self._started)

@@ -141,7 +141,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _double(value: Any) -> float:
-    if type(value) is float:
+    if type(value) is float and value - value == 0.0:  # neither infinite nor not a number
         return value
     if type(value) is int or type(value) is Decimal:
         try:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath
@@ -15,6 +12,7 @@ from lichen.deploy.door import JSON_KIND
 from lichen.deploy.question import Question
 from lichen.deploy.refused import unknown_field
 from lichen.deploy.reply import Reply, encode
+from lichen.deploy.stream import answers_stream
 
 
 class Predict:
@@ -51,7 +49,7 @@ class Predict:
         return Reply(200, encode({"predictions": [self.path.shown(answer) for answer in answers]}))
 
     def _as_stream(self, answers: Sequence[Answer]) -> Reply:
-        return Reply(200, stream_of([self.path.shown(answer) for answer in answers]), KIND.encode())
+        return Reply(200, answers_stream([self.path.shown(answer) for answer in answers]), KIND.encode())
 
 
 def accepts_arrow(accept: str) -> bool:
@@ -65,42 +63,3 @@ def accepts_arrow(accept: str) -> bool:
         if kind == KIND:
             return not any(part.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for part in more)
     return False
-
-
-def stream_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows of the same names as an Arrow stream; what is no number, text, boolean or instant is JSON text."""
-    import nanoarrow.ipc
-
-    from lichen.deploy.predictions import array_of
-
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    from arro3.core import Table
-
-    arrays = []
-    for name in names:
-        values = [row.get(name) for row in rows]
-        kind = _kind(values)
-        if kind == "JSON":
-            values = [None if value is None else json.dumps(value, default=str) for value in values]
-        arrays.append(array_of(values, "VARCHAR" if kind == "JSON" else kind))
-    out = io.BytesIO()
-    with nanoarrow.ipc.StreamWriter.from_writable(out) as writer:
-        writer.write_stream(Table.from_arrays(arrays, names=names))
-    return out.getvalue()
-
-
-_KINDS: dict[type, str] = {
-    bool: "BOOLEAN",
-    int: "BIGINT",
-    float: "DOUBLE",
-    str: "VARCHAR",
-    datetime: "TIMESTAMP WITH TIME ZONE",
-}
-
-
-def _kind(values: Sequence[Any]) -> str:
-    """The type of a column of answers, in DuckDB's words."""
-    found = {type(value) for value in values if value is not None}
-    if found == {int, float}:
-        return "DOUBLE"
-    return _KINDS.get(found.pop(), "JSON") if len(found) == 1 else ("JSON" if found else "BOOLEAN")

@@ -307,9 +307,11 @@ class Service:
 async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
     if len(rows) >= FEWEST and path.deployed.score_many is not None:
         batch = Batch(path, rows, at_us, started)
-        for _ in batch.take_in():
+        scores = []
+        for part in batch.parts():
+            scores.append(asyncio.ensure_future(asyncio.to_thread(batch.score, part)))
             await asyncio.sleep(0)
-        return batch.answers(await asyncio.to_thread(batch.scores))
+        return batch.answers(await asyncio.gather(*scores))
     answers = []
     for number, row in enumerate(rows):
         if number % TURN == TURN - 1:

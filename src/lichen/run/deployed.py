@@ -224,7 +224,8 @@ def deployed(
         return preparation.row([values[place] for place in kept])
 
     def score_many(rows: Sequence[Sequence[Any]]) -> Sequence[float]:
-        matrix = preparation.of_rows([[values[place] for place in kept] for values in rows])
+        columns = list(zip(*rows, strict=True))
+        matrix = preparation.of_columns([columns[place] for place in kept])
         scores: list[float] = Table.from_arrow(fitted.predict(matrix)).column("score").to_pylist()
         return scores
 

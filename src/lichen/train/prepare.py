@@ -127,11 +127,10 @@ class Preparation:
                 row.append(one)
         return row
 
-    def of_rows(self, rows: Sequence[Sequence[Any]]) -> Matrix:
-        """Encode rows' values, each given in the order of `names`; equal to `row` to the bit."""
+    def of_columns(self, columns: Sequence[Sequence[Any]]) -> Matrix:
+        """Encode many rows' values, a column for each of `names`; equal to `row` to the bit."""
         arrays: list[Array] = []
-        for place, feature in enumerate(self.features):
-            values = [row[place] for row in rows]
+        for place, (feature, values) in enumerate(zip(self.features, columns, strict=True)):
             if place in self._vectors:
                 elements = np.array([self._encoders[place](value) for value in values], np.float64)
                 arrays += [Array.from_numpy(np.ascontiguousarray(column)) for column in elements.T]

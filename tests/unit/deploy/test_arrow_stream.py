@@ -71,12 +71,8 @@ def test_batches_follow_each_other():
 
 
 def test_what_no_request_can_hold_is_no_value_of_any_column():
-    odd = table(
-        number=([float("nan"), float("inf")], DataType.float64()),
-        at=Array([2**62, 1], type=DataType.int64()).cast(DataType.timestamp("ns")),
-    )
+    odd = table(at=Array([2**62, 1], type=DataType.int64()).cast(DataType.timestamp("ns")))
     columns, _ = columns_of(stream(odd), 10)
-    assert list(map(repr, columns["number"])) == ["not a number, or an infinite one"] * 2
     assert repr(columns["at"][1]) == "an instant beyond the years 1 to 9999, or finer than a microsecond"
 
 
