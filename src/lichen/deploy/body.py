@@ -83,8 +83,8 @@ def parse(body: bytes) -> Any:
 def _names_each_key_once(body: bytes, said: object) -> bool:
     """Whether it is plain to see that no key was given twice, in a text without backslashes.
 
-    There each key ends in a quote and a colon, so that there are at least as many of those as keys were written. Keys of
-    objects deeper than a batch's rows are not counted: for them the answer is no.
+    There each key ends in a quote and a colon, so that there are at least as many of those as keys were written. Keys
+    of objects deeper than a batch's rows are not counted: for them the answer is no.
     """
     rows = said.get("rows") if isinstance(said, dict) else None
     there = len(said) if isinstance(said, dict) else 0

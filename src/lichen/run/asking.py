@@ -34,7 +34,7 @@ class Asking:
         assert release is not None
         features = features_of(trained.facts["recipe"], workshop)
         keys = fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
-        self.deployed = deployed(service, release, versions, workshop, workshop.online, keys)
+        self.deployed = deployed(service, release, versions, features, workshop, workshop.online, keys)
         self.path = RowPath(self.deployed, workshop.clock)
 
     def __repr__(self) -> str:
