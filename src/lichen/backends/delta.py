@@ -58,7 +58,9 @@ class DeltaTableStore:
         with system_failures("look into the lake", self._root):
             if self._staging.is_dir() or not self._root.is_dir():
                 return
-            other = next((path for path in sorted(self._root.iterdir()) if not _is_a_tables(path)), None)
+            # The first rows may be staged by another process just now.
+            there = (path for path in sorted(self._root.iterdir()) if path != self._staging)
+            other = next((path for path in there if not _is_a_tables(path)), None)
         if other is not None:
             raise FoundWrong(
                 "LCH-3015",

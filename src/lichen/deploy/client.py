@@ -195,7 +195,9 @@ def _refusal(status: int, said: bytes, first: int) -> Refusal:
         error = msgspec.json.decode(said)["error"]
         code, message, field, row = error["code"], error["message"], error.get("field"), error.get("row")
     except (msgspec.MsgspecError, KeyError, TypeError):
-        code, message, field, row = "LCH-1879", f"the service answered {status}, and not as Lichen does", None, None
+        refusal = Refusal("LCH-1879", f"the service answered {status}, and not as Lichen does")
+        refusal.status = status
+        return refusal
     refusal = Refusal(code, message)
     refusal.status, refusal.field, refusal.row = status, field, row if row is None else row + first
     return refusal
