@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Self
 
 from lichen.deploy.standing import Standing
 
@@ -11,13 +13,30 @@ _BOUNDS_US = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 10
 
 
 class Metrics:
-    """Counts of requests and rows since the service started."""
+    """Counts of requests and rows since the service started: each a number, a list of numbers, or a `Counter`."""
 
     def __init__(self) -> None:
         self.requests: Counter[int] = Counter()
         self.rows = 0
         self._buckets = [0] * (len(_BOUNDS_US) + 1)
         self._sum_us = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Any]) -> Self:
+        """The counts that `vars` gave."""
+        metrics = cls()
+        for name, value in counts.items():
+            setattr(metrics, name, Counter(value) if isinstance(value, dict) else value)
+        return metrics
+
+    def add(self, other: Metrics) -> None:
+        """Count what another counted, too."""
+        for name, value in vars(other).items():
+            own = getattr(self, name)
+            if isinstance(own, list):
+                setattr(self, name, [one + more for one, more in zip(own, value, strict=True)])
+            else:
+                setattr(self, name, own + value)
 
     def answered(self, rows: int, microseconds: int) -> None:
         """Count a request that was answered with so many rows in so long."""

@@ -14,6 +14,7 @@ import msgspec
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.body import rows_of
 from lichen.deploy.coming import Receive, first_of
+from lichen.deploy.counts import Shared
 from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
 from lichen.deploy.fields import read_instant
 from lichen.deploy.follower import Environment, Follower
@@ -61,13 +62,18 @@ class Service:
         replay: bool = False,
         limits: Limits | None = None,
         environment: Environment | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.record, self.replay = record, replay
         self.clock = served.path.clock
         self.limits = limits or Limits()
         self._pace(served)
-        self.follower = Follower(served, environment, self.clock, seconds=self.limits.refresh_seconds, taken=self._pace)
-        self.metrics = Metrics()
+        self.metrics = shared.before() if shared else Metrics()
+        self._shared = shared
+        seconds = self.limits.refresh_seconds
+        self.follower = Follower(
+            served, environment, self.clock, seconds=seconds, taken=self._pace, each=self._leave_counts
+        )
         self._in_flight = 0
         self._routes: dict[str, tuple[str, Callable[[Headers, Receive], Awaitable[_Reply]]]] = {
             "/predict": ("POST", self._predict),
@@ -217,14 +223,26 @@ class Service:
             told |= follower.standing.as_dict(path.now_us())
         return _Reply(200, _encode(told))
 
+    def _leave_counts(self) -> None:
+        if self._shared is not None:
+            self._shared.leave(self.metrics, self.record.waiting_bytes, self.record.failure is not None)
+
+    def _counted(self) -> tuple[Metrics, int, bool]:
+        """What was counted, by all workers where there are several."""
+        if self._shared is None:
+            return self.metrics, self.record.waiting_bytes, self.record.failure is not None
+        self._leave_counts()
+        return self._shared.all()
+
     async def _metrics(self, _headers: Headers, _receive: Receive) -> _Reply:
-        path, record = self.follower.serving.path, self.record
-        text = self.metrics.text(
+        path = self.follower.serving.path
+        metrics, waiting, failing = self._counted()
+        text = metrics.text(
             service=path.deployed.service,
             model_version=path.deployed.model_version,
             release=path.deployed.release,
-            waiting=record.waiting_bytes,
-            failing=record.failure is not None,
+            waiting=waiting,
+            failing=failing,
             standing=self.follower.standing,
             now_us=path.now_us(),
         )
@@ -240,6 +258,7 @@ class Service:
         await receive()
         await asyncio.to_thread(self.follower.stop)
         self.record.close()
+        self._leave_counts()
         await send({"type": "lifespan.shutdown.complete"})
 
 
