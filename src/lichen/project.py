@@ -318,14 +318,16 @@ class Project:
         *,
         host: str = "127.0.0.1",
         port: int = 8000,
+        workers: int = 1,
         told: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
-        """Answer requests until stopped; `told` hears the address once requests can come."""
+        """Answer requests until stopped, in so many processes; `told` hears the address once requests can come."""
         from lichen.run.serving import serve
 
         self.workshop.prepare_kernels()
         service = self._one("service", name)
-        serve(service, self.releases, self.environment, self.workshop, host=host, port=port, told=told)
+        at: dict[str, Any] = {"host": host, "port": port, "workers": workers}
+        serve(service, self.releases, self.environment, self.workshop, told=told, **at)
 
     def service(self, name: str | None = None) -> Asking:
         """A service asked in this process, without HTTP; what it answers here is not recorded."""

@@ -325,10 +325,21 @@ def _seconds(text: str | None) -> float:
     show_default=True,
     help="The port; 0 takes a free one.",
 )
-def serve(service: str | None, environment: str, host: str, port: int, as_json: bool) -> int:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="How many processes answer, on one port; one that dies is started again.",
+)
+def serve(service: str | None, environment: str, host: str, port: int, workers: int, as_json: bool) -> int:
     """Answer requests over HTTP until stopped."""
+
+    def tell(facts: dict[str, Any]) -> None:
+        _told(facts, as_json=as_json)
+
     with opened(environment) as project:
-        project.serve(service, host=host, port=port, told=lambda facts: _told(facts, as_json=as_json))
+        project.serve(service, host=host, port=port, workers=workers, told=tell)
     return 0
 
 

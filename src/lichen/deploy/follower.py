@@ -34,8 +34,8 @@ class Follower:
 
     `serving` changes between two requests: each keeps what it fetched. A release that cannot be loaded is not taken
     up: `standing` tells why, and the one before answers on; it is tried again after one second, two, four, and so on,
-    and at once where another release came. `taken` hears of each that is taken up. `stale` is why the online store
-    cannot be read, while it cannot.
+    and at once where another release came. `taken` hears of each that is taken up, and `each` is called after every
+    look. `stale` is why the online store cannot be read, while it cannot.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class Follower:
         *,
         seconds: float,
         taken: Callable[[Served], None] = lambda _: None,
+        each: Callable[[], None] = lambda: None,
     ) -> None:
         self.serving = served
         self.standing: Standing | None = None
         self.stale: LichenError | None = None
         self._environment, self._clock, self._seconds, self._taken = environment, clock, seconds, taken
+        self._each = each
         self._unseen = False
         self._refused: NotTaken | None = None
         self._pause = self._again_at = 0.0
@@ -80,6 +82,7 @@ class Follower:
     def _follow(self) -> None:
         while not self._stop.wait(self._seconds):
             self.look()
+            self._each()
 
     def _refresh(self) -> None:
         refresh = self.serving.path.deployed.refresh

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from lichen.deploy.answer import Answer
 from lichen.deploy.standing import Standing
@@ -31,28 +31,50 @@ class State:
 
 
 class Metrics:
-    """Counts of requests and rows since the service started; `features` names what an answer's values are."""
+    """Counts of requests and rows since the service started: each a number, a list of numbers, or a `Counter`.
 
-    def __init__(self, features: Sequence[str] = ()) -> None:
+    `views` names the feature views of which values may be missing: each is told, though none was.
+    """
+
+    def __init__(self, views: Sequence[str] = ()) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
         """Replies, by the path of the route (empty where there is none) and their status."""
         self.refused: Counter[str] = Counter()
         """Refusals, by code."""
         self.rows = 0
-        self.missing: Counter[str] = Counter(dict.fromkeys((name.partition(".")[0] for name in features), 0))
+        self.missing: Counter[str] = Counter(dict.fromkeys(views, 0))
         """Feature values that were null, by feature view."""
-        self._views = tuple(name.partition(".")[0] for name in features)
         self._buckets = [0] * (len(_BOUNDS_US) + 1)
         self._sum_us = 0
 
-    def answered(self, answers: Sequence[Answer]) -> None:
-        """Count a request that was answered: its rows, what was missing for them, and how long it took."""
+    @classmethod
+    def of(cls, counts: Mapping[str, Any]) -> Self:
+        """The counts that `vars` gave."""
+        metrics = cls()
+        for name, value in counts.items():
+            setattr(metrics, name, Counter(value) if isinstance(value, dict) else value)
+        return metrics
+
+    def add(self, other: Metrics) -> None:
+        """Count what another counted, too."""
+        for name, value in vars(other).items():
+            own = getattr(self, name)
+            if isinstance(own, Counter):
+                own.update(value)  # a view of which nothing was missing stays at 0
+            elif isinstance(own, list):
+                setattr(self, name, [one + more for one, more in zip(own, value, strict=True)])
+            else:
+                setattr(self, name, own + value)
+
+    def answered(self, answers: Sequence[Answer], views: Sequence[str]) -> None:
+        """Count a request that was answered: its rows, what was missing for them, and how long it took.
+
+        `views` has the feature view of each value of an answer.
+        """
         self.rows += len(answers)
         for answer in answers:
             if None in answer.features:
-                self.missing.update(
-                    view for view, value in zip(self._views, answer.features, strict=True) if value is None
-                )
+                self.missing.update(view for view, value in zip(views, answer.features, strict=True) if value is None)
         self.took(answers[-1].latency_us)
 
     def took(self, microseconds: int) -> None:

@@ -33,6 +33,11 @@ class Served:
         return cls(RowPath(deployed, clock), Heading.of(deployed), durable_ms, ack)
 
     @cached_property
+    def views(self) -> tuple[str, ...]:
+        """The feature view of each value of an answer."""
+        return tuple(column.name.partition(".")[0] for column in self.path.deployed.features)
+
+    @cached_property
     def predict(self) -> Predict:
         """Lichen's own way to ask."""
         return Predict(self.path)

@@ -83,9 +83,12 @@ def serve(service: Service, listening: socket.socket, *, told: Path | None = Non
     child process never outlives the one that started it.
     """
     server = uvicorn.Server(uvicorn.Config(service, **_UVICORN))
+    # The thread that waits for the end of input outlives the service, and must not keep it: what it holds is emptied.
+    running = [server]
 
     def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
-        server.should_exit = True
+        for one in running:
+            one.should_exit = True
 
     if with_parent:
         threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
@@ -95,6 +98,7 @@ def serve(service: Service, listening: socket.socket, *, told: Path | None = Non
             write_durably(told, json.dumps({"url": url_of(listening), "pid": os.getpid()}).encode())
         server.run(sockets=[listening])
     finally:
+        running.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
         listening.close()

@@ -14,6 +14,7 @@ from typing import Any
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.batch import FEWEST, TURN, Batch
 from lichen.deploy.coming import Receive, first_of
+from lichen.deploy.counts import Counts, Shared
 from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
 from lichen.deploy.fields import read_instant
 from lichen.deploy.follower import Environment, Follower
@@ -63,13 +64,18 @@ class Service:
         replay: bool = False,
         limits: Limits | None = None,
         environment: Environment | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.record, self.replay = record, replay
         self.clock = served.path.clock
         self.limits = limits or Limits()
         self._pace(served)
-        self.follower = Follower(served, environment, self.clock, seconds=self.limits.refresh_seconds, taken=self._pace)
-        self.metrics = Metrics([column.name for column in served.path.deployed.features])
+        self.metrics = shared.before(served.views) if shared else Metrics(served.views)
+        self._shared = shared
+        seconds = self.limits.refresh_seconds
+        self.follower = Follower(
+            served, environment, self.clock, seconds=seconds, taken=self._pace, each=self._leave_counts
+        )
         self._in_flight = 0
         self.routes = Routes(self._table())
         self._described: tuple[Served, bytes] | None = None
@@ -170,7 +176,7 @@ class Service:
                 await self.record.on_disk(place)
         except SystemFailed:
             raise _unrecorded() from None
-        self.metrics.answered(answers)
+        self.metrics.answered(answers, serving.views)
         return question.tell(answers)
 
     def _prediction_time(self, headers: Headers) -> int | None:
@@ -269,23 +275,38 @@ class Service:
     def _inference(self) -> Inference:
         return self.follower.serving.inference
 
+    def _leave_counts(self) -> None:
+        if self._shared is not None:
+            self._shared.leave(self._counts())
+
+    def _counts(self) -> Counts:
+        record = self.record
+        return Counts(
+            vars(self.metrics),
+            record.waiting_bytes,
+            record.waiting_answers,
+            self._in_flight,
+            record.failure is not None,
+        )
+
     async def _metrics(self, _headers: Headers, _receive: Receive) -> Reply:
-        path, record, follower = self.follower.serving.path, self.record, self.follower
+        path, follower = self.follower.serving.path, self.follower
         deployed = path.deployed
+        self._leave_counts()
+        counts = self._shared.all() if self._shared else self._counts()
         state = State(
             service=deployed.service,
             model_version=deployed.model_version,
             release=deployed.release,
-            waiting_bytes=record.waiting_bytes,
-            waiting_answers=record.waiting_answers,
-            failing=record.failure is not None,
+            waiting_bytes=counts.waiting_bytes,
+            waiting_answers=counts.waiting_answers,
+            failing=counts.failing,
             stale=follower.stale is not None,
-            in_flight=self._in_flight - 1,
+            in_flight=counts.in_flight - 1,
             standing=follower.standing,
             now_us=path.now_us(),
         )
-        text = self.metrics.text(state)
-        return Reply(200, text, _TEXT)
+        return Reply(200, Metrics.of(counts.metrics).text(state), _TEXT)
 
     async def _describe(self, _headers: Headers, _receive: Receive) -> Reply:
         serving = self.follower.serving
@@ -301,6 +322,7 @@ class Service:
         await receive()
         await asyncio.to_thread(self.follower.stop)
         self.record.close()
+        self._leave_counts()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lichen.deploy.counts import Shared
 from lichen.deploy.record import Record
 from lichen.deploy.served import Served
 from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
 from lichen.deploy.service import Service as App
 from lichen.deploy.standing import Standing
+from lichen.deploy.workers import serve_with, told_by_parent
 from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
 from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service, view_keys
@@ -22,22 +27,34 @@ from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectFile
 
+COUNTS = "counts"
+"""The file in a worker's record folder in which it leaves its counts."""
+
 LIVE = "live"
 """The record folder of live answers; replays have one of their own."""
 
 
 def app(
-    service: str, releases: Releases, environment: str, workshop: Workshop, *, record: str, online: Path | None
+    service: str,
+    releases: Releases,
+    environment: str,
+    workshop: Workshop,
+    *,
+    record: str,
+    online: Path | None,
+    shared: Shared | None = None,
 ) -> App:
     """The HTTP application of a service in the release in force; `online` is a store of its own, for a replay.
 
-    A live service follows its environment; a replay answers with one release to its end.
+    A live service follows its environment; a replay answers with one release to its end. `shared` joins the counts of
+    several workers.
     """
     followed = _Followed(service, releases, environment, workshop, online)
     served = followed.newest()
     folder = record_folder(service, environment, workshop) / record
     durable = Record(folder, served.heading, served.durable_ms)
-    return App(served, durable, replay=online is not None, environment=followed if online is None else None)
+    follows = followed if online is None else None
+    return App(served, durable, replay=online is not None, environment=follows, shared=shared)
 
 
 class _Followed:
@@ -95,27 +112,71 @@ def serve(
     host: str,
     port: int,
     told: Callable[[dict[str, Any]], None],
+    workers: int = 1,
 ) -> None:
-    """Answer requests over HTTP until stopped; `told` is given the address once requests can come."""
+    """Answer requests over HTTP until stopped; `told` is given the address once requests can come.
+
+    With several workers this process answers none: it starts them, starts one that dies again, and stops them all.
+    """
     listening = listen(host, port)
     try:
-        made = app(service, releases, environment, workshop, record=LIVE, online=None)
+        made = app(service, releases, environment, workshop, record=LIVE, online=None) if workers == 1 else None
+        served = made.follower.serving if made else _Followed(service, releases, environment, workshop, None).newest()
     except LichenError:
         listening.close()
         raise
-    compiled = made.follower.serving.path.deployed
-    example = {column.name: None for column in compiled.request}
-    told(
-        {
-            "service": service,
-            "address": url_of(listening),
-            "release": compiled.release,
-            "model": compiled.model,
-            "model_version": compiled.model_version,
-            "example": json.dumps(example),
-        }
-    )
+    compiled = served.path.deployed
+    facts = {
+        "service": service,
+        "address": url_of(listening),
+        "release": compiled.release,
+        "model": compiled.model,
+        "model_version": compiled.model_version,
+        "example": json.dumps({column.name: None for column in compiled.request}),
+    }
+    if made is None:
+        tell = partial(told, {**facts, "workers": workers})
+        _serve_with(workers, service, environment, workshop, listening, tell)
+        return
+    told(facts)
     serve_app(made, listening)
+
+
+def _serve_with(
+    workers: int,
+    service: str,
+    environment: str,
+    workshop: Workshop,
+    listening: socket.socket,
+    started: Callable[[], None],
+) -> None:
+    home = record_folder(service, environment, workshop)
+    counts = [home / live(number) / COUNTS for number in range(1, workers + 1)]
+    for path in counts:
+        path.unlink(missing_ok=True)
+    words = {
+        "root": str(workshop.root),
+        "settings": workshop.settings.model_dump(mode="json"),
+        "service": service,
+        "environment": environment,
+        "counts": [str(path) for path in counts],
+    }
+    with tempfile.TemporaryDirectory(dir=workshop.folder("scratch"), prefix="workers-") as scratch:
+
+        def words_of(number: int) -> dict[str, Any]:
+            return {**words, "worker": number, "told": str(Path(scratch) / f"{number}.json")}
+
+        command = [sys.executable, "-m", "lichen.run.serving"]
+        serve_with(workers, command, words_of, listening, started=started)
+
+
+def live(worker: int) -> str:
+    """The record folder of a worker's live answers, which `run` lands with those of the others.
+
+    >>> live(1), live(2)
+    ('live', 'live-2')
+    """
+    return LIVE if worker == 1 else f"{LIVE}-{worker}"
 
 
 def child_command(
@@ -136,20 +197,24 @@ def child_command(
 
 
 def main() -> None:
-    """Serve a replay, as the process that started this one said on the command line."""
-    words = json.loads(sys.argv[1])
+    """Serve a replay, or as one worker of several, as the process that started this one said."""
+    words = json.loads(sys.argv[1]) if sys.argv[1:] else told_by_parent()
     with Workshop(Path(words["root"]), ProjectFile(**words["settings"])) as workshop:
         workshop.prepare_kernels()
-        made = app(
-            words["service"],
-            Releases(workshop.state),
-            words["environment"],
-            workshop,
-            record=words["record"],
-            online=Path(words["online"]),
-        )
-        serve_app(made, listen("127.0.0.1", 0), told=Path(words["told"]), with_parent=True)
+        make = partial(app, words["service"], Releases(workshop.state), words["environment"], workshop)
+        if "worker" in words:
+            listening = socket.socket(fileno=words["socket"])
+            number, counts = words["worker"], [Path(path) for path in words["counts"]]
+            made = make(record=live(number), online=None, shared=Shared(counts[number - 1], counts))
+        else:
+            listening = listen("127.0.0.1", 0)
+            made = make(record=words["record"], online=Path(words["online"]))
+        serve_app(made, listening, told=Path(words["told"]), with_parent=True)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LichenError as failed:
+        sys.stderr.write(f"{failed}\n")
+        sys.exit(failed.exit_code)

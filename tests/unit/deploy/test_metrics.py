@@ -23,11 +23,12 @@ def read(metrics, **state):
 
 
 def test_counts_and_a_cumulative_histogram():
-    metrics = Metrics(["carrier.delay", "carrier.flights", "trip.hour"])
+    views = ("carrier", "carrier", "trip")
+    metrics = Metrics(views)
     metrics.requests.update([("/predict", 200), ("/predict", 200), ("/predict", 422), ("", 404)])
     metrics.refused.update(["LCH-1803", "LCH-1809"])
-    metrics.answered([answer(60, None, None, 3)])
-    metrics.answered([answer(1, 1.5, None, 3)] * 8 + [answer(3_000_000, 1.5, 2, 3)])
+    metrics.answered([answer(60, None, None, 3)], views)
+    metrics.answered([answer(1, 1.5, None, 3)] * 8 + [answer(3_000_000, 1.5, 2, 3)], views)
     found = read(metrics, waiting_bytes=12, waiting_answers=3, failing=True, stale=True, in_flight=2)
     assert found["lichen_requests_total", "/predict", "200"] == 2
     assert found["lichen_requests_total", "/predict", "422"] == 1
