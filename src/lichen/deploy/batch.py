@@ -10,12 +10,29 @@ from itertools import chain
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath, Taken
+from lichen.deploy.refused import Refused
 
 FEWEST = 16
 """Fewer rows than this are answered one by one: it takes less time."""
 
 TURN = 250
 """Rows looked up before other requests get a turn."""
+
+
+def one_by_one(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> Iterator[Answer]:
+    """The answers to rows, in their order; a `Refused` names the row."""
+    for number, row in enumerate(rows):
+        try:
+            answer = path.answer(row, at_us, started)
+        except Refused as refused:
+            refused.row = number
+            raise
+        yield answer
+
+
+def is_one(path: RowPath, rows: Sequence[Any]) -> bool:
+    """Whether rows are worth a batch, with this release."""
+    return len(rows) >= FEWEST and path.deployed.score_many is not None
 
 
 class Batch:

@@ -19,8 +19,10 @@ PREDICTION_ID = "prediction_id"
 """The one key of a request that is not a column: the name under which the answer is recorded."""
 
 _BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
-_INTEGERS = {name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for name, bits in _BITS.items()}
-_INTEGERS |= {f"U{name}": (0, 2**bits - 1) for name, bits in _BITS.items()}
+INTEGERS = {name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for name, bits in _BITS.items()}
+INTEGERS |= {f"U{name}": (0, 2**bits - 1) for name, bits in _BITS.items()}
+"""The types of whole numbers, each with its least and its greatest."""
+
 _ALIASES = {
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE", "TEXT": "VARCHAR", "STRING": "VARCHAR", "BOOL": "BOOLEAN",
     "INT": "INTEGER", "FLOAT8": "DOUBLE", "REAL": "FLOAT", "DATETIME": "TIMESTAMP",
@@ -100,8 +102,8 @@ def _field(column: Column) -> Field:
             fix="give the column another name",
         )
     kind = kind_of(column)
-    if kind in _INTEGERS:
-        return _integer(column, *_INTEGERS[kind])
+    if kind in INTEGERS:
+        return _integer(column, *INTEGERS[kind])
     decimal = _DECIMAL.fullmatch(kind)
     if decimal:
         return _decimal(column, int(decimal[1]), int(decimal[2]))
@@ -112,7 +114,7 @@ def _field(column: Column) -> Field:
         raise FoundWrong(
             "LCH-1820",
             f"the request column `{column.name}` has the type {column.type}, which a JSON request cannot bring",
-            fix=f"use one of {', '.join([*_PLAIN, *_INTEGERS, 'DECIMAL(p,s)', 'FLOAT[n]', 'DOUBLE[n]'])}",
+            fix=f"use one of {', '.join([*_PLAIN, *INTEGERS, 'DECIMAL(p,s)', 'FLOAT[n]', 'DOUBLE[n]'])}",
         )
     read, right, openapi = _PLAIN[kind]
     return Field(column, read, right, openapi)

@@ -15,7 +15,7 @@ from typing import Any
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.body import MOST_ROWS, parse, wrong_count
 from lichen.deploy.door import JSON_KIND
-from lichen.deploy.fields import PREDICTION_ID, kind_of
+from lichen.deploy.fields import INTEGERS, PREDICTION_ID, kind_of
 from lichen.deploy.question import Question
 from lichen.deploy.refused import Refused, shown, unknown_field
 from lichen.deploy.reply import Reply, encode
@@ -32,7 +32,7 @@ _OUTPUTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
     "score": ("FP64", lambda told: told["score"]),
     PREDICTION_ID: ("BYTES", lambda told: told[PREDICTION_ID]),
 }
-_WHOLE = {f"{sign}INT{bits}": (bits, sign == "U") for bits in (8, 16, 32, 64) for sign in ("", "U")}
+_WHOLE = {datatype: INTEGERS[kind] for kind, datatype in _DATATYPES.items() if kind in INTEGERS}
 _FLOATS = {"FP16": "e", "FP32": "f", "FP64": "d"}
 _KNOWN = ("BOOL", *_WHOLE, *_FLOATS, "BYTES")
 
@@ -211,8 +211,7 @@ def _fit(datatype: str) -> Callable[[Any], Any]:
         return _text
     if datatype in _FLOATS:
         return _float(_FLOATS[datatype])
-    bits, unsigned = _WHOLE[datatype]
-    low, high = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    low, high = _WHOLE[datatype]
 
     def whole(value: Any) -> int:
         if type(value) is int and low <= value <= high:

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath, to_us
-from lichen.deploy.batch import FEWEST, TURN, Batch
+from lichen.deploy.batch import TURN, Batch, is_one, one_by_one
 from lichen.deploy.coming import Receive, first_of
 from lichen.deploy.counts import Counts, Shared
 from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
@@ -327,22 +327,18 @@ class Service:
 
 
 async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
-    if len(rows) >= FEWEST and path.deployed.score_many is not None:
+    if is_one(path, rows):
         batch = Batch(path, rows, at_us, started)
         scores = []
         for part in batch.parts():
             scores.append(asyncio.ensure_future(asyncio.to_thread(batch.score, part)))
             await asyncio.sleep(0)
         return batch.answers(await asyncio.gather(*scores))
-    answers = []
-    for number, row in enumerate(rows):
-        if number % TURN == TURN - 1:
+    answers: list[Answer] = []
+    for answer in one_by_one(path, rows, at_us, started):
+        answers.append(answer)
+        if len(answers) % TURN == 0:
             await asyncio.sleep(0)
-        try:
-            answers.append(path.answer(row, at_us, started))
-        except Refused as refused:
-            refused.row = number
-            raise
     return answers
 
 

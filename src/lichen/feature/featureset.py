@@ -191,7 +191,7 @@ class _Expressions:
 
     def _ordered(self) -> list[str]:
         texts = {**self.texts, **{name: one.text for name, one in self.priors.items()}}
-        reads = {name: _names_in(text) & set(texts) for name, text in texts.items()}
+        reads = {name: features_in(text) & set(texts) for name, text in texts.items()}
         try:
             return list(TopologicalSorter(reads).static_order())
         except CycleError as cycle:
@@ -203,8 +203,12 @@ class _Expressions:
             ) from cycle  # fmt: skip
 
 
-def _names_in(text: str) -> set[str]:
-    """The qualified names in an expression; none where it cannot be read (compiling it says why)."""
+def features_in(text: str) -> set[str]:
+    """The features that an expression names, with their views; none where it cannot be read (compiling it says why).
+
+    >>> sorted(features_in("carrier.delay_7d / greatest(distance, 1)"))
+    ['carrier.delay_7d']
+    """
     import sqlglot
     from sqlglot import exp
 
@@ -212,4 +216,4 @@ def _names_in(text: str) -> set[str]:
         tree = sqlglot.parse_one(text, dialect=DIALECT)
     except sqlglot.errors.SqlglotError:
         return set()
-    return {f"{column.table}.{column.name}" for column in tree.find_all(exp.Column)}
+    return {f"{column.table}.{column.name}" for column in tree.find_all(exp.Column) if column.table}

@@ -13,6 +13,7 @@ from lichen.feature.prior import split
 from lichen.feature.statement import select
 from lichen.feature.value import KEY_TYPES, is_storable, storable_instead
 from lichen.feature.view import View, WindowAggregate
+from lichen.graph.expression import holds_query
 from lichen.graph.volatile import refuse_volatile_value
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import identifier, written_as_a_name
@@ -72,12 +73,30 @@ class Reading:
         refuse_volatile_value(sql, self.where(asset, *path), of_a_feature=True)
         relation = Relation(facts.columns if facts is not None else (Column("_none", "BIGINT"),))
         try:
-            return self.engine.describe(select([(sql, "value")], identifier("row")), {"row": relation})[0].type
+            found = self.engine.describe(select([(sql, "value")], identifier("row")), {"row": relation})
         except FoundWrong as wrong:
-            name = sql.removeprefix("(").removesuffix(")").strip()
+            name = _bare(sql)
             is_a_column = facts is not None and any(column.name == name for column in facts.columns)
             fix = written_as_a_name(name) if is_a_column else wrong.fix
             raise FoundWrong(wrong.code, wrong.what, where=self.where(asset, *path), why=wrong.why, fix=fix) from wrong
+        if facts is not None and (len(found) > 1 or not self._is_of_one_row(sql, relation)):
+            raise FoundWrong(
+                "LCH-2654", f"`{_bare(sql)}` is not computed of one row", where=self.where(asset, *path),
+                why="a sum over rows, a window function, a subquery or an `unnest` sees rows that were not known yet",
+                fix="compute it of the row's own columns, for the windows sum up what is known; or in a table, whose "
+                "`known` says when it was",
+            )  # fmt: skip
+        return found[0].type
+
+    def _is_of_one_row(self, sql: str, relation: Relation) -> bool:
+        """Whether an expression that has a type needs no other row: a condition is what may hold no such thing."""
+        if holds_query(sql):
+            return False
+        try:
+            self.engine.describe(select([("1", "one")], identifier("row"), f"WHERE {sql} IS NULL"), {"row": relation})
+        except FoundWrong:
+            return False
+        return True
 
     def _aggregates(
         self, asset: str, spec: FeatureView, facts: RelationFacts
@@ -150,6 +169,11 @@ class Reading:
                 where=self.where(asset, *place), fix=f"cast it {storable_instead(column.type)}",
             )  # fmt: skip
         return column
+
+
+def _bare(sql: str) -> str:
+    """An expression without the parentheses that it travels in."""
+    return sql.removeprefix("(").removesuffix(")").strip()
 
 
 def _latest_places(spec: FeatureView) -> list[tuple[tuple[str | int, ...], str]]:

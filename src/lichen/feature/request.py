@@ -18,7 +18,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from lichen.errors import FoundWrong, LichenError, did_you_mean
+from lichen.errors import FoundWrong, LichenError, Where, did_you_mean
 from lichen.feature import cast
 from lichen.feature import functions as f
 from lichen.feature.code import FAILURES, Code, Row, Term, run
@@ -33,6 +33,16 @@ __all__ = ["SUPPORTED", "Expression", "compile_expression"]
 _LONGEST = 10_000
 _DEEPEST = 40
 _LACKING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]+'>")
+
+
+def not_there(expression: str, name: str, known: Iterable[str], where: Where | None = None) -> FoundWrong:
+    """The error for a name that an expression reads, and that nothing brings."""
+    return FoundWrong(
+        "LCH-2402",
+        f"`{expression}` reads `{name}`, which is neither in the request nor a feature of another view",
+        where=where,
+        fix=did_you_mean(name, known),
+    )
 
 
 @dataclass(frozen=True)
@@ -162,11 +172,7 @@ class _Translator:
         if name in self.columns_read:
             return self.columns_read[name]
         if name not in self.columns:
-            raise FoundWrong(
-                "LCH-2402",
-                f"`{self.name}` reads `{name}`, which is neither in the request nor a feature of another view",
-                fix=did_you_mean(name, self.columns),
-            )
+            raise not_there(self.name, name, self.columns)
         entering = cast.column(self.columns[name])
         if entering is None:
             column = name.rpartition(".")[2]

@@ -84,7 +84,8 @@ class _Making:
         """Give relations whose columns are not known those that are read of them."""
         read: dict[str, dict[str, None]] = {}
         for edge in self.edges:
-            if not self.columns[edge.source.asset] and edge.source.column != ROWS:
+            # A view that is not there has no columns: `check` says so where it is read.
+            if not self.columns.get(edge.source.asset) and edge.source.column != ROWS:
                 read.setdefault(edge.source.asset, {})[edge.source.column] = None
         self.columns |= {asset: tuple(names) for asset, names in read.items()}
 

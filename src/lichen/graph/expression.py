@@ -6,10 +6,13 @@ aggregate's FILTER and ORDER BY and a window's PARTITION, ORDER and frame choose
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
+import sqlglot
 from sqlglot import exp
 
+from lichen.graph.dialect import DIALECT
 from lichen.graph.origin import NOTHING, How, Origins, influence, marked, merged
 from lichen.graph.scope import Scope, Unread
 
@@ -25,6 +28,7 @@ sum_no_overflow sumkahan var_pop var_samp variant_group_object wavg weighted_avg
 AGGREGATES = frozenset(_NAMES.split())
 """DuckDB's aggregates that sqlglot takes for plain functions (and some that it knows)."""
 
+_BEGINS_QUERY = re.compile(r"\b(select|from|values|pivot|unpivot|table|with)\b", re.IGNORECASE)
 _MULTIPLIERS = frozenset(["unnest", "generate_subscripts"])
 _LEAVES = (exp.Literal, exp.Boolean, exp.Null, exp.DataType, exp.JSONPath, exp.Parameter, exp.Placeholder)
 
@@ -45,6 +49,18 @@ def is_aggregate(node: exp.Expr, *, over_group: bool = False) -> bool:
     while isinstance(above, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
         above = above.parent
     return not (over_group and isinstance(above, exp.Window))
+
+
+def holds_query(text: str) -> bool:
+    """Whether a query stands in the text of an expression; of what cannot be parsed a word that begins one tells it.
+
+    >>> holds_query("amount > (SELECT avg(amount) FROM sales)"), holds_query("amount > 3")
+    (True, False)
+    """
+    try:
+        return sqlglot.parse_one(text, dialect=DIALECT).find(exp.Query, exp.Table, exp.Pivot) is not None
+    except (sqlglot.errors.SqlglotError, RecursionError):
+        return _BEGINS_QUERY.search(text) is not None
 
 
 def parts_of(column: exp.Column) -> tuple[str, ...]:

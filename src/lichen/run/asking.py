@@ -9,11 +9,11 @@ from arro3.core import Table
 
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.arrow_stream import BEYOND
-from lichen.deploy.batch import FEWEST, Batch
+from lichen.deploy.batch import Batch, is_one, one_by_one
 from lichen.deploy.refused import Refused
 from lichen.deploy.stream import table_of
 from lichen.ports import Arrow
-from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service
+from lichen.run.deployed import compiled
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
 
@@ -28,13 +28,7 @@ class Asking:
     """
 
     def __init__(self, service: str, releases: Releases, environment: str, workshop: Workshop) -> None:
-        release = releases.current(environment)
-        versions = releases.versions(release)
-        _, trained = released_service(service, release, versions)
-        assert release is not None
-        features = features_of(trained.facts["recipe"], workshop)
-        keys = fill_online(features, versions, workshop.online, workshop, since=live_since(workshop))
-        self.deployed = deployed(service, release, versions, features, workshop, workshop.online, keys)
+        self.deployed = compiled(service, releases, environment, workshop, workshop.online).deployed
         self.path = RowPath(self.deployed, workshop.clock)
 
     def __repr__(self) -> str:
@@ -70,25 +64,18 @@ class Asking:
         for first in range(0, len(rows), MANY):
             part = rows[first : first + MANY]
             try:
-                found += self._batch(part) if len(part) >= FEWEST else self._singly(part)
+                found += self._answered(part)
             except Refused as refused:
                 refused.row = first + (refused.row or 0)
                 raise
         return found
 
-    def _batch(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
-        batch = Batch(self.path, rows, None, self.path.clock.seconds())
+    def _answered(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
+        started = self.path.clock.seconds()
+        if not is_one(self.path, rows):
+            return list(one_by_one(self.path, rows, None, started))
+        batch = Batch(self.path, rows, None, started)
         return batch.answers([batch.score(part) for part in batch.parts()])
-
-    def _singly(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
-        found = []
-        for number, row in enumerate(rows):
-            try:
-                found.append(self.path.answer(row, None, self.path.clock.seconds()))
-            except Refused as refused:
-                refused.row = number
-                raise
-        return found
 
 
 def rows_of(table: Any) -> list[dict[str, Any]]:

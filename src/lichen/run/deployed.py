@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,46 @@ def deployed(
         score_many=score_many,
         example=answering.facts.get(EXAMPLE, {}),
     )
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A service as the release in force answers with it: compiled, with the versions it is of.
+
+    `keys` has the name under which the online store keeps each feature view.
+    """
+
+    deployed: Deployed
+    release: Release
+    answering: Version
+    trained: Version
+    keys: Mapping[str, str]
+
+
+def compiled(
+    service: str,
+    releases: Releases,
+    environment: str,
+    workshop: Workshop,
+    store: OnlineStore,
+    *,
+    fills: bool = True,
+) -> Compiled:
+    """Compile a service of the release in force; its model's files are verified before they are used.
+
+    With `fills` the views that the store does not hold are materialised.
+    """
+    release = releases.current(environment)
+    versions = releases.versions(release)
+    answering, trained = released_service(service, release, versions)
+    assert release is not None
+    features = features_of(trained.facts["recipe"], workshop)
+    if fills:
+        keys = fill_online(features, versions, store, workshop, since=live_since(workshop))
+    else:
+        keys = view_keys(features, versions)
+    made = deployed(service, release, versions, features, workshop, store, keys)
+    return Compiled(made, release, answering, trained, keys)
 
 
 def _loaded(trained: Version, workshop: Workshop) -> tuple[Preparation, Fitted]:

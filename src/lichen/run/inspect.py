@@ -10,8 +10,8 @@ from functools import partial
 from lichen.deploy.fields import Fields
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
 from lichen.evaluate.gate import check_gate, check_rule
-from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
-from lichen.feature.request import compile_expression
+from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set, features_in
+from lichen.feature.request import compile_expression, not_there
 from lichen.feature.value import value_kind
 from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import project_lineage
@@ -197,6 +197,16 @@ def _look_at_view(asset: Asset, graph: Graph, project: ProjectSpec, workshop: Wo
             # What it reads beyond that may come with other views of a model that is yet to be written.
             if error.code != "LCH-2402":
                 raise
+            _refuse_what_no_view_has(asset, project)
+
+
+def _refuse_what_no_view_has(asset: Asset, project: ProjectSpec) -> None:
+    """Refuse an expression of a view of the request that reads a feature which no view has."""
+    assert isinstance(asset.spec, FeatureView)
+    every = [f"{name}.{one}" for name, view in project.features.items() for one in view.feature_names()]
+    for short, text in asset.spec.expressions.items():
+        for name in sorted(features_in(text).difference(every)):
+            raise not_there(f"{asset.name}.{short}", name, every, project.where(asset.id, "expressions", short))
 
 
 def _names(asset: Asset, view: str) -> bool:
@@ -410,12 +420,15 @@ def _request_faults(
 def _becomes(given: str, wanted: str) -> bool:
     """Whether values of one type become another without one of them being refused for what it says.
 
-    A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text.
+    A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text but a number that
+    may have a fraction: a whole one would be the text `1.0`, which no request brings.
     """
     kinds = {value_kind(given), value_kind(wanted)}
     vectors = vector_of(given), vector_of(wanted)
     if vectors[0] and vectors[1]:
         return vectors[0][1] == vectors[1][1]
+    if wanted == "VARCHAR" and value_kind(given) == "double":
+        return False
     return wanted in (given, "VARCHAR") or kinds <= {"int", "double"} or kinds == {"instant"}
 
 

@@ -21,7 +21,7 @@ from lichen.deploy.standing import Standing
 from lichen.deploy.workers import serve_with, told_by_parent
 from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
-from lichen.run.deployed import deployed, features_of, fill_online, live_since, released_service, view_keys
+from lichen.run.deployed import compiled
 from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
 from lichen.run.workshop import Workshop
@@ -71,27 +71,16 @@ class _Followed:
 
     def newest(self) -> Served:
         """What the release in force answers with, compiled; its model's files are verified before they are used."""
-        workshop = self._workshop
-        release = self._releases.current(self._environment)
-        versions = self._releases.versions(release)
-        answering, trained = released_service(self._service, release, versions)
-        assert release is not None
-        features = features_of(trained.facts["recipe"], workshop)
-        if self._fills:
-            keys = fill_online(features, versions, self._store, workshop, since=live_since(workshop))
-        else:
-            keys = view_keys(features, versions)
-        compiled = deployed(self._service, release, versions, features, workshop, self._store, keys)
-        served = Served.of(
-            compiled,
-            SystemClock(),
-            durable_ms=answering.facts["durable_ms"],
-            ack=answering.facts.get("ack", False),
-        )
-        own = [answering.asset, trained.asset, *(f"feature.{view}" for view in keys)]
-        self._own = {asset: release.versions[asset] for asset in own}
-        self._keys = keys
-        return served
+        made = compiled(
+            self._service, self._releases, self._environment, self._workshop, self._store, fills=self._fills
+        )  # fmt: skip
+        facts = made.answering.facts
+        own = [made.answering.asset, made.trained.asset, *(f"feature.{view}" for view in made.keys)]
+        self._own = {asset: made.release.versions[asset] for asset in own}
+        self._keys = made.keys
+        return Served.of(
+            made.deployed, SystemClock(), durable_ms=facts["durable_ms"], ack=facts.get("ack", False)
+        )  # fmt: skip
 
     def standing(self) -> Standing:
         """How the versions that are served stand to the environment's, and how new their features are."""
@@ -125,14 +114,14 @@ def serve(
     except LichenError:
         listening.close()
         raise
-    compiled = served.path.deployed
+    first = served.path.deployed
     facts = {
         "service": service,
         "address": url_of(listening),
-        "release": compiled.release,
-        "model": compiled.model,
-        "model_version": compiled.model_version,
-        "example": json.dumps({column.name: None for column in compiled.request}),
+        "release": first.release,
+        "model": first.model,
+        "model_version": first.model_version,
+        "example": json.dumps({column.name: None for column in first.request}),
     }
     if made is None:
         tell = partial(told, {**facts, "workers": workers})

@@ -176,9 +176,12 @@ def test_a_request_brings_what_the_label_table_holds(fresh: Any) -> None:
         ("FLOAT[]", "FLOAT[8]", False),
         ("DOUBLE", "DOUBLE[1]", False),
         ("FLOAT[8]", "VARCHAR", True),
+        ("BIGINT", "VARCHAR", True),
+        ("DOUBLE", "VARCHAR", False),
+        ("FLOAT", "VARCHAR", False),
     ],
 )
-def test_a_vector_becomes_one_of_its_length(given: str, wanted: str, becomes: bool) -> None:
+def test_what_becomes_another_type(given: str, wanted: str, becomes: bool) -> None:
     assert _becomes(given, wanted) == becomes
 
 
@@ -296,3 +299,17 @@ def test_a_view_of_the_request_that_no_model_reads_is_looked_at_too(shop: Any) -
         "on: request\nexpressions:\n  late: customer_payments.days_late_60d > 3\n  big: amount > 100\n"
     )
     assert shop.open().check().errors == []
+    # A feature that no view has is a fault, whatever a model will list.
+    (shop.root / "features/draft.yaml").write_text(
+        "on: request\nexpressions:\n  big: amount > 100\n  late: customer_payment.days_late_60d > 3\n"
+    )
+    (error,) = shop.open().check().errors
+    assert str(error).startswith("LCH-2402: `draft.late` reads `customer_payment.days_late_60d`, which is neither")
+    assert str(error.where) == "features/draft.yaml:4:9"
+    assert error.fix.startswith("did you mean `customer_payments.days_late_60d`")
+
+
+def test_a_view_that_is_not_there_is_told_where_an_expression_reads_it(fresh: Any) -> None:
+    fresh.edit("features/invoice.yaml", "log_amount: ln(amount)", "log_amount: ln(costomer.size)")
+    (error,) = fresh.open().check().errors
+    assert str(error).startswith("LCH-2402: `invoice.log_amount` reads `costomer.size`, which is neither")
