@@ -439,7 +439,7 @@ def monitor(monitor: str | None, environment: str, at: str | None, as_json: bool
     help="The most rows shown; 0 shows all. If not said: 50 for people, all with --json.",
 )
 def query(sql: str | None, environment: str, limit: int | None, as_json: bool) -> int:
-    """Run a SELECT over the release's sources, tables, predictions and `quarantine`; without one, list them.
+    """Run a SELECT over a release's sources, tables, `predictions_<service>` and `quarantine`; without one, list them.
 
     `DESCRIBE x` shows the columns of one of them, `SUMMARIZE x` what is in them. An instant without an end is
     `infinity`; with --json a number without one is the text "Infinity", and what is no number "NaN".

@@ -130,7 +130,9 @@ def _check_settings(asked: Asked) -> None:
         raise FoundWrong(
             "LCH-2635", f"`{asked.name}` does not say which quantile it is", where=asked.where(),
             why="a quantile is the value below which a share of the values lies",
-            fix=f"name the share: `quantile({spec.value}, 0.9)`, or `at: 0.9`; 0.5 is the median",
+            fix="write the value, then the share as a number, as in `quantile(arr_delay, 0.9)`; 0.5 is the median"
+            if "," in spec.value
+            else f"name the share: `quantile({spec.value}, 0.9)`, or `at: 0.9`; 0.5 is the median",
         )  # fmt: skip
     if spec.at is not None and spec.function != "quantile":
         raise FoundWrong(

@@ -144,6 +144,14 @@ WRONG = {
             "  fix: name the share: `quantile(delay, 0.9)`, or `at: 0.9`; 0.5 is the median"
         ),
     ),
+    "a share that is no number": (
+        "quantile(delay, half)",
+        (
+            "LCH-2635: `x` does not say which quantile it is\n  at feature.carrier\n    aggregates/x\n"
+            "  why: a quantile is the value below which a share of the values lies\n"
+            "  fix: write the value, then the share as a number, as in `quantile(arr_delay, 0.9)`; 0.5 is the median"
+        ),
+    ),
     "at beyond": (
         {"quantile": "delay", "at": 90},
         (
