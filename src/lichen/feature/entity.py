@@ -15,7 +15,8 @@ from lichen.feature import unfold as u
 from lichen.feature.asked import Asked, Slots, is_real, layout
 from lichen.feature.history import NO_INTS, NONE_NUMBERED, History, Ints, blocks_of, calls, history, room_for
 from lichen.feature.kernels import kernel
-from lichen.feature.state import Head, events_in, texts_in, unpack
+from lichen.feature.state import Head, events_in, one_row, texts_in, unpack
+from lichen.feature.statement import same_known
 from lichen.feature.value import from_wire, instant
 from lichen.feature.view import COUNTED, PLACED, SPREAD
 
@@ -156,6 +157,12 @@ class Asking:
             *(0 if a.function in COUNTED else None for a in windowed), *(None for _ in view.latest)
         ]  # fmt: skip
         self.missing: list[Any] = [None] * len(view.features)
+
+    def warm(self) -> None:
+        """Have the loops that answer compiled, or read from their cache, so that no question waits for them."""
+        for lag in (0,) if same_known(self._view) else (0, 1):
+            for empty in (False, True):
+                self.at(self.past(one_row(self._view, lag, empty=empty)), 2)
 
     def past(self, blob: bytes) -> Past:
         """An entity's past from its bytes."""

@@ -19,6 +19,7 @@ import numpy as np
 from lichen.errors import SystemFailed
 from lichen.feature.compute import NONE
 from lichen.feature.history import Dawn, Events, constant_lag, history
+from lichen.feature.statement import placed
 from lichen.feature.view import ALL, CODED, PLACED, RAW, SPREAD, View
 
 FORM = "LF2<" if struct.pack("=H", 1) == b"\1\0" else "LF2>"
@@ -47,6 +48,14 @@ class Rows:
 
 
 _TYPES = {"int": np.int64, "double": np.float64, "flag": np.bool_}
+
+
+def one_row(view: View, lag: int, *, empty: bool) -> bytes:
+    """A state of one row, known `lag` microseconds after its time, whose values are all 0 or, where `empty`, null."""
+    times = np.zeros(1, np.int64)
+    kept: dict[str, Any] = {name: np.full(1, empty and kind == "flag", _TYPES[kind]) for name, kind in view.kept}
+    texts = texts_of([[None]] * len(placed(view))) if view.is_shown else []
+    return pack(view, Rows({"_t": times, "_q": times + lag, **kept}, texts))
 
 
 def keeps_all(view: View) -> bool:

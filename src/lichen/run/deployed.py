@@ -218,6 +218,7 @@ def deployed(
     answering, trained = released_service(service, release, versions)
     preparation, fitted = _loaded(trained, workshop)
     lookup = Lookup(features, store, keys)
+    lookup.warm()
     places = {column.name: place for place, column in enumerate(features.features)}
     kept = [places[name] for name in preparation.names]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lichen.errors import SystemFailed, WrongUsage
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
+from lichen.feature.kernels import kernel
 from lichen.feature.lookup import Lookup
 from lichen.feature.materialize import materialize
 from lichen.feature.request import compile_expression
@@ -139,3 +140,22 @@ def test_a_generation_that_went_meanwhile_is_answered_by_the_visible_one(engine,
     assert lookup.row({"code": "a"}, t)[place] == 3
     with pytest.raises(SystemFailed, match="LCH-2642: the online store holds nothing for the feature view `v`"):
         lookup.row({"code": "c"}, t)
+
+
+@pytest.mark.parametrize("later", [0, 1])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_first_question_finds_its_loops_ready(engine, store, tiny, later, corrected):
+    grain = {"grain": ("event",), "corrected": True} if corrected else {}
+    view = tiny.make_view(functions=tiny.AGGREGATES, latest=tiny.LATEST, windows=("2m", "7m"), **grain)
+    key, row = f"warm@{next(numbers)}", {"code": "a", "amount": 1.5, "size": 2, "word": "x"}
+    rows = [{**row, "happened": tiny.minute(n), "learned": tiny.minute(n + later), "event": n} for n in range(5)]
+    materialize(view, tiny.table_of(rows), engine, store, key)
+    lookup = Lookup(tiny.World(view, (), ()).features, store, {view.name: key})
+    kernel.cache_clear()
+    lookup.warm()
+    ready = {name: len(kernel(name).signatures) for name in LOOPS}
+    assert lookup.row({"code": "a"}, tiny.microsecond(tiny.minute(6)))[0] is not None
+    assert {name: len(kernel(name).signatures) for name in ready} == ready
+
+
+LOOPS = ("sweep", "frequencies", "unfold", "codes", "grouped", "sorted_within", "ceiling", "extent", "whole", "pairs")
