@@ -15,10 +15,10 @@ from lichen.graph.build import Graph, build_graph
 from lichen.graph.lineage import Lineage
 from lichen.ground.garbage import all_stays
 from lichen.plan import Known, Plan
-from lichen.run.audit import broken_at
+from lichen.run.audit import AUDIT, broken_at
 from lichen.run.commit import head_commit
 from lichen.run.lease import RUN, fence, held
-from lichen.run.release import AUDIT, Releases
+from lichen.run.release import Releases
 from lichen.run.remembered import Remembered
 from lichen.run.workshop import Workshop, check_learner, connector_options, online_schemes, option_types
 from lichen.spec import ProjectFile, ProjectSpec, read_project
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lichen.run.inspect import Inspection
     from lichen.run.moved import Moved
     from lichen.run.preview import Preview
+    from lichen.run.tokens import Tokens
     from lichen.run.watching import Asked
 
 WAIT = 60.0
@@ -319,15 +320,33 @@ class Project:
         host: str = "127.0.0.1",
         port: int = 8000,
         workers: int = 1,
+        tls_cert: str | Path | None = None,
+        tls_key: str | Path | None = None,
+        behind_proxy: bool = False,
+        allow_hosts: Sequence[str] = (),
+        require_token: bool = False,
         told: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
-        """Answer requests until stopped, in so many processes; `told` hears the address once requests can come."""
+        """Answer requests until stopped, in so many processes; `told` hears the address once requests can come.
+
+        Where other machines can ask it (a `host` beyond loopback, `behind_proxy`, `allow_hosts`), every request must
+        bring a token (`tokens`), over TLS or a proxy that speaks it; `require_token` asks for one on loopback too.
+        """
+        from lichen.deploy.reach import Reach, certificate_and_key
         from lichen.run.serving import serve
 
         self.workshop.prepare_kernels()
         service = self._one("service", name)
-        at: dict[str, Any] = {"host": host, "port": port, "workers": workers}
-        serve(service, self.releases, self.environment, self.workshop, told=told, **at)
+        tls = certificate_and_key(tls_cert, tls_key)
+        reach = Reach(host, port, tls, behind_proxy, tuple(allow_hosts), require_token)
+        serve(service, self.releases, self.environment, self.workshop, reach=reach, told=told, workers=workers)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens with which a service may be asked: `new`, `all`, `revoke`."""
+        from lichen.run.tokens import Tokens
+
+        return Tokens(self._kept.state, self._kept.clock)
 
     def service(self, name: str | None = None) -> Asking:
         """A service asked in this process, without HTTP; what it answers here is not recorded."""

@@ -12,9 +12,9 @@ from small_project import LATENESS, SHOPS_ASIDE, SHOPS_KEPT, SmallProject, Visit
 
 from lichen import Project
 from lichen.graph.version import Version
-from lichen.run.audit import broken_at
+from lichen.run.audit import AUDIT, broken_at
 from lichen.run.keeping import KEPT
-from lichen.run.release import AUDIT, VERSIONS, Release
+from lichen.run.release import VERSIONS, Release
 
 FACE = ("visits", "shops", "purchases", "daily", "totals")
 
@@ -116,7 +116,8 @@ def audit_is_whole(root: Path) -> None:
         assert broken_at(state, AUDIT) is None
         entries = [entry for _, entry in state.entries(AUDIT)]
         releases = sorted(release.number for release in project.releases.history())
-        assert [entry["number"] for entry in entries] == releases == list(range(1, len(releases) + 1))
+        moved = [entry["number"] for entry in entries if "number" in entry]
+        assert moved == releases == list(range(1, len(releases) + 1))
 
 
 def little_is_left_over(root: Path) -> None:

@@ -161,10 +161,10 @@ def until(true: Any, *, seconds: float = LIMIT) -> None:
 
 @contextmanager
 def served(
-    root: Path, variables: Mapping[str, str] | None = None
+    root: Path, *more: str, variables: Mapping[str, str] | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """`lichen serve` in a process of its own, and what it told once requests could come."""
-    command = [sys.executable, "-m", "lichen", "serve", "--port", "0", "--json"]
+    command = [sys.executable, "-m", "lichen", "serve", "--port", "0", "--json", *more]
     environment = {**os.environ, **(variables or {})}
     with subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

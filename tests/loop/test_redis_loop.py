@@ -84,7 +84,7 @@ def test_a_password_is_seen_nowhere(tmp_path: Path, nursery: Nursery) -> None:
         online = f"online: {url.replace('//', '//:${REDIS_WORD}@')}\n"
         small = _made(tmp_path / "small", nursery, online, variables)
         replayed = nursery.lichen(small.root, "replay", "--from", FROM, variables=variables)
-        with served(small.root, variables) as (_, told):
+        with served(small.root, variables=variables) as (_, told):
             assert ask(told["address"], {"shop": "north", "asked_at": START.isoformat(), "cents": 1})[0] == 200
         process.kill()
         process.wait()

@@ -316,7 +316,10 @@ def _seconds(text: str | None) -> float:
 @click.argument("service", required=False)
 @environment_option
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The address to listen on: loopback only, for now."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; beyond loopback a token and TLS are needed.",
 )
 @click.option(
     "--port",
@@ -332,14 +335,25 @@ def _seconds(text: str | None) -> float:
     show_default=True,
     help="How many processes answer, on one port; one that dies is started again.",
 )
-def serve(service: str | None, environment: str, host: str, port: int, workers: int, as_json: bool) -> int:
+@click.option("--tls-cert", default=None, help="The PEM file with the certificate, and those that lead up to it.")
+@click.option("--tls-key", default=None, help="The PEM file with the certificate's private key.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy in front of the service speaks TLS.")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which clients ask the service, besides this machine's and --host.",
+)
+@click.option("--require-token", is_flag=True, help="Every request must bring a token, on loopback too.")
+def serve(service: str | None, environment: str, as_json: bool, **reach: Any) -> int:
     """Answer requests over HTTP until stopped."""
 
     def tell(facts: dict[str, Any]) -> None:
         _told(facts, as_json=as_json)
 
     with opened(environment) as project:
-        project.serve(service, host=host, port=port, workers=workers, told=tell)
+        project.serve(service, **reach, told=tell)
     return 0
 
 
@@ -349,8 +363,29 @@ def _told(facts: dict[str, Any], *, as_json: bool) -> None:
     else:
         talk(f"{facts['service']}: release {facts['release']}, model {facts['model_version']}, at {facts['address']}")
         body = shlex.quote(facts["example"])
-        talk(f"try: curl -s {facts['address']}/predict -H 'content-type: application/json' -d {body}")
+        token = ' -H "authorization: Bearer $TOKEN"' if facts["token"] else ""
+        talk(f"try: curl -s {facts['address']}/predict -H 'content-type: application/json'{token} -d {body}")
     sys.stdout.flush()
+
+
+@verb("token", "lichen token new shop --scope predict --expires 30d")
+@click.argument("act", type=click.Choice(["new", "list", "revoke"]))
+@click.argument("name", required=False)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="What a new token is good for: `predict` (if not said), `read` or `admin`; may be said again.",
+)
+@click.option("--expires", metavar="SPAN", default=None, help="After how long a new token ends, such as `30d`.")
+def token(act: str, name: str | None, scopes: tuple[str, ...], expires: str | None, as_json: bool) -> int:
+    """Make, list or revoke the tokens with which services may be asked; a secret is shown once, when it is made."""
+    from lichen.cli.tokens import token as carry_out
+
+    with opened() as project:
+        carry_out(project, act, name, scopes, expires, as_json=as_json)
+    return 0
 
 
 @verb("predict", "lichen predict late_arrival flights.csv --out answers.parquet")

@@ -58,7 +58,8 @@ class Deployed:
     `look_up` gives the feature values of a typed request at an instant, `encode` makes them the model's row,
     `score` scores it. `due` tells when a request should have been asked; beyond `tolerance_us` of it an
     answer is marked as out of time. `look_up_many` and `score_many` do for many rows what the others do for one, and
-    give the same to the bit; without them many rows are answered one by one.
+    give the same to the bit; without them many rows are answered one by one. `ignore_unknown` passes over fields that
+    are no column of the request.
     """
 
     service: str
@@ -79,6 +80,7 @@ class Deployed:
     score_many: Callable[[Sequence[Sequence[Any]]], Sequence[float]] | None = field(default=None, compare=False)
     example: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """A value that is right for each request column, as far as one is known."""
+    ignore_unknown: bool = False
 
 
 class RowPath:
@@ -86,7 +88,7 @@ class RowPath:
 
     def __init__(self, deployed: Deployed, clock: Clock) -> None:
         self.deployed, self.clock = deployed, clock
-        self.fields = Fields(deployed.request)
+        self.fields = Fields(deployed.request, ignore_unknown=deployed.ignore_unknown)
         self._names = Names()
 
     def now_us(self) -> int:

@@ -9,9 +9,14 @@ from typing import Any
 
 import msgspec
 
+from lichen.deploy.limits import Limits
 from lichen.deploy.refused import Refused, shown
 
-MOST_ROWS = 10_000
+MOST_ROWS = Limits.rows
+_STRINGS = re.compile(rb'"[^"]*"')
+_ESCAPES = re.compile(rb"\\.", re.DOTALL)
+_PAIRS = re.compile(rb"\[\]|\{\}")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 _SPACED = re.compile(rb'"[ \t\r\n]+:')
 _decode = msgspec.json.Decoder().decode
 
@@ -51,16 +56,33 @@ def _check_batch(said: dict[str, Any], rows: list[Any]) -> None:
             )
 
 
-def wrong_count(rows: int, field: str | None = None, *, more: bool = False) -> Refused:
+def wrong_count(rows: int, field: str | None = None, *, more: bool = False, most: int = MOST_ROWS) -> Refused:
     """The refusal of a body of so many rows, or of more than so many."""
     said = f"more than {rows}" if more else str(rows)
     return Refused(
         413 if rows > 0 else 422,
         "LCH-1824",
         f"the body holds {said} rows",
-        fix=f"send between 1 and {MOST_ROWS} rows",
+        fix=f"send between 1 and {most} rows",
         field=field,
     )
+
+
+def check_depth(body: bytes, most: int) -> None:
+    """Refuse, before it is parsed, a body that nests more objects and arrays in each other than allowed."""
+    if body.count(b"[") + body.count(b"{") <= most:
+        return
+    plain = _ESCAPES.sub(b"", body) if b"\\" in body else body
+    left = _STRINGS.sub(b"", plain).translate(None, _OTHERS)
+    for _ in range(most):
+        left = _PAIRS.sub(b"", left)
+    if _PAIRS.search(left) or left.count(b"[") + left.count(b"{") > most:
+        raise Refused(
+            400,
+            "LCH-1801",
+            "the body is nested too deeply",
+            fix=f"send flat objects: at most {most} objects and arrays stand in each other",
+        )
 
 
 def parse(body: bytes) -> Any:

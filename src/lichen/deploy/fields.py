@@ -47,7 +47,8 @@ class Field:
 class Fields:
     """The fields of a service's request, read all at once.
 
-    A field that is absent is null, which for an entity's key means that there is no such entity.
+    A field that no column has is refused, or ignored where the service says so. One that is absent is null, which for
+    an entity's key means that there is no such entity.
 
     >>> fields = Fields([Column("carrier", "VARCHAR"), Column("distance", "DOUBLE")])
     >>> fields.read({"carrier": "UA", "distance": 719})
@@ -58,7 +59,8 @@ class Fields:
       fix: it must be a number
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, ignore_unknown: bool = False) -> None:
+        self.ignore_unknown = ignore_unknown
         self.fields = tuple(_field(column) for column in columns)
         self._reads = {field.column.name: field.read for field in self.fields}
         self._blank: dict[str, Any] = dict.fromkeys(self._reads)
@@ -70,6 +72,8 @@ class Fields:
         for name, value in given.items():
             read = reads.get(name)
             if read is None:
+                if self.ignore_unknown and name != "rows":
+                    continue
                 raise no_batch(value) if name == "rows" else unknown_field(name, reads)
             if value is not None:
                 try:

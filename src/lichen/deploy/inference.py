@@ -134,6 +134,8 @@ class Inference:
             name = one.get("name")
             if not isinstance(name, str):
                 raise _wrong(f"`name` of {where}", name, "the name of an input")
+            if name not in known and self.path.fields.ignore_unknown:
+                continue
             if name not in known:
                 raise unknown_field(name, known)
             if name in columns:

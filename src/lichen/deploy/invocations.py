@@ -107,6 +107,8 @@ class Invocations:
         for column in self.path.deployed.request:
             if column.name == name:
                 return _from_text(column)
+        if self.path.fields.ignore_unknown:
+            return _text
         raise unknown_field(name, self.path.fields.names)
 
 

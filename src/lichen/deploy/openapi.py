@@ -7,10 +7,10 @@ from typing import Any
 
 from lichen.deploy.answer import Deployed
 from lichen.deploy.arrow_stream import KIND
-from lichen.deploy.body import MOST_ROWS
-from lichen.deploy.door import CSV_KIND, JSON_KIND, MOST_BYTES, TIME_HEADER
+from lichen.deploy.door import CSV_KIND, JSON_KIND, TIME_HEADER
 from lichen.deploy.examples import example_of
 from lichen.deploy.fields import Fields
+from lichen.deploy.limits import Limits
 from lichen.deploy.reply import told_plainly
 from lichen.deploy.route import Route, Routes
 from lichen.deploy.shapes import INSTANT, ref, shapes
@@ -34,41 +34,46 @@ _TOLD = {
 }
 _REFUSALS = {
     400: "the body cannot be read, or the request is not what the protocol says",
-    403: "the request comes from another machine or site",
+    401: "the request brings no valid token, where the service asks for one",
+    403: "the request comes from another machine or site, or its token is not good for this",
     404: "there is no such model, or no such version of it",
     405: "the address takes another method",
     408: "the body did not come in time",
-    413: f"the body is longer than {MOST_BYTES} bytes, or holds more than {MOST_ROWS} rows",
+    413: "the body is longer than {bytes} bytes, or holds more than {rows} rows",
     415: "the body is of another media type, or compressed",
     422: "a field is unknown or its value is wrong: the error names the field, the row, and what would be right",
+    431: "the request has too many headers, or too long ones",
     429: "the service is busy: ask again after the seconds that `retry-after` says",
     500: "the service failed: its log has the error's id",
     503: "answers cannot be recorded, or features not be read, for now",
 }
-_OF_EVERY_REQUEST = (400, 403, 405, 429, 500)
+_USUAL = Limits()
+_OF_EVERY_REQUEST = (400, 401, 403, 405, 429, 431, 500)
 _OF_A_BODY = (408, 413, 415, 422, 503)
 
 
-def openapi(deployed: Deployed, fields: Fields, routes: Routes, *, replay: bool) -> dict[str, Any]:
+def openapi(
+    deployed: Deployed, fields: Fields, routes: Routes, *, replay: bool, limits: Limits = _USUAL
+) -> dict[str, Any]:
     """The document: every route, what a row may hold, what an answer and an error look like, and the limits."""
     paths: dict[str, Any] = {}
     for route in routes.all:
         if route.path != "/v2/":  # another way to write /v2
-            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, deployed, replay)
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, deployed, limits, replay)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": deployed.service,
             "version": deployed.model_version,
-            "description": f"Answers with the model {deployed.model}. A body has at most {MOST_BYTES} bytes and "
-            f"{MOST_ROWS} rows.",
+            "description": f"Answers with the model {deployed.model}. A body has at most {limits.body_bytes} "
+            f"bytes and {limits.rows} rows.",
         },
         "paths": paths,
         "components": {"schemas": shapes(deployed, fields)},
     }
 
 
-def _operation(route: Route, deployed: Deployed, replay: bool) -> dict[str, Any]:
+def _operation(route: Route, deployed: Deployed, limits: Limits, replay: bool) -> dict[str, Any]:
     summary, shape = _TOLD.get(route.path) or _TOLD.get(route.path.rpartition("/")[2], _TOLD["model"])
     error = ref("PlainError" if route.tells is told_plainly else "Error")
     content: dict[str, Any] = {JSON_KIND: {"schema": ref(shape)}}
@@ -97,7 +102,7 @@ def _operation(route: Route, deployed: Deployed, replay: bool) -> dict[str, Any]
         "200": {"description": "answered" if route.method == "POST" else "yes", "content": content},
         **{
             str(status): {
-                "description": _REFUSALS[status],
+                "description": _REFUSALS[status].format(bytes=limits.body_bytes, rows=limits.rows),
                 "content": {JSON_KIND: {"schema": error}},
                 **({"headers": _RETRY} if status in (429, 503) else {}),
             }

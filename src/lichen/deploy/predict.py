@@ -33,7 +33,7 @@ class Predict:
     def _streamed(self, body: bytes) -> list[dict[str, Any]]:
         columns, rows = columns_of(body, MOST_ROWS)
         for name in columns:
-            if not self.path.fields.has(name):
+            if not self.path.fields.has(name) and not self.path.fields.ignore_unknown:
                 raise unknown_field(name, self.path.fields.names)
         if rows == 0:
             raise wrong_count(0)

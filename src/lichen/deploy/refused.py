@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from pathlib import PurePath
 from types import NoneType
 
 from lichen.errors import FoundWrong, did_you_mean
@@ -70,3 +72,19 @@ def no_answer(wrong: FoundWrong) -> Refused:
     """The refusal of a row whose fields are each right and for which an expression still has no value."""
     why = f": {wrong.why}" if wrong.why else ""
     return Refused(422, "LCH-1822", f"{wrong.what}{why}", fix="send values it can be computed from, or null")
+
+
+def traced(failure: BaseException) -> str:
+    """A failure as a log may hold it: its kind and the places it passed, without its text, in which values may stand.
+
+    >>> try:
+    ...     int("4111 1111 1111 1111")
+    ... except ValueError as failure:
+    ...     traced(failure).partition(" at ")[0]
+    'ValueError'
+    """
+    places = [
+        f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in reversed(traceback.extract_tb(failure.__traceback__))
+    ]
+    return f"{type(failure).__name__} at {', '.join(places)}"

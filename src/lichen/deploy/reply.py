@@ -62,10 +62,12 @@ def told_plainly(refused: Refused, number: str | None = None) -> Reply:
 def _more(refused: Refused) -> tuple[tuple[bytes, bytes], ...]:
     """What a status asks of the headers; a body that is too long or too slow is not read on."""
     more: list[tuple[bytes, bytes]] = []
-    if refused.status in (408, 413):
+    if refused.status in (408, 413, 431):
         more.append((b"connection", b"close"))
     if refused.status in (429, 503):
         more.append((b"retry-after", b"1"))
+    if refused.status == 401:
+        more.append((b"www-authenticate", b"Bearer"))
     if refused.status == 405 and refused.fix:
         more.append((b"allow", refused.fix.removeprefix("use ").encode()))
     return tuple(more)

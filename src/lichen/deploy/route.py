@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from lichen.deploy.refused import Refused, shown
 from lichen.deploy.reply import Reply, Tells, told
-
-Allowed = Literal["predict", "read", "admin"]
-"""What a caller may be allowed to do: ask for predictions, read how the service stands, change it."""
+from lichen.deploy.token import Scope
 
 
 @dataclass(frozen=True)
 class Route:
     """A method and an address, what its caller must be allowed to do, and what replies.
 
+    `scope` is None where nobody needs a token: what such a route tells must tell nothing of the service.
     A part of `path` in braces stands for one part of an address; `reply` is given it by its name, after the request's
     headers and its body's source. `tells` tells refusals as the route's protocol wants them.
     """
 
     method: str
     path: str
-    scope: Allowed
+    scope: Scope | None
     reply: Callable[..., Awaitable[Reply]]
     tells: Tells = told
 

@@ -1,10 +1,10 @@
-"""Serving on loopback: the socket, uvicorn around the service, and a stop that loses nothing."""
+"""Serving: the socket, uvicorn around the service, and a stop that loses nothing."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
-import ipaddress
 import json
 import os
 import signal
@@ -17,13 +17,14 @@ from typing import Any
 
 import uvicorn
 
+from lichen.deploy.line import Line
+from lichen.deploy.reach import Reach
 from lichen.deploy.service import Service
-from lichen.deploy.wire import Wire
-from lichen.errors import SystemFailed, WrongUsage
+from lichen.errors import SystemFailed
 from lichen.ground.files import write_durably
 
 _UVICORN: dict[str, Any] = {
-    "http": Wire,
+    "http": Line,
     "loop": "uvloop" if sys.platform != "win32" else "asyncio",
     "ws": "none",
     "lifespan": "on",
@@ -38,15 +39,10 @@ _UVICORN: dict[str, Any] = {
 }
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on a loopback address; port 0 takes any that is free."""
-    if not _is_loopback(host):
-        raise WrongUsage(
-            "LCH-1840",
-            f"`{host}` is not a loopback address",
-            why="serving other machines needs a token and TLS, which are not there yet",
-            fix="serve on 127.0.0.1, ::1 or localhost",
-        )
+def listen(reach: Reach) -> socket.socket:
+    """A socket that listens where `reach` says, refused where that is not safe; port 0 takes any that is free."""
+    reach.check()
+    host, port = reach.host, reach.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,26 +61,37 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def url_of(listening: socket.socket) -> str:
+def url_of(listening: socket.socket, *, tls: bool = False) -> str:
     """The address under which a listening socket is reached.
 
-    >>> with listen("127.0.0.1", 0) as listening:
+    >>> with listen(Reach(port=0)) as listening:
     ...     url_of(listening).rpartition(":")[0]
     'http://127.0.0.1'
     """
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def serve(service: Service, listening: socket.socket, *, told: Path | None = None, with_parent: bool = False) -> None:
+def serve(
+    service: Service,
+    listening: socket.socket,
+    *,
+    reach: Reach | None = None,
+    told: Path | None = None,
+    with_parent: bool = False,
+) -> None:
     """Answer requests until SIGTERM or SIGINT, then finish those begun and flush the record.
 
-    `told` is a file that is given the address; `with_parent` also stops where standard input ends, so that a
-    child process never outlives the one that started it.
+    `reach` says whether TLS is spoken; `told` is a file that is given the address; `with_parent` also stops where
+    standard input ends, so that a child process never outlives the one that started it.
     """
-    server = uvicorn.Server(uvicorn.Config(service, **_UVICORN))
+    context = reach.check() if reach else None
+    config = uvicorn.Config(service, **_UVICORN)
+    config.load()
+    config.ssl = context
+    server = _Server(config, service)
     # The thread that waits for the end of input outlives the service, and must not keep it: what it holds is emptied.
-    running = [server]
+    running: list[uvicorn.Server] = [server]
 
     def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
         for one in running:
@@ -95,7 +102,9 @@ def serve(service: Service, listening: socket.socket, *, told: Path | None = Non
     before = _handle(stop)
     try:
         if told is not None:
-            write_durably(told, json.dumps({"url": url_of(listening), "pid": os.getpid()}).encode())
+            write_durably(
+                told, json.dumps({"url": url_of(listening, tls=context is not None), "pid": os.getpid()}).encode()
+            )
         server.run(sockets=[listening])
     finally:
         running.clear()
@@ -105,12 +114,33 @@ def serve(service: Service, listening: socket.socket, *, told: Path | None = Non
         service.record.close()
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
+class _Server(uvicorn.Server):
+    """uvicorn's server with the service's own lines, whose TLS handshakes end in time."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections on."""
+        await self.lifespan.startup()
+        loop, ssl = asyncio.get_running_loop(), self.config.ssl
+        within = self._service.limits.arrival_seconds if ssl else None
+        self.servers = [
+            await loop.create_server(
+                self._line, sock=one, ssl=ssl, backlog=self.config.backlog, ssl_handshake_timeout=within
+            )
+            for one in sockets or ()
+        ]
+        self.started = True
+
+    def _line(self) -> Line:
+        return Line(
+            service=self._service,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
 
 def _handle(stop: signal._HANDLER) -> dict[signal.Signals, signal._HANDLER]:

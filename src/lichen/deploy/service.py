@@ -6,43 +6,36 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
+from lichen.deploy.admission import Admission
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.batch import TURN, Batch, is_one, one_by_one
+from lichen.deploy.body import check_depth, wrong_count
 from lichen.deploy.coming import Receive, first_of
 from lichen.deploy.counts import Counts, Shared
-from lichen.deploy.door import MOST_BYTES, TIME_HEADER, Headers, check_body, headers_of, too_long
+from lichen.deploy.door import JSON_KIND, TIME_HEADER, Door, Headers, check_body, too_long
 from lichen.deploy.fields import read_instant
 from lichen.deploy.follower import Environment, Follower
 from lichen.deploy.inference import Inference
+from lichen.deploy.limits import Limits
 from lichen.deploy.metrics import Metrics, State
 from lichen.deploy.openapi import openapi
 from lichen.deploy.question import Asks
 from lichen.deploy.record import Record
-from lichen.deploy.refused import Refused, shown
+from lichen.deploy.refused import Refused, shown, traced
 from lichen.deploy.reply import Reply, Tells, encode, told, told_plainly
 from lichen.deploy.route import Route, Routes
 from lichen.deploy.served import Served
-from lichen.errors import SystemFailed
+from lichen.errors import LichenError, SystemFailed
 
 Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
 _TEXT = b"text/plain; version=0.0.4"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much one service takes on at a time."""
-
-    requests: int = 64
-    body_seconds: float = 10.0
-    refresh_seconds: float = 1.0
 
 
 class _ClientLeftError(Exception):
@@ -54,6 +47,7 @@ class Service:
 
     In a replay each request says its prediction time in the header `lichen-time`; otherwise it is now. What answers
     follows the `environment`, between one request and the next; `/health/ready` and `/metrics` tell how it stands.
+    `door` says who may come in: this machine, if none is given.
     """
 
     def __init__(
@@ -63,6 +57,7 @@ class Service:
         *,
         replay: bool = False,
         limits: Limits | None = None,
+        door: Door | None = None,
         environment: Environment | None = None,
         shared: Shared | None = None,
     ) -> None:
@@ -76,7 +71,9 @@ class Service:
         self.follower = Follower(
             served, environment, self.clock, seconds=seconds, taken=self._pace, each=self._leave_counts
         )
-        self._in_flight = 0
+        self.door = door or Door()
+        self.admission = Admission(self.limits, self.clock)
+        self._looking: asyncio.Task[None] | None = None
         self.routes = Routes(self._table())
         self._described: tuple[Served, bytes] | None = None
 
@@ -86,17 +83,17 @@ class Service:
         own = [
             Route("POST", "/predict", "predict", partial(self._ask, attrgetter("predict"))),
             Route("POST", "/invocations", "predict", partial(self._ask, attrgetter("invocations"))),
-            Route("GET", "/ping", "read", self._ready),
-            Route("GET", "/health/live", "read", self._live),
-            Route("GET", "/health/ready", "read", self._ready),
+            Route("GET", "/ping", None, self._ready),
+            Route("GET", "/health/live", None, self._live),
+            Route("GET", "/health/ready", None, self._ready),
             Route("GET", "/metrics", "read", self._metrics),
             Route("GET", "/openapi.json", "read", self._describe),
         ]
         v2 = [
             Route("GET", "/v2", "read", self._server, told_plainly),
             Route("GET", "/v2/", "read", self._server, told_plainly),
-            Route("GET", "/v2/health/live", "read", self._live, told_plainly),
-            Route("GET", "/v2/health/ready", "read", self._server_ready, told_plainly),
+            Route("GET", "/v2/health/live", None, self._live, told_plainly),
+            Route("GET", "/v2/health/ready", None, self._server_ready, told_plainly),
         ]
         for path in (model, f"{model}/versions/{{version}}"):
             v2 += [
@@ -116,9 +113,25 @@ class Service:
                 reply = await self._reply(scope, receive, route, named)
             except _ClientLeftError:
                 return
-            self.metrics.requests[route.path if route else "", reply.status] += 1
-            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers()})
-            await send({"type": "http.response.body", "body": reply.body})
+            await self._tell(reply, route, send)
+
+    async def _tell(self, reply: Reply, route: Route | None, send: Send) -> None:
+        self.count(reply.status, route)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers()})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def count(self, status: int, route: Route | None = None) -> None:
+        """Count a reply, of a route or of none."""
+        self.metrics.requests[route.path if route else "", status] += 1
+
+    def asks(self, method: str, path: str) -> Route | None:
+        """The route of a request for predictions, which is sent away in an overload; None for any other request."""
+        route, _ = self.routes.at(path)
+        return route if route is not None and route.scope == "predict" and route.method == method else None
+
+    async def refuse(self, refused: Refused, route: Route | None, send: Send) -> None:
+        """Tell a client that its request is refused, in its route's own way."""
+        await self._tell(self._refusal(refused, route.tells if route else told), route, send)
 
     def _pace(self, served: Served) -> None:
         self.record.hold_within(0 if served.ack else served.durable_ms)
@@ -126,11 +139,10 @@ class Service:
     async def _reply(self, scope: Scope, receive: Receive, route: Route | None, named: Mapping[str, str]) -> Reply:
         plainly = scope["path"].startswith("/v2") if route is None else route.tells is told_plainly
         tells = told_plainly if plainly else told
-        if self._in_flight >= self.limits.requests:
-            return self._refusal(_busy(f"{self._in_flight} requests are being answered"), tells)
-        self._in_flight += 1
         try:
-            headers = headers_of(scope["headers"])
+            headers = self.door.headers_of(scope["headers"])
+            if route is None or route.scope is not None:
+                self.door.admit(self.door.holder(headers), route.scope if route else None)
             if route is None or route.method != scope["method"]:
                 raise self.routes.refusal(route, scope["method"])
             return await route.reply(headers, receive, **named)
@@ -138,15 +150,13 @@ class Service:
             return self._refusal(refused, tells)
         except _ClientLeftError:
             raise
-        except Exception:
+        except Exception as failure:  # noqa: BLE001 - the last resort: recorded under the id that the client gets
             number = os.urandom(8).hex()
-            _logger.exception("request %s failed", number)
+            _logger.error("request %s failed: %s", number, traced(failure))
             failed = Refused(
                 500, "LCH-1816", "the service failed to answer", fix="give its operator the id: the log tells the cause"
             )
             return self._refusal(failed, tells, number)
-        finally:
-            self._in_flight -= 1
 
     def _refusal(self, refused: Refused, tells: Tells, number: str | None = None) -> Reply:
         self.metrics.refused[refused.code] += 1
@@ -158,26 +168,44 @@ class Service:
         started = self.clock.seconds()
         serving = pinned or self.follower.serving
         asks = asks_of(serving)
-        kind = check_body(headers, asks.kinds)
+        kind = check_body(headers, asks.kinds, self.limits.body_bytes)
         at_us = self._prediction_time(headers)
-        question = asks.read(await self._body(receive), kind, headers.get(b"accept", b"").decode("latin-1"))
+        body = await self._body(receive)
+        if kind == JSON_KIND:
+            check_depth(body, self.limits.depth)
+        question = asks.read(body, kind, headers.get(b"accept", b"").decode("latin-1"))
         if self.record.failure is not None:
             raise _unrecorded()
         if self.record.full:
-            raise _busy("answers come faster than the disk takes them")
+            raise busy("answers come faster than the disk takes them")
         rows, path = question.rows, serving.path
+        if len(rows) > self.limits.rows:
+            raise wrong_count(len(rows), most=self.limits.rows)
         if question.many:
-            answers = await _answers(path, rows, at_us, started)
+            answers = await self._in_time(_answers(path, rows, at_us, started), len(rows))
         else:
             answers = [path.answer(rows[0], at_us, started)]
         try:
             place = self.record.append(answers, serving.heading)
             if serving.ack:
-                await self.record.on_disk(place)
+                with self.admission.elsewhere():
+                    await self.record.on_disk(place)
         except SystemFailed:
             raise _unrecorded() from None
         self.metrics.answered(answers, serving.views)
         return question.tell(answers)
+
+    async def _in_time(self, answers: Awaitable[list[Answer]], rows: int) -> list[Answer]:
+        try:
+            async with asyncio.timeout(self.limits.answer_seconds):
+                return await answers
+        except TimeoutError:
+            raise Refused(
+                503,
+                "LCH-1910",
+                f"{rows} rows were not answered within {self.limits.answer_seconds:g} s",
+                fix="send fewer rows at a time",
+            ) from None
 
     def _prediction_time(self, headers: Headers) -> int | None:
         said = headers.get(TIME_HEADER.encode())
@@ -210,35 +238,37 @@ class Service:
 
     async def _body(self, receive: Receive) -> bytes:
         try:
-            message = await first_of(receive, self.limits.body_seconds)
+            message = await first_of(receive, self.limits.arrival_seconds)
             body = _piece(message)
             if message.get("more_body", False):
-                async with asyncio.timeout(self.limits.body_seconds):
+                async with asyncio.timeout(self.limits.arrival_seconds):
                     while message.get("more_body", False):
                         message = await receive()
                         body += _piece(message)
-                        if len(body) > MOST_BYTES:
-                            raise too_long()
+                        if len(body) > self.limits.body_bytes:
+                            raise too_long(self.limits.body_bytes)
         except TimeoutError:
             raise Refused(
                 408,
                 "LCH-1815",
-                f"the body did not come within {self.limits.body_seconds:g} s",
+                f"the body did not come within {self.limits.arrival_seconds:g} s",
                 fix="send the body right after the headers",
             ) from None
-        if len(body) > MOST_BYTES:
-            raise too_long()
+        if len(body) > self.limits.body_bytes:
+            raise too_long(self.limits.body_bytes)
         return body
 
     async def _live(self, _headers: Headers, _receive: Receive) -> Reply:
         return Reply(200, b'{"live":true}')
 
-    async def _ready(self, _headers: Headers, _receive: Receive) -> Reply:
+    async def _ready(self, headers: Headers, _receive: Receive) -> Reply:
         if self.record.failure is not None:
             raise _unrecorded()
         follower = self.follower
         if follower.stale is not None:
             raise Refused(503, "LCH-1819", "the online store cannot be read now", fix="ask again later")
+        if not self.door.open and not self.door.knows(headers, "read"):
+            return Reply(200, b'{"ready":true}')
         path = follower.serving.path
         facts: dict[str, Any] = {
             "ready": True,
@@ -285,7 +315,7 @@ class Service:
             vars(self.metrics),
             record.waiting_bytes,
             record.waiting_answers,
-            self._in_flight,
+            self.admission.waiting,
             record.failure is not None,
         )
 
@@ -302,7 +332,7 @@ class Service:
             waiting_answers=counts.waiting_answers,
             failing=counts.failing,
             stale=follower.stale is not None,
-            in_flight=counts.in_flight - 1,
+            in_flight=max(counts.in_flight - 1, 0),
             standing=follower.standing,
             now_us=path.now_us(),
         )
@@ -312,18 +342,38 @@ class Service:
         serving = self.follower.serving
         if self._described is None or self._described[0] is not serving:
             path = serving.path
-            self._described = (serving, encode(openapi(path.deployed, path.fields, self.routes, replay=self.replay)))
+            self._described = (
+                serving,
+                encode(openapi(path.deployed, path.fields, self.routes, replay=self.replay, limits=self.limits)),
+            )
         return Reply(200, self._described[1])
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()
         self.follower.start()
+        if not self.door.open:
+            self._looking = asyncio.create_task(self._look_at_tokens())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._looking is not None:
+            self._looking.cancel()
         await asyncio.to_thread(self.follower.stop)
         self.record.close()
         self._leave_counts()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _look_at_tokens(self) -> None:
+        """Look again and again which tokens there are; while the state store cannot be read, those known stay so."""
+        unseen = False
+        while True:
+            await asyncio.sleep(self.limits.refresh_seconds)
+            try:
+                await asyncio.to_thread(self.door.look)
+                unseen = False
+            except LichenError as failed:
+                if not unseen:
+                    _logger.error("%s", failed)
+                unseen = True
 
 
 async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
@@ -349,7 +399,8 @@ def _piece(message: Mapping[str, Any]) -> bytes:
     return piece
 
 
-def _busy(why: str) -> Refused:
+def busy(why: str) -> Refused:
+    """The refusal of a request that comes while there is too much to do."""
     return Refused(429, "LCH-1814", f"the service is busy: {why}", fix="ask again in a second")
 
 

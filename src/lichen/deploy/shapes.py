@@ -53,7 +53,7 @@ def _row(fields: Fields, example: Mapping[str, Any]) -> Shape:
     return {
         "type": "object",
         "properties": {**properties, PREDICTION_ID: own},
-        "additionalProperties": False,
+        "additionalProperties": fields.ignore_unknown,
         "examples": [dict(example)],
     }
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from lichen.errors import WrongUsage, did_you_mean
 from lichen.ground.digest import digest
-from lichen.ports import Append, Put, StateStore
-from lichen.run.audit import chained, who
-from lichen.run.release import AUDIT
+from lichen.ports import Put, StateStore
+from lichen.run.audit import record, who
 
 ACCEPTED = "accepted"
 
@@ -41,8 +40,7 @@ class Acceptances:
     def _record(self, name: str, why: str, meaning: str, at: datetime) -> None:
         """Keep an acceptance in one transaction with its audit entry."""
         kept: dict[str, Any] = {"name": name, "why": why, "meaning": meaning, "who": who(), "at": at.isoformat()}
-        entry = chained(self.state, AUDIT, {"act": "accept", **kept})
-        self.state.write(Put(ACCEPTED, _key(name, meaning), kept), Append(AUDIT, entry))
+        record(self.state, {"act": "accept", **kept}, Put(ACCEPTED, _key(name, meaning), kept))
 
     def all(self) -> list[dict[str, Any]]:
         """All that was accepted, the oldest first."""

@@ -168,6 +168,8 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
             "model": service.model,
             "durable_ms": service.record.durable // timedelta(milliseconds=1),
             "ack": service.record.ack,
+            "limits": service.limits.kept(),
+            "unknown": service.unknown,
             "notes": notes,
             EXAMPLE: shown,
             **proof,
@@ -248,6 +250,7 @@ def deployed(
         look_up_many=lookup.rows,
         score_many=score_many,
         example=answering.facts.get(EXAMPLE, {}),
+        ignore_unknown=answering.facts.get("unknown") == "ignore",
     )
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from lichen.errors import SystemFailed
 from lichen.graph.version import Version
 from lichen.ground.failpoint import fp
-from lichen.ports import Append, Conflict, Forget, Put, StateStore
-from lichen.run.audit import chained
+from lichen.ports import Conflict, Forget, Put, StateStore
+from lichen.run.audit import record
 
-VERSIONS, RELEASES, ENVIRONMENTS, AUDIT = "versions", "releases", "environments", "audit"
+VERSIONS, RELEASES, ENVIRONMENTS = "versions", "releases", "environments"
 
 LEFT_OUT = "left_out"
 """The fact under which a release keeps, by asset, the late rows that its version is without, by interval."""
@@ -152,14 +152,15 @@ class Releases:
         left = {asset: rows for asset, rows in {**stay, **left_out}.items() if rows}
         told = {**facts, LEFT_OUT: left} if left else dict(facts)
         release = Release(number, environment, named, since, at, expected.number if expected else None, told)
-        entry = chained(self.state, AUDIT, {"act": facts.get("what", "release"), "at": at, **release.as_dict()})
+        entry = {"act": facts.get("what", "release"), "at": at, **release.as_dict()}
         pointer = {"release": expected.number} if expected else None
         fp("release.before_move")
         try:
-            self.state.write(
+            record(
+                self.state,
+                entry,
                 Put(RELEASES, _key(number), release.as_dict(), expect=None),
                 Put(ENVIRONMENTS, environment, {"release": number}, expect=pointer),
-                Append(AUDIT, entry),
                 *self._fenced(),
             )
         except Conflict as conflict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import tempfile
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lichen.deploy.counts import Shared
+from lichen.deploy.door import Door
+from lichen.deploy.limits import Limits
+from lichen.deploy.reach import Reach
 from lichen.deploy.record import Record
 from lichen.deploy.served import Served
 from lichen.deploy.server import listen, url_of
@@ -21,9 +25,12 @@ from lichen.deploy.standing import Standing
 from lichen.deploy.workers import serve_with, told_by_parent
 from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
+from lichen.run.audit import record as write_audit
+from lichen.run.audit import who
 from lichen.run.deployed import compiled
 from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
+from lichen.run.tokens import Tokens
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectFile
 
@@ -43,18 +50,20 @@ def app(
     record: str,
     online: Path | None,
     shared: Shared | None = None,
+    door: Door | None = None,
 ) -> App:
     """The HTTP application of a service in the release in force; `online` is a store of its own, for a replay.
 
     A live service follows its environment; a replay answers with one release to its end. `shared` joins the counts of
-    several workers.
+    several workers; `door` says who may ask it: this machine, if none is given.
     """
     followed = _Followed(service, releases, environment, workshop, online)
     served = followed.newest()
     folder = record_folder(service, environment, workshop) / record
     durable = Record(folder, served.heading, served.durable_ms)
     follows = followed if online is None else None
-    return App(served, durable, replay=online is not None, environment=follows, shared=shared)
+    replay, limits = online is not None, followed.limits
+    return App(served, durable, replay=replay, limits=limits, door=door, environment=follows, shared=shared)
 
 
 class _Followed:
@@ -68,6 +77,7 @@ class _Followed:
         self._fills = online is None
         self._keys: Mapping[str, str] = {}
         self._own: Mapping[str, str] = {}
+        self.limits = Limits()
 
     def newest(self) -> Served:
         """What the release in force answers with, compiled; its model's files are verified before they are used."""
@@ -75,6 +85,10 @@ class _Followed:
             self._service, self._releases, self._environment, self._workshop, self._store, fills=self._fills
         )  # fmt: skip
         facts = made.answering.facts
+        self.limits = Limits.of(facts.get("limits", {}))
+        if self._own:
+            act = {"service": self._service, "environment": self._environment, "release": made.release.number}
+            _tell_audit("service_switched", act, self._workshop)
         own = [made.answering.asset, made.trained.asset, *(f"feature.{view}" for view in made.keys)]
         self._own = {asset: made.release.versions[asset] for asset in own}
         self._keys = made.keys
@@ -98,18 +112,21 @@ def serve(
     environment: str,
     workshop: Workshop,
     *,
-    host: str,
-    port: int,
+    reach: Reach,
     told: Callable[[dict[str, Any]], None],
     workers: int = 1,
 ) -> None:
     """Answer requests over HTTP until stopped; `told` is given the address once requests can come.
 
     With several workers this process answers none: it starts them, starts one that dies again, and stops them all.
+    Refused where `reach` needs a token and there is none. That the service started and stopped stands in the audit.
     """
-    listening = listen(host, port)
+    listening = listen(reach)
     try:
-        made = app(service, releases, environment, workshop, record=LIVE, online=None) if workers == 1 else None
+        if reach.needs_token and not Tokens(workshop.state, workshop.clock).any_valid("predict"):
+            raise reach.refuse_without_token()
+        make = partial(app, service, releases, environment, workshop, record=LIVE, online=None)
+        made = make(door=_door(reach, workshop)) if workers == 1 else None
         served = made.follower.serving if made else _Followed(service, releases, environment, workshop, None).newest()
     except LichenError:
         listening.close()
@@ -117,22 +134,39 @@ def serve(
     first = served.path.deployed
     facts = {
         "service": service,
-        "address": url_of(listening),
+        "address": url_of(listening, tls=reach.tls is not None),
+        "token": reach.needs_token,
         "release": first.release,
         "model": first.model,
         "model_version": first.model_version,
         "example": json.dumps({column.name: None for column in first.request}),
     }
-    if made is None:
-        tell = partial(told, {**facts, "workers": workers})
-        _serve_with(workers, service, environment, workshop, listening, tell)
-        return
-    told(facts)
-    serve_app(made, listening)
+    act = {"service": service, "environment": environment, "release": first.release, "address": facts["address"]}
+    _tell_audit("service_started", act, workshop)
+    try:
+        if made is None:
+            tell = partial(told, {**facts, "workers": workers})
+            _serve_with(workers, reach, service, environment, workshop, listening, tell)
+        else:
+            told(facts)
+            serve_app(made, listening, reach=reach)
+    finally:
+        _tell_audit("service_stopped", act, workshop)
+
+
+def _door(reach: Reach, workshop: Workshop) -> Door:
+    tokens = Tokens(workshop.state, workshop.clock)
+    return Door(reach.hosts, tokens.keyring if reach.needs_token else None, tokens.now_us)
+
+
+def _tell_audit(what: str, facts: Mapping[str, Any], workshop: Workshop) -> None:
+    at = workshop.clock.now().isoformat()
+    write_audit(workshop.state, {"act": what, "at": at, "who": who(), "process": os.getpid(), **facts})
 
 
 def _serve_with(
     workers: int,
+    reach: Reach,
     service: str,
     environment: str,
     workshop: Workshop,
@@ -149,6 +183,7 @@ def _serve_with(
         "service": service,
         "environment": environment,
         "counts": [str(path) for path in counts],
+        "reach": reach.as_dict(),
     }
     with tempfile.TemporaryDirectory(dir=workshop.folder("scratch"), prefix="workers-") as scratch:
 
@@ -194,11 +229,14 @@ def main() -> None:
         if "worker" in words:
             listening = socket.socket(fileno=words["socket"])
             number, counts = words["worker"], [Path(path) for path in words["counts"]]
-            made = make(record=live(number), online=None, shared=Shared(counts[number - 1], counts))
+            reach = Reach.from_dict(words["reach"])
+            shared, door = Shared(counts[number - 1], counts), _door(reach, workshop)
+            made = make(record=live(number), online=None, shared=shared, door=door)
         else:
-            listening = listen("127.0.0.1", 0)
+            reach = Reach(port=0)
+            listening = listen(reach)
             made = make(record=words["record"], online=Path(words["online"]))
-        serve_app(made, listening, told=Path(words["told"]), with_parent=True)
+        serve_app(made, listening, reach=reach, told=Path(words["told"]), with_parent=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,9 +30,42 @@ class Record(Spec):
         return self
 
 
+class Limits(Spec):
+    """How much the service takes on; the rest is refused before it is parsed."""
+
+    body_bytes: int = Field(1 << 20, ge=1, le=1 << 30, description="The longest body of a request.")
+    rows: int = Field(10_000, ge=1, le=10_000, description="The most rows in one request.")
+    depth: int = Field(16, ge=2, le=128, description="How many objects and arrays may stand in each other.")
+    headers: int = Field(64, ge=4, le=1000, description="The most headers of a request.")
+    header_bytes: int = Field(16_384, ge=512, le=1 << 20, description="The most bytes of a request's headers together.")
+    arrival: Span = Field(
+        timedelta(seconds=10), description="How long a request's headers may take to come, and then its body."
+    )
+    answer: Span = Field(timedelta(seconds=30), description="How long the answer to many rows may take.")
+    requests: int = Field(64, ge=1, le=100_000, description="The most requests let in at a time; more are an overload.")
+    wait: Span = Field(
+        timedelta(milliseconds=1),
+        description="In an overload only as many requests are let in as are answered within this span.",
+    )
+    connections: int = Field(1024, ge=1, le=100_000, description="The most open connections.")
+
+    def kept(self) -> dict[str, Any]:
+        """The limits as a release keeps them, spans in milliseconds."""
+        return {
+            f"{name}_ms" if isinstance(value, timedelta) else name: value // timedelta(milliseconds=1)
+            if isinstance(value, timedelta)
+            else value
+            for name, value in self
+        }
+
+
 class Service(Spec):
     """What answers requests, and with which model."""
 
     description: str | None = Field(None, description="Who asks, and what for.")
     model: Name = Field(description="The model that answers.")
     record: Record = Field(default_factory=Record, description="How soon an answer is on disk.")
+    limits: Limits = Field(default_factory=Limits, description="How much it takes on.")
+    unknown: Literal["refuse", "ignore"] = Field(
+        "refuse", description="What happens to a request with a field the service does not have: `ignore` answers it."
+    )

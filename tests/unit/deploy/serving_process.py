@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
-from lichen.deploy.answer import Deployed
+from lichen.deploy.answer import Deployed, to_us
+from lichen.deploy.door import Door
+from lichen.deploy.limits import Limits
+from lichen.deploy.reach import Reach
 from lichen.deploy.record import Record
 from lichen.deploy.served import Served
 from lichen.deploy.server import listen, serve
 from lichen.deploy.service import Service
+from lichen.deploy.token import Keyring, Token
 from lichen.ground.clock import SystemClock
 from lichen.ports import Column
 
@@ -48,6 +55,18 @@ def score_many(rows):
     return [score(encode(values)) for values in rows]
 
 
+def spinning(microseconds):
+    """A score that costs so much of the processor, as a model does."""
+
+    def slow(row):
+        end = time.perf_counter_ns() + 1000 * microseconds
+        while time.perf_counter_ns() < end:
+            pass
+        return score(row)
+
+    return slow
+
+
 def due(request):
     departure = request["scheduled_departure"]
     return None if departure is None else departure - timedelta(hours=1)
@@ -73,18 +92,34 @@ def deployed(**changes) -> Deployed:
     return Deployed(**{**given, **changes})
 
 
+def tokens(path) -> Keyring:
+    return Keyring(Token.from_dict(one) for one in json.loads(path.read_text()))
+
+
 def main() -> None:
     parse = argparse.ArgumentParser()
     parse.add_argument("folder", type=Path)
     parse.add_argument("told", type=Path)
     parse.add_argument("--replay", action="store_true")
     parse.add_argument("--durable-ms", type=int, default=20)
+    parse.add_argument("--limits", default="{}")
+    parse.add_argument("--host", default="127.0.0.1")
+    parse.add_argument("--allow-host", nargs="*", default=[])
+    parse.add_argument("--tls", type=Path, nargs=2)
+    parse.add_argument("--behind-proxy", action="store_true")
+    parse.add_argument("--tokens", type=Path)
+    parse.add_argument("--spin-us", type=int, default=0)
     parse.add_argument("--ack", action="store_true")
     said = parse.parse_args()
-    served = Served.of(deployed(), SystemClock(), durable_ms=said.durable_ms, ack=said.ack)
+    release = deployed(score=spinning(said.spin_us) if said.spin_us else score)
+    served = Served.of(release, SystemClock(), durable_ms=said.durable_ms, ack=said.ack)
     record = Record(said.folder, served.heading, served.durable_ms)
-    service = Service(served, record, replay=said.replay)
-    serve(service, listen("127.0.0.1", 0), told=said.told, with_parent=True)
+    clock, limits = SystemClock(), Limits(**json.loads(said.limits))
+    reach = Reach(said.host, 0, tuple(said.tls) if said.tls else None, said.behind_proxy, tuple(said.allow_host))
+    keyring = partial(tokens, said.tokens) if said.tokens else None
+    door = Door(reach.hosts, keyring, lambda: to_us(clock.now()))
+    service = Service(served, record, replay=said.replay, limits=limits, door=door)
+    serve(service, listen(reach), reach=reach, told=said.told, with_parent=True)
 
 
 if __name__ == "__main__":

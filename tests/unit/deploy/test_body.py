@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.deploy.body import MOST_ROWS, rows_of
+from lichen.deploy.body import check_depth, rows_of
+from lichen.deploy.limits import Limits
 from lichen.deploy.refused import Refused
 
 WRONG = [
@@ -28,7 +29,7 @@ WRONG = [
     (b'{"rows":[{}],"a":1}', 422, "LCH-1823", "'a' stands beside `rows`"),
     (b'{"rows":[]}', 422, "LCH-1824", "the body holds 0 rows"),
     (b'{"rows":[{},3]}', 422, "LCH-1806", "row 1 is 3"),
-    (json.dumps({"rows": [{}] * (MOST_ROWS + 1)}).encode(), 413, "LCH-1824", "the body holds 10001 rows"),
+    (json.dumps({"rows": [{}] * (Limits.rows + 1)}).encode(), 413, "LCH-1824", "the body holds 10001 rows"),
 ]
 
 
@@ -62,3 +63,31 @@ def test_any_bytes_give_rows_or_a_refusal(body):
     except Refused as raised:
         refused = raised
     assert refused is None or refused.status < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ('{"a":1}', 1),
+        ('{"rows":[{"v":[1,2]},{"v":[3]}]}', 4),
+        ('{"a":"{[{[\\"{["}', 1),
+        ('{"a\\\\":[{}],"b":[[]]}', 3),
+        ('[{"a":[{"b":[{}]}]}]', 6),
+    ],
+)
+def test_how_deep_a_body_nests_is_known_before_it_is_parsed(text, depth):
+    json.loads(text)
+    check_depth(text.encode(), depth)
+    with pytest.raises(Refused) as refused:
+        check_depth(text.encode(), depth - 1)
+    assert str(refused.value) == (
+        "LCH-1801: the body is nested too deeply\n"
+        f"  fix: send flat objects: at most {depth - 1} objects and arrays stand in each other"
+    )
+
+
+@pytest.mark.parametrize("text", ['{"a":1', "[" * 3, ']]]]{"a"', '{"a":[1}', '"[[[['])
+def test_what_does_not_close_is_left_to_the_parser(text):
+    check_depth(text.encode(), 4)
+    with pytest.raises(Refused, match="the body is not JSON"):
+        rows_of(text.encode())

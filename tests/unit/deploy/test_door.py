@@ -1,8 +1,10 @@
 import pytest
 
-from lichen.deploy.door import check_body, headers_of, too_long
+from lichen.deploy.door import Door, check_body, too_long
+from lichen.deploy.limits import Limits
 from lichen.deploy.refused import Refused
 
+headers_of = Door().headers_of
 HOST = (b"host", b"127.0.0.1:8000")
 
 
@@ -45,7 +47,7 @@ def test_pages_of_other_sites_do_not(origin):
     with pytest.raises(Refused) as refused:
         headers_of([HOST, (b"origin", origin)])
     assert (refused.value.status, refused.value.code) == (403, "LCH-1812")
-    assert refused.value.fix == "ask from a page of this machine: other sites may not"
+    assert refused.value.fix == "ask from a page of the service's own host: other sites may not"
 
 
 def test_a_header_given_twice_is_ambiguous():
@@ -94,4 +96,4 @@ def test_a_body_is_refused_before_it_is_read(header, value, status, text):
 
 
 def test_too_long():
-    assert too_long().status == 413
+    assert too_long(Limits.body_bytes).status == 413

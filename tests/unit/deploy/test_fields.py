@@ -133,3 +133,12 @@ def test_kinds_and_instants():
     with pytest.raises(ValueError):
         read_instant("yesterday")
     assert not math.isnan(Fields([Column("x", "DOUBLE")]).read({"x": 0})["x"])
+
+
+def test_unknown_fields_are_passed_over_where_the_service_says_so():
+    fields = Fields([Column("carrier", "VARCHAR")], ignore_unknown=True)
+    assert fields.read({"carrier": "UA", "colour": "red", "": {}}) == {"carrier": "UA"}
+    with pytest.raises(Refused):
+        fields.read({"rows": 3})
+    with pytest.raises(Refused):
+        fields.read({"carrier": 3, "colour": "red"})

@@ -1,4 +1,4 @@
-from lichen.deploy.refused import Refused, shown, unknown_field, wrong_value
+from lichen.deploy.refused import Refused, shown, traced, unknown_field, wrong_value
 
 
 def test_an_unknown_field_is_named_with_its_neighbours():
@@ -18,3 +18,13 @@ def test_what_a_client_sent_is_shown_short():
     assert shown([1]) == "a JSON array"
     assert len(shown("x" * 10_000)) < 70
     assert "\n" not in shown("a\nb")
+
+
+def test_a_failure_in_a_log_holds_no_value_and_no_folder():
+    try:
+        int("4111 1111 1111 1111")
+    except ValueError as failure:
+        text = traced(failure)
+    assert text.startswith("ValueError at test_refused.py:")
+    assert "4111" not in text
+    assert "/" not in text

@@ -7,19 +7,19 @@ import sys
 
 import pytest
 
+from lichen.deploy.reach import Reach
 from lichen.deploy.segment import read
 from lichen.deploy.server import listen, url_of
 from lichen.errors import SystemFailed, WrongUsage
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com", ""])
-def test_only_loopback_for_now(host):
+def test_only_loopback_unless_it_is_safe(host):
     with pytest.raises(WrongUsage) as refused:
-        listen(host, 0)
+        listen(Reach(host, 0))
     assert str(refused.value) == (
-        f"LCH-1840: `{host}` is not a loopback address\n"
-        "  why: serving other machines needs a token and TLS, which are not there yet\n"
-        "  fix: serve on 127.0.0.1, ::1 or localhost"
+        f"LCH-1840: `{host}` is not a loopback address, and nothing keeps what is sent there from being read\n"
+        "  fix: say --tls-cert and --tls-key; or, where a proxy in front of it speaks TLS, --behind-proxy"
     )
 
 
@@ -27,7 +27,7 @@ def test_a_port_in_use_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SystemFailed) as failed:
-            listen("127.0.0.1", port)
+            listen(Reach(port=port))
     assert str(failed.value) == (
         f"LCH-1841: cannot listen on 127.0.0.1:{port}\n"
         "  why: another process listens there\n"
@@ -37,7 +37,7 @@ def test_a_port_in_use_is_told():
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.9"])
 def test_port_zero_takes_any(host):
-    with listen(host, 0) as listening:
+    with listen(Reach(host, 0)) as listening:
         assert url_of(listening).startswith("http://127.0.0.")
 
 

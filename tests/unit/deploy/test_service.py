@@ -4,16 +4,18 @@ import json
 import logging
 import os
 import socket
+import time
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lichen.deploy.limits import Limits
 from lichen.deploy.record import Record
 from lichen.deploy.segment import Heading, read
 from lichen.deploy.served import Served
-from lichen.deploy.service import Limits, Service
+from lichen.deploy.service import Service
 from lichen.errors import SystemFailed
 from lichen.ground.clock import SystemClock
 
@@ -285,7 +287,7 @@ def service(tmp_path, standing):
     return make
 
 
-def call(service, messages, path="/predict", method="POST"):
+def call(service, messages, path="/predict", method="POST", *, whole=False):
     """One request to the ASGI callable itself, whose body comes as `messages` says: bytes, or seconds to wait."""
     sent = []
 
@@ -300,7 +302,7 @@ def call(service, messages, path="/predict", method="POST"):
             return (
                 {"type": "http.disconnect"}
                 if piece is None
-                else {"type": "http.request", "body": piece, "more_body": piece != b"{}"}
+                else {"type": "http.request", "body": piece, "more_body": piece != b"{}" and not whole}
             )
 
         async def send(message):
@@ -314,27 +316,32 @@ def call(service, messages, path="/predict", method="POST"):
 
 
 def test_a_slow_body_is_not_waited_for(service):
-    slow = service(limits=Limits(body_seconds=0.05))
+    slow = service(limits=Limits(arrival_seconds=0.05))
     error = refused(call(slow, [5.0]), 408)
     assert error["code"] == "LCH-1815"
     assert error["message"] == "the body did not come within 0.05 s; send the body right after the headers"
     slow.record.close()
 
 
+def test_rows_that_take_too_long_are_given_up(service):
+    def slow(_row):
+        time.sleep(0.001)
+        return 0.5
+
+    patient = service(limits=Limits(answer_seconds=0.05), score=slow, score_many=None)
+    rows = json.dumps({"rows": [{}] * 4000}).encode()
+    status, headers, body = call(patient, [rows], whole=True)
+    error = json.loads(body)["error"]
+    assert (status, error["code"], headers[b"retry-after"]) == (503, "LCH-1910", b"1")
+    assert error["message"] == "4000 rows were not answered within 0.05 s; send fewer rows at a time"
+    assert call(patient, [b"{}"])[0] == 200
+    patient.record.close()
+
+
 def test_a_client_that_left_gets_nothing(service):
     left = service()
     assert call(left, [b'{"carr', None]) is None
     left.record.close()
-
-
-def test_over_the_concurrency_limit_it_sheds(service):
-    busy = service(limits=Limits(requests=0))
-    status, headers, body = call(busy, [b"{}"])
-    assert (status, headers[b"retry-after"]) == (429, b"1")
-    error = json.loads(body)["error"]
-    said = "the service is busy: 0 requests are being answered; ask again in a second"
-    assert (error["code"], error["message"]) == ("LCH-1814", said)
-    busy.record.close()
 
 
 def test_it_sheds_while_the_disk_is_behind_and_refuses_while_it_fails(tmp_path, standing, service):

@@ -6,8 +6,7 @@ import pytest
 
 from lichen.errors import WrongUsage
 from lichen.run.acceptance import Acceptances
-from lichen.run.audit import broken_at
-from lichen.run.release import AUDIT
+from lichen.run.audit import AUDIT, broken_at
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TABLE, LEAK = "contract:table.t", "leak:model.m"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lichen.backends.sqlite_state import SQLiteStateStore
-from lichen.ports import Append
-from lichen.run.audit import broken_at, chained
+from lichen.ports import Append, Conflict, Put
+from lichen.run.audit import AUDIT, HEADS, broken_at, chained, record
 
 
 @pytest.fixture
@@ -47,3 +47,13 @@ def test_a_whole_chain_is_not_broken(state):
 def test_an_edit_is_found_where_it_was_made(state, tmp_path, statement, at):
     _tamper(tmp_path, statement)
     assert broken_at(state, "audit") == at
+
+
+def test_what_is_told_and_its_entry_are_one_write(state):
+    record(state, {"act": "made"}, Put("things", "a", {"n": 1}, expect=None))
+    with pytest.raises(Conflict):
+        record(state, {"act": "made"}, Put("things", "a", {"n": 2}, expect=None))
+    assert state.get("things", "a") == {"n": 1}
+    assert [entry["act"] for _, entry in state.entries(AUDIT)][4:] == ["made"]
+    assert state.get(HEADS, AUDIT) == {"hash": state.entries(AUDIT, last=1)[0][1]["hash"]}
+    assert broken_at(state, AUDIT) is None

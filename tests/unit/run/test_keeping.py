@@ -4,9 +4,10 @@ from collections import Counter
 from typing import Any
 
 from lichen.ports import Put
+from lichen.run.audit import AUDIT
 from lichen.run.facts import RUNS, WATCHES, kept
 from lichen.run.keeping import COLLECTED, KEPT, files_in_use, forget
-from lichen.run.release import AUDIT, RELEASES, VERSIONS
+from lichen.run.release import RELEASES, VERSIONS
 
 SHOWN = (VERSIONS, COLLECTED, RUNS, WATCHES)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lichen.errors import FoundWrong
+from lichen.run.audit import AUDIT
 from lichen.run.moved import changed, move
-from lichen.run.release import AUDIT
 
 
 def _move(world, of, **facts):

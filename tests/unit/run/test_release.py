@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from lichen.errors import SystemFailed
-from lichen.run.audit import broken_at
+from lichen.run.audit import AUDIT, broken_at
 from lichen.run.lease import fence, held
-from lichen.run.release import AUDIT, RELEASES, VERSIONS, Release, Releases
+from lichen.run.release import RELEASES, VERSIONS, Release, Releases
 
 
 def _moved(world, expected, environment="prod"):

@@ -20,9 +20,11 @@ def test_a_service_that_no_release_holds_is_refused(fresh: Any) -> None:
     )
 
 
-def test_only_loopback_is_listened_on(shop: Any) -> None:
+def test_only_loopback_is_listened_on_unless_it_is_safe(shop: Any) -> None:
     with pytest.raises(WrongUsage, match="is not a loopback address"):
         shop.open().serve(host="0.0.0.0", port=0)
+    with pytest.raises(WrongUsage, match="there is no valid token"):
+        shop.open().serve(host="0.0.0.0", port=0, behind_proxy=True)
 
 
 def test_the_release_answers_whatever_the_files_say(shop: Any) -> None:
