@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 from lichen.deploy.answer import Deployed, RowPath
 from lichen.deploy.inference import Inference
 from lichen.deploy.invocations import Invocations
+from lichen.deploy.limits import Limits
 from lichen.deploy.predict import Predict
 from lichen.deploy.segment import Heading
 from lichen.ground.clock import Clock
@@ -16,7 +17,7 @@ from lichen.ground.clock import Clock
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """One release's row path, the heading its answers are recorded under, and the ways in which it is asked.
+    """One release's row path, the heading its answers are recorded under, its limits, and the ways it is asked in.
 
     With `ack` an answer waits for the disk, else it is there `durable_ms` later. A request fetches all this once and
     keeps to it, so that no answer mixes two releases.
@@ -26,11 +27,14 @@ class Served:
     heading: Heading
     durable_ms: int = 20
     ack: bool = False
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
-    def of(cls, deployed: Deployed, clock: Clock, *, durable_ms: int = 20, ack: bool = False) -> Self:
+    def of(
+        cls, deployed: Deployed, clock: Clock, *, durable_ms: int = 20, ack: bool = False, limits: Limits | None = None
+    ) -> Self:
         """A release, made ready to answer."""
-        return cls(RowPath(deployed, clock), Heading.of(deployed), durable_ms, ack)
+        return cls(RowPath(deployed, clock), Heading.of(deployed), durable_ms, ack, limits or Limits())
 
     @cached_property
     def views(self) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from lichen.deploy.door import JSON_KIND, TIME_HEADER, Door, Headers, check_body
 from lichen.deploy.fields import read_instant
 from lichen.deploy.follower import Environment, Follower
 from lichen.deploy.inference import Inference
-from lichen.deploy.limits import Limits
 from lichen.deploy.metrics import Metrics, State
 from lichen.deploy.openapi import openapi
 from lichen.deploy.question import Asks
@@ -56,23 +55,22 @@ class Service:
         record: Record,
         *,
         replay: bool = False,
-        limits: Limits | None = None,
         door: Door | None = None,
         environment: Environment | None = None,
         shared: Shared | None = None,
     ) -> None:
         self.record, self.replay = record, replay
         self.clock = served.path.clock
-        self.limits = limits or Limits()
-        self._pace(served)
+        self.limits = served.limits
+        self.admission = Admission(self.limits, self.clock)
+        self._take(served)
         self.metrics = shared.before(served.views) if shared else Metrics(served.views)
         self._shared = shared
         seconds = self.limits.refresh_seconds
         self.follower = Follower(
-            served, environment, self.clock, seconds=seconds, taken=self._pace, each=self._leave_counts
+            served, environment, self.clock, seconds=seconds, taken=self._take, each=self._leave_counts
         )
         self.door = door or Door()
-        self.admission = Admission(self.limits, self.clock)
         self._looking: asyncio.Task[None] | None = None
         self.routes = Routes(self._table())
         self._described: tuple[Served, bytes] | None = None
@@ -133,7 +131,9 @@ class Service:
         """Tell a client that its request is refused, in its route's own way."""
         await self._tell(self._refusal(refused, route.tells if route else told), route, send)
 
-    def _pace(self, served: Served) -> None:
+    def _take(self, served: Served) -> None:
+        """Keep to what the release that answers from now on declares; a connection keeps the limits it began with."""
+        self.limits = self.admission.limits = served.limits
         self.record.hold_within(0 if served.ack else served.durable_ms)
 
     async def _reply(self, scope: Scope, receive: Receive, route: Route | None, named: Mapping[str, str]) -> Reply:

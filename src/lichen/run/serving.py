@@ -62,8 +62,7 @@ def app(
     folder = record_folder(service, environment, workshop) / record
     durable = Record(folder, served.heading, served.durable_ms)
     follows = followed if online is None else None
-    replay, limits = online is not None, followed.limits
-    return App(served, durable, replay=replay, limits=limits, door=door, environment=follows, shared=shared)
+    return App(served, durable, replay=online is not None, door=door, environment=follows, shared=shared)
 
 
 class _Followed:
@@ -77,7 +76,6 @@ class _Followed:
         self._fills = online is None
         self._keys: Mapping[str, str] = {}
         self._own: Mapping[str, str] = {}
-        self.limits = Limits()
 
     def newest(self) -> Served:
         """What the release in force answers with, compiled; its model's files are verified before they are used."""
@@ -85,7 +83,6 @@ class _Followed:
             self._service, self._releases, self._environment, self._workshop, self._store, fills=self._fills
         )  # fmt: skip
         facts = made.answering.facts
-        self.limits = Limits.of(facts.get("limits", {}))
         if self._own:
             act = {"service": self._service, "environment": self._environment, "release": made.release.number}
             _tell_audit("service_switched", act, self._workshop)
@@ -93,8 +90,12 @@ class _Followed:
         self._own = {asset: made.release.versions[asset] for asset in own}
         self._keys = made.keys
         return Served.of(
-            made.deployed, SystemClock(), durable_ms=facts["durable_ms"], ack=facts.get("ack", False)
-        )  # fmt: skip
+            made.deployed,
+            SystemClock(),
+            durable_ms=facts["durable_ms"],
+            ack=facts.get("ack", False),
+            limits=Limits.of(facts.get("limits", {})),
+        )
 
     def standing(self) -> Standing:
         """How the versions that are served stand to the environment's, and how new their features are."""

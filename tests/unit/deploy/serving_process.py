@@ -112,13 +112,13 @@ def main() -> None:
     parse.add_argument("--ack", action="store_true")
     said = parse.parse_args()
     release = deployed(score=spinning(said.spin_us) if said.spin_us else score)
-    served = Served.of(release, SystemClock(), durable_ms=said.durable_ms, ack=said.ack)
-    record = Record(said.folder, served.heading, served.durable_ms)
     clock, limits = SystemClock(), Limits(**json.loads(said.limits))
+    served = Served.of(release, clock, durable_ms=said.durable_ms, ack=said.ack, limits=limits)
+    record = Record(said.folder, served.heading, served.durable_ms)
     reach = Reach(said.host, 0, tuple(said.tls) if said.tls else None, said.behind_proxy, tuple(said.allow_host))
     keyring = partial(tokens, said.tokens) if said.tokens else None
     door = Door(reach.hosts, keyring, lambda: to_us(clock.now()))
-    service = Service(served, record, replay=said.replay, limits=limits, door=door)
+    service = Service(served, record, replay=said.replay, door=door)
     serve(service, listen(reach), reach=reach, told=said.told, with_parent=True)
 
 

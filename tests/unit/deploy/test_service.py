@@ -16,6 +16,7 @@ from lichen.deploy.record import Record
 from lichen.deploy.segment import Heading, read
 from lichen.deploy.served import Served
 from lichen.deploy.service import Service
+from lichen.deploy.standing import Standing
 from lichen.errors import SystemFailed
 from lichen.ground.clock import SystemClock
 
@@ -281,8 +282,8 @@ def test_only_a_replay_says_another_time(child, replaying):
 def service(tmp_path, standing):
     def make(record=None, **changes):
         limits = changes.pop("limits", None)
-        served = Served.of(standing.deployed(**changes), SystemClock())
-        return Service(served, record or Record(tmp_path, served.heading, 1), limits=limits)
+        served = Served.of(standing.deployed(**changes), SystemClock(), limits=limits)
+        return Service(served, record or Record(tmp_path, served.heading, 1))
 
     return make
 
@@ -321,6 +322,27 @@ def test_a_slow_body_is_not_waited_for(service):
     assert error["code"] == "LCH-1815"
     assert error["message"] == "the body did not come within 0.05 s; send the body right after the headers"
     slow.record.close()
+
+
+def test_limits_are_those_of_the_release_that_answers(tmp_path, standing):
+    class Moved:
+        moved = False
+
+        def standing(self):
+            return Standing(2, not self.moved, {})
+
+        def newest(self):
+            self.moved = True
+            return Served.of(standing.deployed(release=2), SystemClock(), limits=Limits(body_bytes=4))
+
+    served = Served.of(standing.deployed(), SystemClock())
+    following = Service(served, Record(tmp_path, served.heading, 1), environment=Moved())
+    assert following.asks("POST", "/predict") is not None
+    assert call(following, [b"{      "], whole=True)[0] == 400
+    following.follower.look()
+    assert (following.limits, following.admission.limits) == (Limits(body_bytes=4), Limits(body_bytes=4))
+    assert refused(call(following, [b"{      "], whole=True), 413)["code"] == "LCH-1805"
+    following.record.close()
 
 
 def test_rows_that_take_too_long_are_given_up(service):
