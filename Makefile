@@ -31,7 +31,8 @@ demo: install ## Run examples/flights from source to served prediction and back.
 	@cd examples/flights && PATH="$(CURDIR)/$(BIN):$$PATH" ./demo.sh
 
 test: lint ## Lint, types, layers, and every test but the long ones.
-	$(BIN)/python -m pytest $(TESTS) -m "not soak"
+	$(BIN)/python -m pytest $(TESTS) -m "not soak and not alone"
+	$(BIN)/python -m pytest -m alone -s
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from generator import generator
 
 from lichen.deploy.child import Child
 
 HERE = Path(__file__).parent.parent
-SERVICE, LOAD = HERE / "unit/deploy/serving_process.py", HERE / "fixtures/load.py"
+SERVICE = HERE / "unit/deploy/serving_process.py"
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("cost_us", [0, 300])
 def test_three_times_the_most_it_can_answer(cost_us: int, tmp_path: Path) -> None:
     command = [sys.executable, str(SERVICE), str(tmp_path / "record"), str(tmp_path / "told")]
-    with Child([*command, "--spin-us", str(cost_us)], told=tmp_path / "told", log=tmp_path / "log") as child:
-        place = urlsplit(child.url)
-        generator = [sys.executable, str(LOAD), str(place.hostname), str(place.port)]
-        with subprocess.Popen(generator, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-
-            def load(**said: Any) -> dict[str, dict[str, float]]:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.write(json.dumps(said) + "\n")
-                process.stdin.flush()
-                found: dict[str, dict[str, float]] = json.loads(process.stdout.readline())
-                return found
-
-            load(seconds=1, connections=16)
-            most = load(seconds=5, connections=16)["200"]["rate"]
-            unloaded = load(rate=most / 10, seconds=20, connections=200)
-            overloaded = load(rate=3 * most, seconds=20, connections=200)
-            assert process.stdin is not None
-            process.stdin.close()
+    with (
+        Child([*command, "--spin-us", str(cost_us)], told=tmp_path / "told", log=tmp_path / "log") as child,
+        generator(child.url) as load,
+    ):
+        load(seconds=1, connections=16)
+        most = load(seconds=5, connections=16)["200"]["rate"]
+        unloaded = load(rate=most / 10, seconds=20, connections=200)
+        overloaded = load(rate=3 * most, seconds=20, connections=200)
     assert set(unloaded) == {"200"}
     assert set(overloaded) == {"200", "429"}
     goodput = overloaded["200"]["rate"] / most
