@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lichen.ground.duration import parse_duration
 from lichen.spec.aggregate import Aggregate
 from lichen.spec.words import Name, Span, Spec
 
 _OF_TABLES = ("entity", "aggregates", "windows", "latest", "ttl", "static", "time", "known", "grain")
+
+
+def _as_written(given: object) -> object:
+    """A number without a unit, as the text that it was: what it lacks is told then."""
+    return str(given) if type(given) is int else given
 
 
 def _a_window(text: str) -> str:
@@ -23,7 +28,7 @@ def _a_window(text: str) -> str:
     return text
 
 
-Window = Annotated[str, AfterValidator(_a_window)]
+Window = Annotated[str, BeforeValidator(_as_written), AfterValidator(_a_window)]
 """How far back a window reaches: `1h`, `7d`, or `all`."""
 
 

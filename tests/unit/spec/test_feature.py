@@ -38,6 +38,7 @@ WINDOWED = {**TABLE, "aggregates": {"delay": "avg(x)"}, "windows": ["1h", "all"]
         ({**TABLE, "aggregates": {"a": "avg(x)"}}, "`aggregates` and `windows` go together"),
         ({**TABLE, "latest": ["a"], "windows": ["1h"]}, "`aggregates` and `windows` go together"),
         ({**WINDOWED, "windows": ["1x"]}, "`1x` is not a duration"),
+        ({**WINDOWED, "windows": [14]}, "`14` is not a duration: it has no unit; write 14d for days"),
         ({**WINDOWED, "windows": ["-7d"]}, "`-7d` is not a duration; write a whole number and a unit"),
         ({**WINDOWED, "windows": ["0d"]}, "`0d` is no time at all; a duration is longer than 0s"),
         ({**WINDOWED, "windows": ["1d 2h"]}, "the window `1d 2h` becomes part of a name: write it without spaces"),
