@@ -37,6 +37,7 @@ class Client(threading.Thread):
         self.address, self.number, self.stopped = address, number, threading.Event()
         self.answers: list[dict[str, Any]] = []
         self.failed: list[object] = []
+        self.last = 0
 
     def run(self) -> None:
         with closing(http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=30)) as connection:
@@ -53,7 +54,11 @@ class Client(threading.Thread):
                 except (OSError, http.client.HTTPException) as failure:
                     self.failed.append(failure)
                     continue
-                self.answers.append(told) if reply.status == 200 else self.failed.append(told)
+                if reply.status == 200:
+                    self.answers.append(told)
+                    self.last = told["release"]
+                else:
+                    self.failed.append(told)
                 time.sleep(0.002)
 
 
@@ -121,6 +126,7 @@ def test_switches_under_load(switches: int, tmp_path: Path, nursery: Nursery) ->
                 assert ended.code == 0, ended
                 moved = ended.facts["release"]
                 until(lambda moved=moved: _ready(address)["release"] == moved, seconds=30)
+                until(lambda moved=moved: any(moved == client.last for client in clients), seconds=30)
                 held.append(_held(server.pid))
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0
