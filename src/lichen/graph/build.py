@@ -41,6 +41,11 @@ class Asset:
         return f"{self.kind}.{self.name}"
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """The sources and tables among its inputs: what a table's statement reads."""
+        return tuple(name for name in self.inputs if name.startswith(("source.", "table.")))
+
+    @property
     def stage(self) -> str:
         """The stage that makes the asset true."""
         return STAGES[self.kind]
@@ -89,7 +94,28 @@ def build_graph(project: ProjectSpec, parse: Parse = parse_statement) -> Graph:
     assets = builder.assets()
     if builder.errors:
         raise ProjectErrors(builder.errors)
-    return Graph(_ordered(assets, project))
+    graph = Graph(_ordered(assets, project))
+    learned = list(scores_learned(graph, project))
+    if learned:
+        raise ProjectErrors(learned)
+    return graph
+
+
+def scores_learned(graph: Graph, project: ProjectSpec) -> Iterator[LichenError]:
+    """The models that would learn from another's scores, or from their own."""
+    for asset in graph:
+        if asset.kind != "model":
+            continue
+        for name in graph.upstream(asset.id):
+            scored = getattr(graph[name].spec, "score", None)
+            if scored is not None:
+                yield FoundWrong(
+                    "LCH-1890",
+                    f"the model `{asset.name}` would learn from the scores in `{graph[name].name}`",
+                    where=project.where(asset.id, "features"),
+                    why=f"a score of `{scored.model}` knows the labels that it learned from, also of rows long before",
+                    fix="read the table that it scores instead",
+                )
 
 
 class _Builder:
@@ -148,6 +174,8 @@ class _Builder:
             return Asset("table", name, spec)
         self.errors += refuse_volatile(statement.volatile, spec.sql, place)
         inputs = [self._relation(read, place(*statement.places[read]), reader=name) for read in statement.reads]
+        if spec.score is not None:
+            inputs += self._named(f"table.{name}", "model", spec.score.model, self.project.models, "score", "model")
         return Asset("table", name, spec, tuple(filter(None, inputs)), statement)
 
     def _relation(self, name: str, where: Where, reader: str = "") -> str | None:
@@ -243,7 +271,17 @@ def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
             why=" takes its prior from ".join(name.partition(".")[2] for name in loop),
             fix="let the priors end at one view that has none, or at a number",
         )
-    line, column = first.statement.places[waiting[loop[1]].name] if first.statement is not None else (1, 1)
+    read = waiting[loop[1]].name
+    line, column = (1, 1) if first.statement is None else first.statement.places.get(read, (1, 1))
+    own = [name.partition(".")[2] for name in loop if name.startswith("model.")]
+    if own:
+        return FoundWrong(
+            "LCH-1890",
+            f"the model `{own[0]}` would learn from its own scores",
+            where=file.line(file.sql_line + line - 1, column),
+            why=" reads ".join(name.partition(".")[2] for name in loop),
+            fix="let the model read the table that is scored, not the one that holds the scores",
+        )
     return FoundWrong(
         "LCH-2103",
         "tables read each other in a circle" if len(loop) > 2 else "a table reads itself",

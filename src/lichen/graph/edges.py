@@ -19,8 +19,8 @@ from lichen.graph.prior import Feature, prior_of, with_parents
 from lichen.graph.statement import Statement
 from lichen.graph.statement_lineage import StatementLineage, row_origins, statement_lineage
 from lichen.spec import Aggregate, FeatureView, Model, ProjectSpec, Service, Table
+from lichen.spec.score import MODEL_VERSION, SCORE, Score
 
-SCORE = "score"
 """What a model's answer is called, in the model and in the predictions of a service."""
 
 PREDICTION_TIME = "prediction_time"
@@ -93,7 +93,10 @@ class _Making:
 
     def _table(self, asset: Asset) -> None:
         described = self.given.get(asset.name)
-        inputs = {self.graph[name].name: self.columns[name] or None for name in asset.inputs}
+        scored = asset.spec.score if isinstance(asset.spec, Table) else None
+        if scored is not None and described is not None:
+            described = [name for name in described if name not in (SCORE, MODEL_VERSION)]
+        inputs = {self.graph[name].name: self.columns[name] or None for name in asset.reads}
         made = self.trace(asset.statement, inputs, described) if asset.statement else self._unread(inputs, described)
         own = asset.id
         self.columns[own] = tuple(column.name for column in made.columns)
@@ -108,6 +111,24 @@ class _Making:
                 line, at = column.place
                 self.places[target] = partial(file.line, file.sql_line + line - 1, at)
         self._reach(rows, made.rows)
+        if scored is not None:
+            self._scored(asset, scored)
+
+    def _scored(self, asset: Asset, scored: Score) -> None:
+        """A table's scores: the model's, as of a column of the table, of the features it asks for by others."""
+        own, model = asset.id, f"model.{scored.model}"
+        taken = self.columns[own]
+        self.columns[own] = (*taken, SCORE, MODEL_VERSION)
+        self._link(model, SCORE, own, SCORE, How.VALUE)
+        self._link(model, ROWS, own, MODEL_VERSION, How.COUNT)
+        self._link(own, scored.at, own, SCORE, How.WINDOW)
+        views = with_parents(self.project.models[scored.model].features, self.project.features)
+        asked = {key for view in views for key in (self.project.features[view].entity or ())}
+        asked |= {column for view in views for column in self.project.features[view].columns}
+        for column in taken:
+            if column in asked:
+                self._link(own, column, own, SCORE, How.COMPUTED)
+        self._place(asset, SCORE, "score", "model")
 
     def _unread(self, inputs: Mapping[str, Sequence[str] | None], described: Sequence[str] | None) -> StatementLineage:
         """The lineage of a table that is no statement: all inputs reach all of it."""

@@ -17,7 +17,6 @@ from lichen.graph.bounded import grouped_apart, let_in_by, rows_bounded, windows
 from lichen.graph.build import Asset, Graph
 from lichen.graph.choice import choice_bounded, conditions_bounded
 from lichen.graph.declared import Declared
-from lichen.graph.edges import SCORE
 from lichen.graph.late import Columns, Late, Roots, late
 from lichen.graph.lineage import AssetColumn, Edge, Lineage
 from lichen.graph.multiplied import multiplied
@@ -27,6 +26,7 @@ from lichen.graph.samerow import tied
 from lichen.graph.scope import Unread
 from lichen.graph.way import Arrival, covered, together
 from lichen.spec import FeatureView, Model, ProjectSpec, Source, Table
+from lichen.spec.score import SCORE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from lichen.errors import Where
 from lichen.graph.build import Asset, Graph
-from lichen.graph.edges import SCORE
 from lichen.graph.fingerprint import MEANING, meaning
 from lichen.graph.imprint import Imprint
 from lichen.graph.lineage import AssetColumn, Lineage, Reached
@@ -17,6 +16,7 @@ from lichen.graph.version import Version
 from lichen.plan.explain import Difference, differences, placed
 from lichen.ports import Column
 from lichen.spec import FeatureView, Model
+from lichen.spec.score import SCORE
 
 Kind = Literal["added", "removed", "changed", "type", "rows"]
 

@@ -281,7 +281,8 @@ class Execution:
 
     def _make(self, asset: Asset, inputs: Mapping[str, Version]) -> Version:
         if asset.kind == "table":
-            return make_table(asset, inputs, self.project, self.workshop, first=asset.id not in self.released)
+            first = asset.id not in self.released
+            return make_table(asset, inputs, self.project, self.workshop, first=first, versions=self.versions)
         if asset.kind == "feature":
             return make_view(asset, inputs)
         if asset.kind == "model":

@@ -26,6 +26,7 @@ from lichen.run.acceptance import Acceptances
 from lichen.run.hindsight import hindsights
 from lichen.run.relations import check_relation
 from lichen.run.remembered import Remembered
+from lichen.run.scored import refuse_unasked
 from lichen.run.sources import NOTHING, Sources, source_columns
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import FeatureView, Model, Monitor, ProjectSpec, Source, Table
@@ -165,8 +166,9 @@ def _look(
         found.arriving += [f"`{asset.name}`: {one}" for one in told]
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "table":
-        inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.inputs}
+        inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.reads}
         found.columns[asset.name] = describe(asset, inputs, ask, project)
+        refuse_unasked(asset, found.columns[asset.name], found.features, project)
         cut(asset, found.columns[asset.name], inputs, workshop.engine, project)
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "feature":

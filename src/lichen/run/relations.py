@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from lichen.collect.cursor import check_cursor, newest, resume_from
@@ -26,6 +27,7 @@ from lichen.ground.counted import count
 from lichen.ground.digest import digest
 from lichen.ground.secret import Secret, mask
 from lichen.ports import Column, Connector, DataFile, Relation, Since
+from lichen.run.scored import scored
 from lichen.run.workshop import Workshop
 from lichen.spec import Contract, ProjectSpec, Source, Table
 from lichen.transform.build import build
@@ -241,11 +243,24 @@ def _gather(
 
 
 def make_table(
-    asset: Asset, inputs: Mapping[str, Version], project: ProjectSpec, workshop: Workshop, *, first: bool = False
+    asset: Asset,
+    inputs: Mapping[str, Version],
+    project: ProjectSpec,
+    workshop: Workshop,
+    *,
+    first: bool = False,
+    versions: Mapping[str, Version] = MappingProxyType({}),
 ) -> Version:
-    """Build a table, the `first` of its name or not: run its statement, set aside what breaks its contract."""
-    relations = {version.relation: workshop.relation(version) for version in inputs.values()}
+    """Build a table, the `first` of its name or not: run its statement, set aside what breaks its contract.
+
+    `versions` has what the model that scores it reads, where one does.
+    """
+    relations = {inputs[name].relation: workshop.relation(inputs[name]) for name in asset.reads}
     staged = build(asset, relations, workshop.engine, workshop.tables, project)
+    table = asset.spec
+    assert isinstance(table, Table)
+    if table.score is not None:
+        staged = scored(staged, asset, inputs, versions, workshop)
     with staging(staged.folder):
         check_relation(asset, staged.columns, project, workshop)
     admission = replace(admission_of(asset, staged.columns, project), proven=proven_keys(asset, inputs))

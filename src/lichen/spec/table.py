@@ -6,6 +6,7 @@ from pydantic import Field
 
 from lichen.spec.contract import Contract
 from lichen.spec.interval import Intervals
+from lichen.spec.score import Score
 from lichen.spec.words import Spec
 
 
@@ -19,6 +20,9 @@ class Table(Spec):
         None, description="When a row became known: a column or an SQL expression; nothing sees it earlier."
     )
     intervals: Intervals | None = Field(None, description="The intervals in which the table is built.")
+    score: Score | None = Field(
+        None, description="The model that scores the rows: adds the columns `score` and `model_version`."
+    )
     contract: Contract = Field(default_factory=Contract, description="What the table promises.")
     sql: str = Field("", description="The SELECT statement (the rest of the file; never written as a key).")
 

@@ -11,6 +11,7 @@ from lichen.ground.failpoint import fp
 from lichen.ground.quoting import sql
 from lichen.ports import Column, Engine, Relation, TableStore
 from lichen.spec import ProjectSpec, Table
+from lichen.spec.score import MODEL_VERSION, SCORE
 
 Describe = Callable[[str, Mapping[str, Relation]], tuple[Column, ...]]
 """How the columns of a statement are found: asked of the engine, or remembered."""
@@ -64,7 +65,41 @@ def describe(
                 where=project.where(asset.id, "grain", place),
                 fix=did_you_mean(name, known),
             )
-    return columns
+    return (*columns, *_scored(table, columns, asset, project))
+
+
+def _scored(table: Table, columns: tuple[Column, ...], asset: Asset, project: ProjectSpec) -> tuple[Column, ...]:
+    """The columns that scoring adds; refuses a name that the statement gives already, and an `at` that it does not."""
+    if table.score is None:
+        return ()
+    kinds = {column.name: column.type for column in columns}
+    for name in (SCORE, MODEL_VERSION):
+        if name in kinds:
+            raise FoundWrong(
+                "LCH-1893",
+                f"the statement gives a column `{name}`, which scoring adds",
+                where=project.where(asset.id, "score"),
+                fix="give the statement's column another name",
+            )
+    at = table.score.at
+    if kinds.get(at) != "TIMESTAMP WITH TIME ZONE":
+        instants = [name for name, kind in kinds.items() if kind == "TIMESTAMP WITH TIME ZONE"]
+        raise FoundWrong(
+            "LCH-1891",
+            f"`at` names `{at}`, which is no column of instants",
+            where=project.where(asset.id, "score", "at"),
+            why=f"it is {kinds[at]}" if at in kinds else "the statement does not give it",
+            fix=did_you_mean(at, instants) if instants else "let the statement give a column of TIMESTAMPTZ",
+        )
+    if table.intervals is not None:
+        raise FoundWrong(
+            "LCH-1894",
+            "a table in intervals cannot be scored",
+            where=project.where(asset.id, "score"),
+            why="another version of the model scores all of its rows anew, whatever intervals changed",
+            fix="score a table that reads this one",
+        )
+    return (Column(SCORE, "DOUBLE"), Column(MODEL_VERSION, "VARCHAR"))
 
 
 def _refuse_repeated(asset: Asset, names: list[str], project: ProjectSpec) -> None:
