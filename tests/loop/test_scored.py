@@ -101,14 +101,14 @@ def test_new_rows_are_scored_by_the_next_run(tmp_path: Path) -> None:
 
 
 WRONG = [
-    ("at: asked_at", "at: asked", "LCH-1891", "`at` names `asked`, which is no column of instants"),
+    ("at: asked_at", "at: asked", "LCH-2236", "`score.at: asked` is no column of instants (TIMESTAMP WITH TIME ZONE)"),
     ("model: buys", "model: sells", "LCH-2102", "there is no model `sells`"),
-    ("cents, bought", "bought", "LCH-1892", "`scored` has no column `cents`, by which the model `buys` is asked"),
-    ("cents, bought", "cents, 1 AS score", "LCH-1893", "the statement gives a column `score`, which scoring adds"),
+    ("cents, bought", "bought", "LCH-2513", "a request to `buys` brings `cents`, and `scored` has no such column"),
+    ("cents, bought", "cents, 1 AS score", "LCH-2237", "the statement gives a column `score`, which scoring adds"),
     (
         "score: {model",
         "intervals: {by: asked_at, every: 1d}\nscore: {model",
-        "LCH-1894",
+        "LCH-2238",
         "a table in intervals cannot be scored",
     ),
 ]
@@ -134,8 +134,8 @@ def test_no_model_learns_from_scores(tmp_path: Path) -> None:
     made = SmallProject(tmp_path / "small", seed=94, rows=50)
     made.write("tables/scored.sql", SCORED)
     made.edit("features/shop_visits.yaml", "from: purchases", "from: scored")
-    assert _told(made.root) == [("LCH-1890", "the model `buys` would learn from its own scores")]
+    assert _told(made.root) == [("LCH-2107", "the model `buys` would learn from its own scores, in `scored`")]
     made.edit("features/shop_visits.yaml", "from: scored", "from: purchases")
     other = (made.root / "models/buys.yaml").read_text().replace("from: purchases", "from: scored")
     made.write("models/again.yaml", other)
-    assert _told(made.root) == [("LCH-1890", "the model `again` would learn from the scores in `scored`")]
+    assert _told(made.root) == [("LCH-2106", "the model `again` would learn from the scores in `scored`")]

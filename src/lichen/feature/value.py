@@ -47,6 +47,24 @@ def value_kind(type_: str) -> str:
     return "instant" if type_ in INSTANTS or type_ == "DATE" else "other"
 
 
+def becomes(given: str, wanted: str) -> bool:
+    """Whether values of one type become another without one of them being refused for what it says.
+
+    A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text but a number that
+    may have a fraction: a whole one would be the text `1.0`, which no request brings.
+
+    >>> becomes("INTEGER", "DOUBLE"), becomes("VARCHAR", "BIGINT"), becomes("DOUBLE", "VARCHAR")
+    (True, False, False)
+    """
+    kinds = {value_kind(given), value_kind(wanted)}
+    vectors = vector_of(given), vector_of(wanted)
+    if vectors[0] and vectors[1]:
+        return vectors[0][1] == vectors[1][1]
+    if wanted == "VARCHAR" and value_kind(given) == "double":
+        return False
+    return wanted in (given, "VARCHAR") or kinds <= {"int", "double"} or kinds == {"instant"}
+
+
 def is_storable(type_: str) -> bool:
     """Whether a `latest` column of this type can be kept online: FLOAT[n] and DOUBLE[n], which are vectors, too.
 

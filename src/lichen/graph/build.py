@@ -11,7 +11,7 @@ from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you
 from lichen.graph.statement import Statement, parse_statement
 from lichen.graph.version import is_own
 from lichen.graph.volatile import refuse_volatile
-from lichen.spec import FeatureView, ProjectSpec
+from lichen.spec import FeatureView, ProjectSpec, Table
 from lichen.spec.words import Spec
 
 STAGES = {
@@ -95,27 +95,33 @@ def build_graph(project: ProjectSpec, parse: Parse = parse_statement) -> Graph:
     if builder.errors:
         raise ProjectErrors(builder.errors)
     graph = Graph(_ordered(assets, project))
-    learned = list(scores_learned(graph, project))
-    if learned:
+    if learned := [*_scores_learned(graph, project)]:
         raise ProjectErrors(learned)
     return graph
 
 
-def scores_learned(graph: Graph, project: ProjectSpec) -> Iterator[LichenError]:
-    """The models that would learn from another's scores, or from their own."""
-    for asset in graph:
-        if asset.kind != "model":
-            continue
-        for name in graph.upstream(asset.id):
-            scored = getattr(graph[name].spec, "score", None)
-            if scored is not None:
+def _scores_learned(graph: Graph, project: ProjectSpec) -> Iterator[LichenError]:
+    """The models that would learn from another's scores; one that would from its own is found as a circle."""
+    tables = {asset.id: asset.spec.score for asset in graph if isinstance(asset.spec, Table) and asset.spec.score}
+    for asset in graph if tables else ():
+        if asset.kind == "model":
+            for name in filter(tables.__contains__, graph.upstream(asset.id)):
+                scored = tables[name]
                 yield FoundWrong(
-                    "LCH-1890",
+                    "LCH-2106",
                     f"the model `{asset.name}` would learn from the scores in `{graph[name].name}`",
-                    where=project.where(asset.id, "features"),
+                    where=project.where(asset.id, *_reading(asset, name, graph)),
                     why=f"a score of `{scored.model}` knows the labels that it learned from, also of rows long before",
                     fix="read the table that it scores instead",
                 )
+
+
+def _reading(model: Asset, table: str, graph: Graph) -> tuple[str | int, ...]:
+    """Where a model's file names the label table, or else the first view, that reads a table."""
+    label, *views = model.inputs
+    if table in graph.upstream(label):
+        return "label", "from"
+    return "features", next(place for place, view in enumerate(views) if table in graph.upstream(view))
 
 
 class _Builder:
@@ -260,6 +266,9 @@ def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
     while path[-1] not in path[:-1]:
         path.append(next(name for name in waiting[path[-1]].inputs if name in waiting))
     loop = path[path.index(path[-1]) :]
+    own = next((place for place, name in enumerate(loop[1:]) if name.startswith("model.")), None)
+    if own is not None:
+        return _own_scores([*loop[own:-1], *loop[: own + 1]], project)
     first, file = waiting[loop[0]], project.files[loop[0]]
     if isinstance(first.spec, FeatureView):
         parent = waiting[loop[1]].name
@@ -271,21 +280,23 @@ def _cycle(waiting: Mapping[str, Asset], project: ProjectSpec) -> LichenError:
             why=" takes its prior from ".join(name.partition(".")[2] for name in loop),
             fix="let the priors end at one view that has none, or at a number",
         )
-    read = waiting[loop[1]].name
-    line, column = (1, 1) if first.statement is None else first.statement.places.get(read, (1, 1))
-    own = [name.partition(".")[2] for name in loop if name.startswith("model.")]
-    if own:
-        return FoundWrong(
-            "LCH-1890",
-            f"the model `{own[0]}` would learn from its own scores",
-            where=file.line(file.sql_line + line - 1, column),
-            why=" reads ".join(name.partition(".")[2] for name in loop),
-            fix="let the model read the table that is scored, not the one that holds the scores",
-        )
+    line, column = first.statement.places[waiting[loop[1]].name] if first.statement is not None else (1, 1)
     return FoundWrong(
         "LCH-2103",
         "tables read each other in a circle" if len(loop) > 2 else "a table reads itself",
         where=file.line(file.sql_line + line - 1, column),
         why=" reads ".join(name.partition(".")[2] for name in loop),
         fix="take one of them out of the other's FROM" if len(loop) > 2 else "read what it is made of instead",
+    )
+
+
+def _own_scores(loop: list[str], project: ProjectSpec) -> LichenError:
+    """The error of a circle that begins with a scored table and, right after it, its model."""
+    table, model, *_ = (name.partition(".")[2] for name in loop)
+    return FoundWrong(
+        "LCH-2107",
+        f"the model `{model}` would learn from its own scores, in `{table}`",
+        where=project.where(loop[0], "score", "model"),
+        why=" reads ".join(name.partition(".")[2] for name in loop),
+        fix="let the model read the table that is scored, not the one that holds the scores",
     )

@@ -19,9 +19,7 @@ from lichen.graph.prior import Feature, prior_of, with_parents
 from lichen.graph.statement import Statement
 from lichen.graph.statement_lineage import StatementLineage, row_origins, statement_lineage
 from lichen.spec import Aggregate, FeatureView, Model, ProjectSpec, Service, Table
-from lichen.spec.score import MODEL_VERSION, SCORE, Score
-
-"""What a model's answer is called, in the model and in the predictions of a service."""
+from lichen.spec.score import ADDED, MODEL_VERSION, SCORE, Score
 
 PREDICTION_TIME = "prediction_time"
 """What an expression of a request calls the instant at which the prediction is asked for."""
@@ -95,7 +93,7 @@ class _Making:
         described = self.given.get(asset.name)
         scored = asset.spec.score if isinstance(asset.spec, Table) else None
         if scored is not None and described is not None:
-            described = [name for name in described if name not in (SCORE, MODEL_VERSION)]
+            described = [name for name in described if name not in ADDED]
         inputs = {self.graph[name].name: self.columns[name] or None for name in asset.reads}
         made = self.trace(asset.statement, inputs, described) if asset.statement else self._unread(inputs, described)
         own = asset.id
@@ -115,20 +113,22 @@ class _Making:
             self._scored(asset, scored)
 
     def _scored(self, asset: Asset, scored: Score) -> None:
-        """A table's scores: the model's, as of a column of the table, of the features it asks for by others."""
+        """A table's scores: the model's, as of a column of the table, for what its other columns ask."""
         own, model = asset.id, f"model.{scored.model}"
-        taken = self.columns[own]
-        self.columns[own] = (*taken, SCORE, MODEL_VERSION)
-        self._link(model, SCORE, own, SCORE, How.VALUE)
-        self._link(model, ROWS, own, MODEL_VERSION, How.COUNT)
-        self._link(own, scored.at, own, SCORE, How.WINDOW)
         views = with_parents(self.project.models[scored.model].features, self.project.features)
-        asked = {key for view in views for key in (self.project.features[view].entity or ())}
-        asked |= {column for view in views for column in self.project.features[view].columns}
-        for column in taken:
-            if column in asked:
-                self._link(own, column, own, SCORE, How.COMPUTED)
-        self._place(asset, SCORE, "score", "model")
+        asked = {scored.at: How.WINDOW}
+        for view in (self.project.features[name] for name in views):
+            for names, how in ((view.entity or (), How.JOIN), (view.columns, How.VALUE | How.COMPUTED)):
+                asked |= {name: asked.get(name, how) | how for name in names}
+        for name in self.columns[own]:
+            if name in asked:
+                self._link(own, name, own, SCORE, asked[name])
+        self.columns[own] += ADDED
+        self._link(model, SCORE, own, SCORE, How.VALUE)
+        self._link(model, SCORE, own, MODEL_VERSION, How.VALUE | How.COMPUTED)
+        for name in ADDED:
+            self._link(own, ROWS, own, name, How.COUNT)
+            self._place(asset, name, "score", "model")
 
     def _unread(self, inputs: Mapping[str, Sequence[str] | None], described: Sequence[str] | None) -> StatementLineage:
         """The lineage of a table that is no statement: all inputs reach all of it."""

@@ -16,7 +16,7 @@ from lichen.graph.version import Version
 from lichen.plan.explain import Difference, differences, placed
 from lichen.ports import Column
 from lichen.spec import FeatureView, Model
-from lichen.spec.score import SCORE
+from lichen.spec.score import ADDED, SCORE
 
 Kind = Literal["added", "removed", "changed", "type", "rows"]
 
@@ -106,8 +106,9 @@ def table_changes(
     # Where the engine could not be asked, for something is wrong, its columns are taken to stay.
     after = {column.name: column.type for column in columns} if columns is not None else before
     prints = None
+    was, now = (meant.get("score") for meant in (old.facts.get(MEANING, {}), meaning(asset)))
     if imprints is not None:
-        one, other = imprints[0].named(list(before)), imprints[1].named(list(after))
+        one, other = imprints[0].named(_without(before, was)), imprints[1].named(_without(after, now))
         prints = (one, other) if one is not None and other is not None else None
     for name, kind in after.items():
         column = AssetColumn(asset.id, name)
@@ -115,6 +116,11 @@ def table_changes(
             yield column, "added", kind
         elif before[name] != kind:
             yield column, "type", f"{before[name]} -> {kind}"
+        elif now is not None and name in ADDED:
+            if was is None or was["model"] != now["model"] or (was != now and name == SCORE):
+                yield column, "changed", "the model says it" if was is None else "it is scored otherwise"
+        elif was is not None and name in ADDED:
+            yield column, "changed", "the statement gives it"
         elif imprints is not None and (prints is None or prints[0][name] != prints[1][name]):
             yield column, "changed", "" if prints else "the statement cannot be read column by column"
     for name, kind in before.items():
@@ -124,9 +130,14 @@ def table_changes(
         yield AssetColumn(asset.id, ROWS), "rows", "which rows there are"
 
 
+def _without(names: Iterable[str], score: object) -> list[str]:
+    """The columns that a table's statement gives: those of a scored table without what scoring adds."""
+    return [name for name in names if score is None or name not in ADDED]
+
+
 def promise_changes(asset: Asset, changed: Sequence[Difference], graph: Graph) -> Iterator[Found]:
     """What a relation's front matter changes: a contract or a grain sets rows aside; a time is what views go by."""
-    keys = {one.at[0] for one in changed} - {"sql"}
+    keys = {one.at[0] for one in changed} - {"sql", "score"}
     if keys - {"time", "known"}:
         yield AssetColumn(asset.id, ROWS), "rows", f"by {', '.join(sorted(keys - {'time', 'known'}))}"
     if not keys & {"time", "known"}:
@@ -182,12 +193,14 @@ def _features_of(view: FeatureView, one: Difference) -> Sequence[str]:
 def reached_assets(changes: Sequence[ColumnChange], lineage: Lineage) -> set[str]:
     """The assets with a column that some change reaches, its own among them; in one walk for all changes."""
     own = itself(lineage)
-    seen, waiting = {change.column for change in changes}, [change.column for change in changes]
+    models = {f"model.{name}" for one in changes for name in (*one.value.models, *one.influence.models)}
+    # A scored table reads what its model says: the walk goes on from there.
+    seen = {change.column for change in changes} | {AssetColumn(model, SCORE) for model in models}
+    waiting = list(seen)
     while waiting:
         for edge in own.out_of(waiting.pop()):
             # What holds within one model may not in another: of models those count that a change was found to reach.
             if edge.target not in seen and not edge.target.asset.startswith("model."):
                 seen.add(edge.target)
                 waiting.append(edge.target)
-    models = {f"model.{name}" for one in changes for name in (*one.value.models, *one.influence.models)}
-    return {column.asset for column in seen} | models
+    return {column.asset for column in seen}

@@ -15,6 +15,7 @@ from lichen.plan.explain import file_and_line, phrased
 from lichen.plan.intervals import has_intervals, with_intervals
 from lichen.plan.steps import Costs, Plan, Step
 from lichen.plan.trunk import Trunk
+from lichen.spec import Table
 from lichen.spec.files import SpecFile
 
 RENAMED = {"source", "table", "feature", "model"}
@@ -207,11 +208,18 @@ class _Comparison:
                 if name in self.rows_of and (was := self.rows_of[name][0]) != name
             }
             reads = dict(self.rows_of[name] for name in asset.inputs if name in self.rows_of)
-            if dict(version.inputs) == reads and len(reads) == len(asset.inputs):
+            if dict(version.inputs) == reads and len(reads) == len(asset.inputs) and self._scores_stand(asset, version):
                 old = version.facts.get(MEANING, {})
                 if is_fingerprint_of(version, old) and same_but_for_names(old, now, names):
                     return version
         return None
+
+    def _scores_stand(self, asset: Asset, version: Version) -> bool:
+        """Whether a version's rows name the version of the model that would score them now, where one does."""
+        if not isinstance(asset.spec, Table) or asset.spec.score is None:
+            return True
+        model = f"model.{asset.spec.score.model}"
+        return version.inputs.get(model) == self.named.get(model)
 
     def _candidates(self, asset: Asset) -> Iterator[Version]:
         if asset.kind in CARRIED:

@@ -12,21 +12,20 @@ from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you
 from lichen.evaluate.gate import check_gate, check_rule
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set, features_in
 from lichen.feature.request import compile_expression, not_there
-from lichen.feature.value import value_kind
+from lichen.feature.value import becomes
 from lichen.graph.build import Asset, Graph
 from lichen.graph.edges import project_lineage
 from lichen.graph.leaks import Leak, leaks
 from lichen.graph.lineage import Lineage
 from lichen.graph.prior import with_parents
 from lichen.graph.volatile import refuse_volatile_value
-from lichen.ground.types import vector_of
 from lichen.monitor.judge import check_questions
 from lichen.ports import Column, Learner
 from lichen.run.acceptance import Acceptances
 from lichen.run.hindsight import hindsights
 from lichen.run.relations import check_relation
 from lichen.run.remembered import Remembered
-from lichen.run.scored import refuse_unasked
+from lichen.run.scored import unaskable
 from lichen.run.sources import NOTHING, Sources, source_columns
 from lichen.run.workshop import Workshop, check_learner
 from lichen.spec import FeatureView, Model, Monitor, ProjectSpec, Source, Table
@@ -168,7 +167,8 @@ def _look(
     elif asset.kind == "table":
         inputs = {graph[name].name: found.columns[graph[name].name] for name in asset.reads}
         found.columns[asset.name] = describe(asset, inputs, ask, project)
-        refuse_unasked(asset, found.columns[asset.name], found.features, project)
+        if wrong := [*unaskable(asset, found.columns[asset.name], found.features, project)]:
+            raise ProjectErrors(wrong)
         cut(asset, found.columns[asset.name], inputs, workshop.engine, project)
         check_relation(asset, found.columns[asset.name], project, workshop)
     elif asset.kind == "feature":
@@ -392,7 +392,7 @@ def _request_faults(
                 why="training takes what a request would bring from the label table, by name",
                 fix=did_you_mean(column.name, given),
             )
-        elif not _becomes(given[column.name], column.type):
+        elif not becomes(given[column.name], column.type):
             yield FoundWrong(
                 "LCH-2510",
                 f"a request brings `{column.name}` as {column.type}, and the label table "
@@ -419,21 +419,6 @@ def _request_faults(
             )
 
 
-def _becomes(given: str, wanted: str) -> bool:
-    """Whether values of one type become another without one of them being refused for what it says.
-
-    A text becomes nothing else: which texts are numbers only the rows tell. Everything becomes a text but a number that
-    may have a fraction: a whole one would be the text `1.0`, which no request brings.
-    """
-    kinds = {value_kind(given), value_kind(wanted)}
-    vectors = vector_of(given), vector_of(wanted)
-    if vectors[0] and vectors[1]:
-        return vectors[0][1] == vectors[1][1]
-    if wanted == "VARCHAR" and value_kind(given) == "double":
-        return False
-    return wanted in (given, "VARCHAR") or kinds <= {"int", "double"} or kinds == {"instant"}
-
-
 def _key_faults(
     features: FeatureSet, columns: Mapping[str, tuple[Column, ...]], project: ProjectSpec
 ) -> Iterator[LichenError]:
@@ -441,7 +426,7 @@ def _key_faults(
     for view in features.views:
         given = {column.name: column.type for column in columns[view.table]}
         for key in view.entity:
-            if not _becomes(given[key.name], key.type):
+            if not becomes(given[key.name], key.type):
                 yield FoundWrong(
                     "LCH-2511",
                     f"the key `{key.name}` is {key.type}, and `{view.table}` has it as {given[key.name]}",

@@ -253,14 +253,14 @@ def make_table(
 ) -> Version:
     """Build a table, the `first` of its name or not: run its statement, set aside what breaks its contract.
 
-    `versions` has what the model that scores it reads, where one does.
+    `versions` has what the feature views of the model that scores it read, where one does.
     """
     relations = {inputs[name].relation: workshop.relation(inputs[name]) for name in asset.reads}
     staged = build(asset, relations, workshop.engine, workshop.tables, project)
     table = asset.spec
     assert isinstance(table, Table)
     if table.score is not None:
-        staged = scored(staged, asset, inputs, versions, workshop)
+        staged = scored(staged, asset, inputs, versions, project, workshop)
     with staging(staged.folder):
         check_relation(asset, staged.columns, project, workshop)
     admission = replace(admission_of(asset, staged.columns, project), proven=proven_keys(asset, inputs))
@@ -282,9 +282,9 @@ def make_table(
 
 def proven_keys(asset: Asset, inputs: Mapping[str, Version]) -> tuple[tuple[str, ...], ...]:
     """The promised keys of a table that cannot repeat, because they do not in the one relation whose rows it shows."""
-    if len(inputs) != 1 or asset.statement is None:
+    if len(asset.reads) != 1 or asset.statement is None:
         return ()
-    (read,) = inputs.values()
+    read = inputs[asset.reads[0]]
     contract, key = contract_of(asset)
     unique = [column for column, promise in contract.columns.items() if promise.unique]
     keys = [*filter(None, (key, contract.key)), *((column,) for column in unique)]

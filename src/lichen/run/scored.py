@@ -2,87 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from arro3.core import Array, DataType, Table
+from arro3.core import Array, ChunkedArray, DataType
+from arro3.core import Table as ArrowTable
 
 from lichen.collect.staged import Staged, staging
-from lichen.errors import FoundWrong, did_you_mean
+from lichen.errors import FoundWrong, LichenError, did_you_mean
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
+from lichen.feature.value import becomes
 from lichen.graph.build import Asset
 from lichen.graph.version import Version
-from lichen.ports import Arrow, Column, Fitted, Relation
+from lichen.ground.quoting import identifier, sql
+from lichen.ground.stream import carried
+from lichen.ports import Arrow, Column, Engine, Fitted, Relation
 from lichen.run.deployed import artifact_folder, features_of, released_table
 from lichen.run.workshop import Workshop
-from lichen.spec import ProjectSpec
-from lichen.spec import Table as TableSpec
-from lichen.spec.score import MODEL_VERSION, SCORE
+from lichen.spec import ProjectSpec, Table
+from lichen.spec.score import ADDED, MODEL_VERSION, SCORE
 from lichen.train.artifact import load
 from lichen.train.prepare import Preparation
 
 
-def refuse_unasked(
+def unaskable(
     asset: Asset, columns: tuple[Column, ...], features: Mapping[str, FeatureSet], project: ProjectSpec
-) -> None:
-    """Refuse a scored table that lacks a column by which its model is asked."""
+) -> Iterator[LichenError]:
+    """What a scored table lacks of a request to its model, or has in another type; `features` are models' by name."""
     table = asset.spec
-    if not isinstance(table, TableSpec) or table.score is None or table.score.model not in features:
+    if not isinstance(table, Table) or table.score is None or table.score.model not in features:
         return
-    there = [column.name for column in columns]
-    for column in features[table.score.model].request:
-        if column.name not in there:
-            raise FoundWrong(
-                "LCH-1892",
-                f"`{asset.name}` has no column `{column.name}`, by which the model `{table.score.model}` is asked",
-                where=project.where(asset.id, "score", "model"),
-                fix=did_you_mean(column.name, there),
+    given, model = {column.name: column.type for column in columns}, table.score.model
+    where = project.where(asset.id, "score", "model")
+    for column in features[model].request:
+        if column.name not in given:
+            yield FoundWrong(
+                "LCH-2513",
+                f"a request to `{model}` brings `{column.name}`, and `{asset.name}` has no such column",
+                where=where,
+                why="what a request would bring is taken from the columns of the scored table, by name",
+                fix=did_you_mean(column.name, [name for name in given if name not in ADDED]),
+            )
+        elif not becomes(given[column.name], column.type):
+            yield FoundWrong(
+                "LCH-2514",
+                f"a request to `{model}` brings `{column.name}` as {column.type}, and `{asset.name}` has it as "
+                f"{given[column.name]}",
+                where=where,
+                why="what a request would bring is taken from the columns of the scored table, by name",
+                fix=f"let the statement give it as {column.type}",
             )
 
 
 def scored(
-    staged: Staged, asset: Asset, inputs: Mapping[str, Version], versions: Mapping[str, Version], workshop: Workshop
+    staged: Staged,
+    asset: Asset,
+    inputs: Mapping[str, Version],
+    versions: Mapping[str, Version],
+    project: ProjectSpec,
+    workshop: Workshop,
 ) -> Staged:
     """The staged rows of a table with the columns that scoring adds; the rows without them are removed."""
     table = asset.spec
-    assert isinstance(table, TableSpec)
+    assert isinstance(table, Table)
     assert table.score is not None
-    trained = inputs[f"model.{table.score.model}"]
-    features = features_of(trained.facts["recipe"], workshop)
-    kept = load(artifact_folder(trained, workshop), trained.facts["artifact"], workshop.learner)
-    relations = {view.table: workshop.relation(released_table(view.table, versions)) for view in features.views}
-    score = partial(_score, features, kept, relations, table.score.at, trained.version, workshop)
-    own = staged.columns[:-2]
-    parts = [Relation(own, (path,)) for path in staged.relation.files]
+    engine = workshop.engine
+    own = tuple(column for column in staged.columns if column.name not in ADDED)
     try:
-        workshop.prepare_kernels()
+        score = _scoring(table.score.at, inputs[f"model.{table.score.model}"], versions, workshop)
         with staging(workshop.tables.staging(asset.name)) as folder:
-            files = workshop.engine.map_partitions(score, parts, folder)
+            files = engine.map_partitions(score, [Relation(own, (path,)) for path in staged.relation.files], folder)
+    except BaseException as shown:
+        error = carried(shown) or shown
+        if not isinstance(error, LichenError) or error.where is not None or error.exit_code != 1:
+            raise
+        where = project.where(asset.id, "score")
+        raise type(error)(error.code, error.what, where=where, why=error.why, fix=error.fix) from shown
     finally:
         staged.discard()
     return Staged(folder, files, staged.columns)
 
 
-def _score(
-    features: FeatureSet,
-    kept: tuple[Preparation, Fitted],
-    relations: Mapping[str, Relation],
-    at: str,
-    version: str,
-    workshop: Workshop,
-    rows: Arrow,
-) -> Arrow:
-    """One partition's rows with their scores, in their order."""
-    preparation, fitted = kept
-    given = Table.from_arrow(rows)
-    joined = Table.from_arrow(join(features, Relation(arrow=given), at, relations, workshop.engine))
-    matrix = preparation.matrix(Relation(arrow=joined), workshop.engine)
-    scores = np.asarray(Table.from_arrow(fitted.predict(matrix)).column("score").to_numpy(), np.float64)
-    undated = [one is None for one in given.column(at).to_pylist()]
-    values = [None if gone else score for gone, score in zip(undated, scores.tolist(), strict=True)]
-    whole = [given.column(name).combine_chunks() for name in given.column_names]
-    added = [Array(values, type=DataType.float64()), Array([version] * given.num_rows, type=DataType.utf8())]
-    made: Arrow = Table.from_arrays([*whole, *added], names=[*given.column_names, SCORE, MODEL_VERSION])
-    return made
+def _scoring(at: str, trained: Version, versions: Mapping[str, Version], workshop: Workshop) -> _Scoring:
+    workshop.prepare_kernels()
+    features = features_of(trained.facts["recipe"], workshop)
+    preparation, fitted = load(artifact_folder(trained, workshop), trained.facts["artifact"], workshop.learner)
+    tables = {view.table: workshop.relation(released_table(view.table, versions)) for view in features.views}
+    return _Scoring(at, trained.version, features, tables, preparation, fitted, workshop.engine)
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Adds scores to rows: those of one model version, each as of the instant in the column `at`."""
+
+    at: str
+    version: str
+    features: FeatureSet
+    tables: Mapping[str, Relation]
+    preparation: Preparation
+    fitted: Fitted
+    engine: Engine
+
+    def __call__(self, rows: Arrow) -> Arrow:
+        """One partition's rows with their scores, in their order; null where there is no instant."""
+        given = ArrowTable.from_arrow(rows)
+        names = list(dict.fromkeys([self.at, *(column.name for column in self.features.request)]))
+        asked = Relation(arrow=given.select(names))
+        joined = ArrowTable.from_arrow(join(self.features, asked, self.at, self.tables, self.engine))
+        matrix = self.preparation.matrix(Relation(arrow=joined), self.engine)
+        scores = ArrowTable.from_arrow(self.fitted.predict(matrix)).column(SCORE).to_numpy()
+        made = given.append_column(SCORE, ChunkedArray([self._where_dated(asked, scores)]))
+        of = Array([self.version] * given.num_rows, type=DataType.utf8())
+        found: Arrow = made.append_column(MODEL_VERSION, ChunkedArray([of]))
+        return found
+
+    def _where_dated(self, asked: Relation, scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Array:
+        """The scores, null where a row says no instant."""
+        moment = identifier(self.at)
+        dated = sql("SELECT coalesce(isfinite(", moment, "), false) AS dated FROM rows")
+        found = ArrowTable.from_arrow(self.engine.query(dated, {"rows": asked})).column("dated").to_numpy()
+        if found.all():
+            return Array.from_numpy(np.ascontiguousarray(scores, np.float64))
+        values = [score if there else None for score, there in zip(scores.tolist(), found.tolist(), strict=True)]
+        return Array(values, type=DataType.float64())

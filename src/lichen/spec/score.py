@@ -6,7 +6,11 @@ from pydantic import Field
 
 from lichen.spec.words import Name, Spec
 
-SCORE, MODEL_VERSION = "score", "model_version"
+SCORE = "score"
+"""What a model's answer is called: in the model, in the predictions of a service, and in a scored table."""
+
+MODEL_VERSION = "model_version"
+ADDED = (SCORE, MODEL_VERSION)
 """The columns that scoring adds to a table's own."""
 
 

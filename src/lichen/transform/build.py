@@ -11,7 +11,8 @@ from lichen.ground.failpoint import fp
 from lichen.ground.quoting import sql
 from lichen.ports import Column, Engine, Relation, TableStore
 from lichen.spec import ProjectSpec, Table
-from lichen.spec.score import MODEL_VERSION, SCORE
+from lichen.spec.score import ADDED, MODEL_VERSION, SCORE
+from lichen.transform.instants import INSTANT
 
 Describe = Callable[[str, Mapping[str, Relation]], tuple[Column, ...]]
 """How the columns of a statement are found: asked of the engine, or remembered."""
@@ -73,27 +74,28 @@ def _scored(table: Table, columns: tuple[Column, ...], asset: Asset, project: Pr
     if table.score is None:
         return ()
     kinds = {column.name: column.type for column in columns}
-    for name in (SCORE, MODEL_VERSION):
-        if name in kinds:
+    for name in kinds:
+        if name.casefold() in ADDED:
             raise FoundWrong(
-                "LCH-1893",
+                "LCH-2237",
                 f"the statement gives a column `{name}`, which scoring adds",
                 where=project.where(asset.id, "score"),
                 fix="give the statement's column another name",
             )
     at = table.score.at
-    if kinds.get(at) != "TIMESTAMP WITH TIME ZONE":
-        instants = [name for name, kind in kinds.items() if kind == "TIMESTAMP WITH TIME ZONE"]
+    if kinds.get(at) != INSTANT:
+        instants = [name for name, kind in kinds.items() if kind == INSTANT]
+        convert = f"convert it in the statement: timezone('UTC', {at}) AS {at}"
         raise FoundWrong(
-            "LCH-1891",
-            f"`at` names `{at}`, which is no column of instants",
+            "LCH-2236",
+            f"`score.at: {at}` is no column of instants ({INSTANT})",
             where=project.where(asset.id, "score", "at"),
-            why=f"it is {kinds[at]}" if at in kinds else "the statement does not give it",
-            fix=did_you_mean(at, instants) if instants else "let the statement give a column of TIMESTAMPTZ",
+            why=f"the statement gives it as {kinds[at]}" if at in kinds else "the statement does not give it",
+            fix=convert if at in kinds else did_you_mean(at, instants or kinds),
         )
     if table.intervals is not None:
         raise FoundWrong(
-            "LCH-1894",
+            "LCH-2238",
             "a table in intervals cannot be scored",
             where=project.where(asset.id, "score"),
             why="another version of the model scores all of its rows anew, whatever intervals changed",

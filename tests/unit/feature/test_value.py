@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.errors import WrongUsage
-from lichen.feature.value import from_wire, is_storable, key_encoder, storable_instead, to_type, wire_sql
+from lichen.feature.value import becomes, from_wire, is_storable, key_encoder, storable_instead, to_type, wire_sql
 from lichen.ports import Column
 
 TEXTS = (Column("a", "VARCHAR"), Column("b", "VARCHAR"))
@@ -74,3 +74,21 @@ def test_a_vector_is_stored_as_it_is():
 def test_other_lists_are_not_stored_and_are_told_what_to_become(type_, advice):
     assert not is_storable(type_)
     assert storable_instead(type_) == advice
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "does"),
+    [
+        ("FLOAT[8]", "FLOAT[8]", True),
+        ("DOUBLE[8]", "FLOAT[8]", True),
+        ("FLOAT[8]", "FLOAT[16]", False),
+        ("FLOAT[]", "FLOAT[8]", False),
+        ("DOUBLE", "DOUBLE[1]", False),
+        ("FLOAT[8]", "VARCHAR", True),
+        ("BIGINT", "VARCHAR", True),
+        ("DOUBLE", "VARCHAR", False),
+        ("FLOAT", "VARCHAR", False),
+    ],
+)
+def test_what_becomes_another_type(given: str, wanted: str, does: bool) -> None:
+    assert becomes(given, wanted) == does

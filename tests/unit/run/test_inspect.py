@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from lichen.run.inspect import _becomes
-
 MODEL = "models/late_payment.yaml"
 
 
@@ -165,24 +163,6 @@ def test_a_request_brings_what_the_label_table_holds(fresh: Any) -> None:
         ),
         "give `terms_days` the same type in the feature view and in the label table",
     )
-
-
-@pytest.mark.parametrize(
-    ("given", "wanted", "becomes"),
-    [
-        ("FLOAT[8]", "FLOAT[8]", True),
-        ("DOUBLE[8]", "FLOAT[8]", True),
-        ("FLOAT[8]", "FLOAT[16]", False),
-        ("FLOAT[]", "FLOAT[8]", False),
-        ("DOUBLE", "DOUBLE[1]", False),
-        ("FLOAT[8]", "VARCHAR", True),
-        ("BIGINT", "VARCHAR", True),
-        ("DOUBLE", "VARCHAR", False),
-        ("FLOAT", "VARCHAR", False),
-    ],
-)
-def test_what_becomes_another_type(given: str, wanted: str, becomes: bool) -> None:
-    assert _becomes(given, wanted) == becomes
 
 
 def test_a_key_is_of_the_type_of_its_column(fresh: Any) -> None:
