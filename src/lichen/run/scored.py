@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from arro3.core import Array, ChunkedArray, DataType
+from arro3.core import Array, ChunkedArray, DataType, RecordBatch
 from arro3.core import Table as ArrowTable
 
 from lichen.collect.staged import Staged, staging
@@ -17,7 +18,7 @@ from lichen.feature.value import becomes
 from lichen.graph.build import Asset
 from lichen.graph.version import Version
 from lichen.ground.quoting import identifier, sql
-from lichen.ground.stream import carried
+from lichen.ground.stream import carried, each_batch
 from lichen.ports import Arrow, Column, Engine, Fitted, Relation
 from lichen.run.deployed import artifact_folder, features_of, released_table
 from lichen.run.workshop import Workshop
@@ -25,6 +26,9 @@ from lichen.spec import ProjectSpec, Table
 from lichen.spec.score import ADDED, MODEL_VERSION, SCORE
 from lichen.train.artifact import load
 from lichen.train.prepare import Preparation
+
+VALUES = 50_000_000
+"""How many values of features are worked out at a time: a table is scored in as many parts as that takes."""
 
 
 def unaskable(
@@ -72,17 +76,47 @@ def scored(
     own = tuple(column for column in staged.columns if column.name not in ADDED)
     try:
         score = _scoring(table.score.at, inputs[f"model.{table.score.model}"], versions, workshop)
+        parts = _parts(staged, own, max(VALUES // len(score.features.features), 1), engine)
         with staging(workshop.tables.staging(asset.name)) as folder:
-            files = engine.map_partitions(score, [Relation(own, (path,)) for path in staged.relation.files], folder)
+            files = engine.map_partitions(score, parts, folder)
     except BaseException as shown:
         error = carried(shown) or shown
-        if not isinstance(error, LichenError) or error.where is not None or error.exit_code != 1:
+        # An error about a file of its own, as one that cannot be read, keeps that place; one about our SQL has none.
+        if not isinstance(error, LichenError) or error.exit_code != 1 or (error.where and error.where.line is None):
             raise
         where = project.where(asset.id, "score")
         raise type(error)(error.code, error.what, where=where, why=error.why, fix=error.fix) from shown
     finally:
         staged.discard()
     return Staged(folder, files, staged.columns)
+
+
+def _parts(staged: Staged, own: tuple[Column, ...], most: int, engine: Engine) -> list[Relation]:
+    """The staged rows in their order, in files of at most `most` rows, which are of about the same size."""
+    files = staged.relation.files
+    if any(file.rows > most for file in staged.files):
+        rows = each_batch(engine.query("FROM rows", {"rows": Relation(own, files)}))
+        pieces = _pieces(rows, math.ceil(staged.rows / math.ceil(staged.rows / most)))
+        written = (engine.sql("FROM piece", {"piece": Relation(arrow=piece)}, staged.folder) for piece in pieces)
+        files = tuple(str(staged.folder / file.path) for some in written for file in some)
+    return [Relation(own, (file,)) for file in files]
+
+
+def _pieces(batches: Iterator[RecordBatch], size: int) -> Iterator[ArrowTable]:
+    """The rows of batches in tables of `size` rows, the last of what is left."""
+    held: list[RecordBatch] = []
+    lacking = size
+    for batch in batches:
+        start = 0
+        while start < batch.num_rows:
+            taken = batch.slice(start, min(lacking, batch.num_rows - start))
+            held.append(taken)
+            start, lacking = start + taken.num_rows, lacking - taken.num_rows
+            if not lacking:
+                yield ArrowTable.from_batches(held)
+                held, lacking = [], size
+    if held:
+        yield ArrowTable.from_batches(held)
 
 
 def _scoring(at: str, trained: Version, versions: Mapping[str, Version], workshop: Workshop) -> _Scoring:
