@@ -128,3 +128,51 @@ def test_all_names_that_lead_nowhere_are_told_at_once(build) -> None:
     with pytest.raises(ProjectErrors) as caught:
         build({"tables/a.sql": "SELECT * FROM x, y", "tables/b.sql": "SELEC", "services/late.yaml": "model: m\n"})
     assert [error.code for error in caught.value.errors] == ["LCH-2101", "LCH-2101", "LCH-2002", "LCH-2102"]
+
+
+SCORED = "/* ---\nscore: {model: late, at: asked}\n--- */\nSELECT * FROM legs"
+OTHER = "task: classification\nlabel: {from: legs, value: late, at: asked, known: arrived}\nfeatures: [trip, extra]\nvalidate: {test: 92d}\n"
+EXTRA = "entity: {carrier: varchar}\nfrom: scored\nlatest: [score]\n"
+KNOWS = "\n  why: a score of `late` knows the labels that it learned from, also of rows long before\n  fix: read the table that it scores instead"
+OWN = "\n  fix: let the model read the table that is scored, not the one that holds the scores"
+
+
+def test_a_model_is_an_input_of_the_table_that_it_scores(build) -> None:
+    graph = build({"tables/scored.sql": SCORED, "tables/above.sql": "FROM scored", "features/extra.yaml": EXTRA})
+    assert (graph["table.scored"].inputs, graph["table.scored"].reads) == (
+        ("table.legs", "model.late"),
+        ("table.legs",),
+    )
+    assert graph.downstream("table.scored") == ["table.above", "feature.extra"]
+    order = list(graph.assets)
+    assert order.index("model.late") < order.index("table.scored") < order.index("table.above")
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"tables/scored.sql": SCORED.replace("late,", "latte,")},
+         "LCH-2102: there is no model `latte`\n  at tables/scored.sql:2:16\n    score: {model: latte, at: asked}\n                   ^\n  fix: did you mean `late`?"),
+        ({"tables/scored.sql": SCORED, "tables/above.sql": "FROM scored", "models/other.yaml": OTHER.replace("from: legs", "from: above").replace(", extra", "")},
+         "LCH-2106: the model `other` would learn from the scores in `scored`\n  at models/other.yaml:2:15\n"
+         "    label: {from: above, value: late, at: asked, known: arrived}\n                  ^" + KNOWS),
+        ({"tables/scored.sql": SCORED, "features/extra.yaml": EXTRA, "models/other.yaml": OTHER},
+         "LCH-2106: the model `other` would learn from the scores in `scored`\n  at models/other.yaml:3:18\n"
+         "    features: [trip, extra]\n                     ^" + KNOWS),
+        ({"tables/scored.sql": SCORED, "models/late.yaml": OTHER, "features/extra.yaml": EXTRA},
+         "LCH-2107: the model `late` would learn from its own scores, in `scored`\n  at tables/scored.sql:2:16\n"
+         "    score: {model: late, at: asked}\n                   ^\n  why: scored reads late reads extra reads scored" + OWN),
+        # The circle is told from the table on, though the first that stands in it is a view that another model reads.
+        ({"tables/a.sql": SCORED.replace("late,", "other,"), "models/other.yaml": OTHER, "tables/scored.sql": SCORED,
+          "features/extra.yaml": EXTRA, "models/late.yaml": OTHER},
+         "LCH-2107: the model `late` would learn from its own scores, in `scored`\n  at tables/scored.sql:2:16\n"
+         "    score: {model: late, at: asked}\n                   ^\n  why: scored reads late reads extra reads scored" + OWN),
+        # Two models that would each learn what the other says.
+        ({"tables/scored.sql": SCORED, "models/other.yaml": OTHER, "features/extra.yaml": EXTRA,
+          "tables/b.sql": SCORED.replace("late,", "other,"), "models/late.yaml": OTHER.replace("extra", "more"), "features/more.yaml": EXTRA.replace("scored", "b")},
+         "LCH-2107: the model `other` would learn from its own scores, in `b`\n  at tables/b.sql:2:16\n    score: {model: other, at: asked}\n"
+         "                   ^\n  why: b reads other reads extra reads scored reads late reads more reads b" + OWN),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_scores(build, files: dict[str, str | None], text: str) -> None:
+    assert wrong(build, files) == text

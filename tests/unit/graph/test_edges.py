@@ -186,3 +186,34 @@ def test_a_table_that_the_engine_describes_otherwise_is_opaque(make: Make) -> No
     made = make(columns={**COLUMNS, "legs": ["carrier", "delay", "arrived", "late", "asked", "more"]})
     assert made.opaque == {"table.legs"}
     assert "flights.cancelled" in into(made, "legs.more")
+
+
+SCORED = {
+    "tables/scored.sql": "/* ---\nscore: {model: late, at: asked}\n--- */\n"
+    "SELECT carrier, delay, asked, late FROM legs WHERE carrier <> 'XX'\n",
+    "tables/above.sql": "SELECT carrier, avg(score) AS mean FROM scored GROUP BY ALL\n",
+}
+
+
+def test_a_score_comes_from_the_model_and_from_what_the_row_asks(make: Make) -> None:
+    made = make(SCORED)
+    assert made.columns["table.scored"] == ("carrier", "delay", "asked", "late", "score", "model_version")
+    assert into(made, "scored.score") == {
+        "late.score": "value",
+        "scored.carrier": "join",
+        "scored.delay": "value computed",
+        "scored.asked": "window",
+        "scored.*": "count",
+    }
+    assert into(made, "table.scored.model_version") == {"late.score": "value computed", "scored.*": "count"}
+    above = {str(one.column): one.kind for one in made.up(made.find("above.mean"))}
+    assert above["scored.score"] == above["late.score"] == above["flights.Delay"] == "value"
+    assert above["flights.cancelled"] == above["legs.late"] == "influence"
+    down = [str(one.column) for one in made.down(made.find("flights.cancelled"))]
+    assert {"scored.score", "scored.model_version", "above.mean"} <= {*down}
+    assert str(made.where(made.find("scored.score"))) == "tables/scored.sql:2:9"
+
+
+def test_the_engine_tells_of_a_scored_table_s_columns_those_of_scoring_too(make: Make) -> None:
+    told = {**COLUMNS, "scored": ["carrier", "delay", "asked", "late", "score", "model_version"]}
+    assert make(SCORED, told) == make(SCORED)

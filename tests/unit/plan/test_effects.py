@@ -159,3 +159,60 @@ def test_what_a_step_took_before(project) -> None:
     cost = Cost(7, 1.5, "r1")
     made = project().plan({}, costs={"table.legs": cost})
     assert {step.asset: step.cost for step in made.steps if step.cost} == {"table.legs": cost}
+
+
+SCORED = "/* ---\nscore: {model: late, at: asked}\n--- */\nSELECT b, b AS d, b AS asked FROM legs"
+GIVEN = {"b": "BIGINT", "d": "BIGINT", "asked": "TIMESTAMP WITH TIME ZONE"}
+ADDED = {"score": "DOUBLE", "model_version": "VARCHAR"}
+SCORING = {
+    "tables/scored.sql": SCORED,
+    "tables/over.sql": "SELECT avg(score) AS mean FROM scored",
+    "features/carrier.yaml": VIEW,
+}
+HAS = {"scored": {**GIVEN, **ADDED}, "over": {"mean": "DOUBLE"}}
+
+
+def reasons(made: Plan) -> dict[str, str]:
+    return {step.asset: step.reason for step in made.steps if step.reached}
+
+
+def test_what_changes_a_model_changes_what_it_scores(project) -> None:
+    before = project(SCORING, HAS).released()
+    assert not project(SCORING, HAS).plan(before).steps
+    for files in (
+        {"models/late.yaml": MODEL.replace("30d", "31d")},
+        {"features/carrier.yaml": VIEW.replace("avg(b)", "avg(b + 1)")},
+        {"tables/legs.sql": (LEGS + SQL).replace("a AS b", "a + 1 AS b")},
+    ):
+        made = reasons(project({**SCORING, **files}, HAS).plan(before))
+        assert made["table.scored"].endswith("model.late may change"), files
+        assert made["table.over"] == "table.scored may change"
+    made = project({**SCORING, "tables/legs.sql": LEGS + SQL.replace("7", "8")}, HAS).plan(before)
+    told = {step.asset: step.reason for step in made.steps}
+    assert told["table.scored"] == "table.legs, model.late are made again; no column that reaches it changes"
+
+
+def test_an_edit_of_a_scored_table_is_read_column_by_column(project) -> None:
+    before = project(SCORING, HAS).released()
+
+    def edited(old: str, new: str) -> list[tuple[str, str, str]]:
+        return columns(project({**SCORING, "tables/scored.sql": SCORED.replace(old, new)}, HAS).plan(before))
+
+    assert edited("b AS d", "b + 1 AS d") == [("scored.d", "changed", "")]
+    assert edited("at: asked", "at: other") == [("scored.score", "changed", "it is scored otherwise")]
+
+
+def test_scores_come_go_and_take_another_s_place(project) -> None:
+    plain = {**SCORING, "tables/scored.sql": SCORED.partition("*/\n")[2]}
+    own = {**SCORING, "tables/scored.sql": "SELECT b, b AS d, b AS asked, b AS score, b AS model_version FROM legs"}
+    without = {**HAS, "scored": GIVEN}
+    one, none, other = project(SCORING, HAS), project(plain, without), project(own, HAS)
+    both = ("scored.score", "scored.model_version")
+    assert columns(one.plan(none.released())) == [
+        (name, "added", kind) for name, kind in zip(both, ADDED.values(), strict=True)
+    ]
+    assert columns(none.plan(one.released())) == [
+        (name, "removed", f"was {kind}") for name, kind in zip(both, ADDED.values(), strict=True)
+    ]
+    assert columns(one.plan(other.released())) == [(name, "changed", "the model says it") for name in both]
+    assert columns(other.plan(one.released())) == [(name, "changed", "the statement gives it") for name in both]
