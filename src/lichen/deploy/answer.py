@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lichen.deploy.fields import PREDICTION_ID, Fields
+from lichen.deploy.personal import Personal
 from lichen.deploy.refused import Refused, no_answer, wrong_value
 from lichen.errors import FoundWrong
 from lichen.ground.clock import Clock
@@ -81,6 +82,8 @@ class Deployed:
     example: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """A value that is right for each request column, as far as one is known."""
     ignore_unknown: bool = False
+    personal: Personal | None = None
+    """How the answers are recorded, where they hold personal data."""
 
 
 class RowPath:
@@ -88,7 +91,8 @@ class RowPath:
 
     def __init__(self, deployed: Deployed, clock: Clock) -> None:
         self.deployed, self.clock = deployed, clock
-        self.fields = Fields(deployed.request, ignore_unknown=deployed.ignore_unknown)
+        hidden = deployed.personal.hidden if deployed.personal is not None else frozenset[str]()
+        self.fields = Fields(deployed.request, ignore_unknown=deployed.ignore_unknown, hidden=hidden)
         self._names = Names()
 
     def now_us(self) -> int:
@@ -110,7 +114,7 @@ class RowPath:
             values = deployed.look_up(request, at)
             out_of_time = self._out_of_time(request, at)
         except FoundWrong as wrong:
-            raise no_answer(wrong) from wrong
+            raise no_answer(wrong, repeats=not self.fields.hidden) from wrong
         score = float(deployed.score(deployed.encode(values)))
         return Answer(
             prediction_id=name or self._names.next(now_us),
@@ -140,7 +144,7 @@ class RowPath:
             found = look_up(requests, at_us)
             late = [self._out_of_time(request, at_us) for request in requests]
         except FoundWrong as wrong:
-            without = no_answer(wrong)
+            without = no_answer(wrong, repeats=not self.fields.hidden)
             without.row = self._first_without(requests, first, at_us)
             raise without from wrong
         return [
@@ -183,6 +187,17 @@ class RowPath:
             return False
         due = self.deployed.due(request)
         return None if due is None else abs(at_us - to_us(due)) > self.deployed.tolerance_us
+
+    def recorded(self, answers: Sequence[Answer]) -> Sequence[Answer]:
+        """The answers as the record keeps them: those that were given, with what is personal in them treated."""
+        personal = self.deployed.personal
+        if personal is None:
+            return answers
+        made = []
+        for answer in answers:
+            request, features = personal.kept(answer.request, answer.features)
+            made.append(msgspec.structs.replace(answer, request=request, features=features))
+        return made
 
     def shown(self, answer: Answer) -> dict[str, Any]:
         """The answer as clients get it."""

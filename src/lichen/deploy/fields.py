@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from lichen.deploy.refused import no_batch, unknown_field, wrong_value
+from lichen.deploy.refused import UNSAID, no_batch, unknown_field, wrong_value
 from lichen.errors import FoundWrong
 from lichen.ground.types import vector_of
 from lichen.ports import Column
@@ -48,7 +48,7 @@ class Fields:
     """The fields of a service's request, read all at once.
 
     A field that no column has is refused, or ignored where the service says so. One that is absent is null, which for
-    an entity's key means that there is no such entity.
+    an entity's key means that there is no such entity. A refusal does not repeat the value of a `hidden` field.
 
     >>> fields = Fields([Column("carrier", "VARCHAR"), Column("distance", "DOUBLE")])
     >>> fields.read({"carrier": "UA", "distance": 719})
@@ -59,8 +59,10 @@ class Fields:
       fix: it must be a number
     """
 
-    def __init__(self, columns: Sequence[Column], *, ignore_unknown: bool = False) -> None:
-        self.ignore_unknown = ignore_unknown
+    def __init__(
+        self, columns: Sequence[Column], *, ignore_unknown: bool = False, hidden: frozenset[str] = frozenset()
+    ) -> None:
+        self.ignore_unknown, self.hidden = ignore_unknown, hidden
         self.fields = tuple(_field(column) for column in columns)
         self._reads = {field.column.name: field.read for field in self.fields}
         self._blank: dict[str, Any] = dict.fromkeys(self._reads)
@@ -79,10 +81,15 @@ class Fields:
                 try:
                     typed[name] = read(value)
                 except _ElementError as wrong:
-                    raise wrong_value(name, wrong.value, self._right(name), wrong.place) from None
+                    told = self.repeated(name, wrong.value)
+                    raise wrong_value(name, told, self._right(name), wrong.place) from None
                 except ValueError:
-                    raise wrong_value(name, value, self._right(name)) from None
+                    raise wrong_value(name, self.repeated(name, value), self._right(name)) from None
         return typed
+
+    def repeated(self, name: str, value: object) -> object:
+        """A field's value as a refusal may repeat it."""
+        return UNSAID if name in self.hidden else value
 
     @property
     def names(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -140,7 +141,7 @@ class Inference:
                 raise unknown_field(name, known)
             if name in columns:
                 raise _wrong(f"`name` of {where}", name, "given once")
-            columns[name] = _tensor(one, known[name])
+            columns[name] = _tensor(one, known[name], partial(self.path.fields.repeated, name))
         sizes = {len(values) for values in columns.values()}
         if len(sizes) != 1:
             counts = ", ".join(f"`{name}` {len(values)}" for name, values in list(columns.items())[:5])
@@ -166,8 +167,8 @@ def tensor(column: Column) -> dict[str, Any]:
     return {"name": column.name, "datatype": _DATATYPES.get(kind, "BYTES"), "shape": [-1]}
 
 
-def _tensor(one: Mapping[str, Any], column: Column) -> list[Any]:
-    """The values of a tensor, one a row: for a vector's column a list each."""
+def _tensor(one: Mapping[str, Any], column: Column, repeated: Callable[[object], object]) -> list[Any]:
+    """The values of a tensor, one a row, for a vector's column a list each; `repeated` is one as refusals tell it."""
     name, vector = column.name, vector_of(kind_of(column))
     datatype, shape = one.get("datatype"), one.get("shape")
     if datatype not in _KNOWN:
@@ -181,7 +182,9 @@ def _tensor(one: Mapping[str, Any], column: Column) -> list[Any]:
     if not 0 < shape[0] <= MOST_ROWS:
         raise wrong_count(shape[0], name)
     flat: list[Any] = []
-    _flatten(one["data"], len(shape), flat, name)
+    if not isinstance(one["data"], list):
+        raise _wrong("`data`", repeated(one["data"]), "an array of the tensor's elements", name)
+    _flatten(one["data"], len(shape), flat)
     if len(flat) != shape[0] * width:
         raise _wrong("`data`", f"{len(flat)} values", f"as many as `shape` says: {shape[0] * width}", name)
     fit = _fit(datatype)
@@ -190,17 +193,16 @@ def _tensor(one: Mapping[str, Any], column: Column) -> list[Any]:
         try:
             values.append(None if value is None else fit(value))
         except (ValueError, OverflowError, struct.error):
-            raise _wrong(f"`data[{place}]`", value, f"a value of {datatype}", name, place // width) from None
+            what = f"`data[{place}]`"
+            raise _wrong(what, repeated(value), f"a value of {datatype}", name, place // width) from None
     return [values[at : at + width] for at in range(0, len(values), width)] if vector else values
 
 
-def _flatten(data: object, deep: int, into: list[Any], name: str) -> None:
+def _flatten(data: list[Any], deep: int, into: list[Any]) -> None:
     """The elements of nested or flat data, in row-major order."""
-    if not isinstance(data, list):
-        raise _wrong("`data`", data, "an array of the tensor's elements", name)
     for one in data:
         if isinstance(one, list) and deep > 1:
-            _flatten(one, deep - 1, into, name)
+            _flatten(one, deep - 1, into)
         else:
             into.append(one)
 

@@ -13,6 +13,9 @@ from lichen.errors import FoundWrong, did_you_mean
 
 _SHOWN = 60
 
+UNSAID = object()
+"""Stands in an error for a value that it must not repeat, for it is personal data."""
+
 
 class Refused(FoundWrong):
     """A request the service does not answer; `status` is the HTTP status that says so.
@@ -33,6 +36,8 @@ def shown(value: object) -> str:
     >>> shown("x" * 100)[:12], len(shown("x" * 100))
     ("'xxxxxxxxxxx", 63)
     """
+    if value is UNSAID:
+        return "not right; it is personal data, and is not repeated"
     if isinstance(value, date):
         text = value.isoformat()
     elif isinstance(value, dict | list | NoneType):
@@ -68,9 +73,12 @@ def wrong_value(name: str, value: object, right: str, place: int | None = None) 
     return Refused(422, "LCH-1803", f"{what} is {shown(value)}{many}", fix=f"{which} must be {right}", field=name)
 
 
-def no_answer(wrong: FoundWrong) -> Refused:
-    """The refusal of a row whose fields are each right and for which an expression still has no value."""
-    why = f": {wrong.why}" if wrong.why else ""
+def no_answer(wrong: FoundWrong, *, repeats: bool = True) -> Refused:
+    """The refusal of a row whose fields are each right and for which an expression still has no value.
+
+    Without `repeats` it does not say why: words of why may repeat a field's value.
+    """
+    why = f": {wrong.why}" if wrong.why and repeats else ""
     return Refused(422, "LCH-1822", f"{wrong.what}{why}", fix="send values it can be computed from, or null")
 
 

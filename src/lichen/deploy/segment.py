@@ -46,7 +46,8 @@ class Heading(msgspec.Struct, frozen=True):
     def of(cls, deployed: Deployed) -> Self:
         """The heading of the answers that a release gives."""
         d = deployed
-        return cls(d.service, d.model, d.model_version, d.release, d.request, d.features)
+        kept = d.personal or d
+        return cls(d.service, d.model, d.model_version, d.release, kept.request, kept.features)
 
 
 class Position(NamedTuple):

@@ -186,7 +186,7 @@ class Service:
         else:
             answers = [path.answer(rows[0], at_us, started)]
         try:
-            place = self.record.append(answers, serving.heading)
+            place = self.record.append(path.recorded(answers), serving.heading)
             if serving.ack:
                 with self.admission.elsewhere():
                     await self.record.on_disk(place)

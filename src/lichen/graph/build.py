@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lichen.errors import FoundWrong, LichenError, ProjectErrors, Where, did_you_mean
+from lichen.graph.personal import Classes, declared
 from lichen.graph.statement import Statement, parse_statement
 from lichen.graph.version import is_own
 from lichen.graph.volatile import refuse_volatile
@@ -27,13 +28,17 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Asset:
-    """A named thing with declared inputs; `id` is its kind and name, as in `table.flight_legs`."""
+    """A named thing with declared inputs; `id` is its kind and name, as in `table.flight_legs`.
+
+    `personal` holds, for a service, the classes of personal data that what it is made of declares.
+    """
 
     kind: str
     name: str
     spec: Spec
     inputs: tuple[str, ...] = ()
     statement: Statement | None = field(default=None, compare=False)
+    personal: Classes = field(default_factory=dict, compare=False)
 
     @property
     def id(self) -> str:
@@ -97,7 +102,7 @@ def build_graph(project: ProjectSpec, parse: Parse = parse_statement) -> Graph:
     graph = Graph(_ordered(assets, project))
     if learned := [*_scores_learned(graph, project)]:
         raise ProjectErrors(learned)
-    return graph
+    return _with_personal(graph)
 
 
 def _scores_learned(graph: Graph, project: ProjectSpec) -> Iterator[LichenError]:
@@ -122,6 +127,19 @@ def _reading(model: Asset, table: str, graph: Graph) -> tuple[str | int, ...]:
     if table in graph.upstream(label):
         return "label", "from"
     return "features", next(place for place, view in enumerate(views) if table in graph.upstream(view))
+
+
+def _with_personal(graph: Graph) -> Graph:
+    """The graph in which each service has the classes of personal data that are declared above it."""
+    said = dict(declared((asset.id, asset.spec) for asset in graph))
+    if not said:
+        return graph
+    made = dict(graph.assets)
+    for name, asset in graph.assets.items():
+        if asset.kind == "service":
+            above = set(graph.upstream(name))
+            made[name] = replace(asset, personal={one: said[one] for one in sorted(said) if one.asset in above})
+    return Graph(made)
 
 
 class _Builder:

@@ -23,6 +23,8 @@ def meaning(asset: Asset) -> dict[str, Any]:
     words = asset.spec.meaning()
     if asset.statement is not None:
         words["sql"] = asset.statement.canonical
+    if asset.personal:
+        words["pii"] = {str(column): said for column, said in asset.personal.items()}
     if isinstance(asset.spec, FeatureView):
         # Keys and features are read by place: their order counts, and a mapping's is lost when it is hashed.
         words["order"] = [*(asset.spec.entity or ()), *asset.spec.feature_names()]

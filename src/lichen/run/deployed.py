@@ -12,11 +12,12 @@ from arro3.core import Table
 
 from lichen.deploy.answer import Deployed, to_us
 from lichen.deploy.parity import PARITY, told
+from lichen.deploy.personal import PERSONAL, Personal
 from lichen.errors import SystemFailed, Where, WrongUsage
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.lookup import Lookup
 from lichen.feature.request import compile_expression
-from lichen.graph.build import Asset
+from lichen.graph.build import Asset, Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
@@ -24,7 +25,9 @@ from lichen.ports import Column, Fitted, OnlineStore, Relation
 from lichen.run.example import EXAMPLE, example
 from lichen.run.lost import artifact
 from lichen.run.online import FILLED, fill, view_key
+from lichen.run.personal import treated
 from lichen.run.proven import prove, prove_state
+from lichen.run.pseudonym import make_key, project_key
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
@@ -137,8 +140,10 @@ def _views_of(release: Release) -> frozenset[str]:
     return frozenset(view_key(name, version) for kind, name, version in named if kind == "feature")
 
 
-def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Workshop) -> Version:
-    """Make a service ready to answer: its model is there and its features can be looked up."""
+def make_service(
+    asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec, workshop: Workshop
+) -> Version:
+    """Make a service ready to answer: its model is there, its features can be looked up, personal data is known."""
     service = asset.spec
     assert isinstance(service, Service)
     trained = versions[f"model.{service.model}"]
@@ -148,11 +153,15 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
     proof: dict[str, Any] = {}
     filled: list[str] = []
     shown: dict[str, Any] = {}
+    personal = treated(asset, graph, versions, project)
+    if personal:
+        make_key(workshop)
     if not trained.facts.get("held"):
         features, since = features_of(trained.facts["recipe"], workshop), live_since(workshop)
         keys = fill_online(features, versions, workshop.online, workshop, since=since, tell=filled.append)
         proof = {PARITY: prove(asset.name, features, trained, _sources(features, versions, workshop), keys, workshop)}
-        shown = example(trained, features.request, workshop)
+        hidden = personal.get("request", {})
+        shown = example(trained, [column for column in features.request if column.name not in hidden], workshop)
         single = agrees(*_loaded(trained, workshop), workshop.relation(trained), workshop.engine)
         proof[SINGLE_ROW] = single
         notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
@@ -173,6 +182,7 @@ def make_service(asset: Asset, versions: Mapping[str, Version], workshop: Worksh
             "notes": notes,
             EXAMPLE: shown,
             **proof,
+            **({PERSONAL: personal} if personal else {}),
             FILLED: filled,
         },
     )
@@ -251,7 +261,14 @@ def deployed(
         score_many=score_many,
         example=answering.facts.get(EXAMPLE, {}),
         ignore_unknown=answering.facts.get("unknown") == "ignore",
+        personal=_personal(answering, features, workshop),
     )
+
+
+def _personal(answering: Version, features: FeatureSet, workshop: Workshop) -> Personal | None:
+    """How a service's answers are recorded, where they hold personal data."""
+    said = answering.facts.get(PERSONAL)
+    return Personal.of(features.request, features.features, said, project_key(workshop)) if said else None
 
 
 @dataclass(frozen=True)

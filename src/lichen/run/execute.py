@@ -288,7 +288,7 @@ class Execution:
         if asset.kind == "model":
             return make_model(asset, self.graph, self.versions, self.project, self.workshop)
         if asset.kind == "service":
-            return make_service(asset, self.versions, self.workshop)
+            return make_service(asset, self.graph, self.versions, self.project, self.workshop)
         own = fingerprint(asset)
         named = {name: version.version for name, version in inputs.items()}
         return Version(asset.id, version_name(own, named), own, named, facts={MEANING: meaning(asset)})

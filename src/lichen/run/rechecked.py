@@ -8,26 +8,30 @@ is needed. Where a table of that release is no longer kept, the answer cannot be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arro3.core import Table
 
 from lichen.deploy.parity import skews, spelled
+from lichen.deploy.personal import PERSONAL
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
 from lichen.graph.version import Version
-from lichen.ground.counted import count
+from lichen.ground.counted import count, few
 from lichen.ground.quoting import identifier, literal, sql
 from lichen.monitor.finding import Finding
 from lichen.monitor.sample import recorded
 from lichen.monitor.skew import Unlike, unlike
-from lichen.ports import Relation
+from lichen.ports import Column, Relation
 from lichen.run.deployed import features_of
 from lichen.run.lost import fault
 from lichen.run.narrowed import Stretch, narrowed
+from lichen.run.personal import Treated
+from lichen.run.pseudonym import project_key
 from lichen.run.release import Release, Releases
+from lichen.run.restored import as_recorded, comparable, restored
 from lichen.run.workshop import Workshop
 
 SAMPLE = 1_000
@@ -48,6 +52,10 @@ class Rechecked:
     differ: int
     lost: int
     findings: tuple[Finding, ...]
+    unknown: int = 0
+    """How many answers were about an entity that no table of their release has: the record holds a hash of its key."""
+    hidden: tuple[str, ...] = ()
+    """The features that were not compared, for the record holds personal data otherwise than it was used."""
 
     def as_dict(self) -> dict[str, int]:
         """What was looked at as a JSON object; the findings stand among the monitor's."""
@@ -56,10 +64,22 @@ class Rechecked:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader has to know of what was not looked at."""
-        if not self.lost:
-            return ()
-        gone = "the tables of the release that gave them are no longer kept"
-        return (f"skew was not looked at in {self.lost:,} of {count(self.lost + self.compared, 'answer')}: {gone}",)
+        notes = []
+        if self.lost:
+            gone = "the tables of the release that gave them are no longer kept"
+            notes.append(
+                f"skew was not looked at in {self.lost:,} of {count(self.lost + self.compared, 'answer')}: {gone}"
+            )
+        if self.unknown:
+            whose = "the record holds a hash of their entity's key, and no table has that entity"
+            every = count(self.unknown + self.compared, "answer")
+            notes.append(f"skew was not looked at in {self.unknown:,} of {every}: {whose}")
+        if self.hidden:
+            why = (
+                "it is personal data or made of it" if len(self.hidden) == 1 else "they are personal data or made of it"
+            )
+            notes.append(f"skew was not looked at in {few(self.hidden)}: {why}")
+        return tuple(notes)
 
 
 def recheck(
@@ -76,20 +96,30 @@ def recheck(
     bounds = [(cohort["start"], cohort["end"]) for cohort in found["cohorts"]]
     compared: Counter[tuple[int, int]] = Counter()
     different: list[Unlike] = []
-    values = lost = 0
+    values = lost = unknown = 0
+    hidden: dict[str, None] = {}
     for group in groups:
         release = releases.numbered(group.release)
         features, sources = _of_release(group, release, releases, workshop)
-        if features is None:
+        treated = _treated(answered, release, releases)
+        if features is None or treated is None:
             lost += group.rows.num_rows
             continue
-        cohorts = [bounds[place] for place in group.rows.column(_COHORT).to_pylist()]
+        held = comparable(features, treated)
+        hidden |= dict.fromkeys(column.name for column in features.features if column not in held)
+        rows = group.rows
+        if treated:
+            rows = restored(rows, features, sources, treated, project_key(workshop), workshop.engine)
+            unknown += group.rows.num_rows - rows.num_rows
+        cohorts = [bounds[place] for place in rows.column(_COHORT).to_pylist()]
         compared.update(cohorts)
-        values = max(values, len(features.features))
-        different += _unlike(group, features, sources, cohorts, workshop)
+        values = max(values, len(held))
+        if cohorts and held:
+            known = replace(group, rows=rows)
+            different += _unlike(known, features, held, treated, sources, cohorts, workshop)
     findings = tuple(unlike(monitor, different, compared, importances, found["now"]))
     differ = len({one.prediction for one in different})
-    return Rechecked(sum(compared.values()), values, differ, lost, findings)
+    return Rechecked(sum(compared.values()), values, differ, lost, findings, unknown, tuple(hidden))
 
 
 @dataclass(frozen=True)
@@ -144,9 +174,18 @@ def _of_release(
     return features, sources
 
 
+def _treated(answered: Version, release: Release, releases: Releases) -> Treated | None:
+    """How the record of a release's answers treats personal data; None where that is no longer kept."""
+    service = f"service.{answered.asset.partition('.')[2]}"
+    version = releases.version(service, release.versions[service]) if service in release.versions else None
+    return None if version is None else version.facts.get(PERSONAL, {})
+
+
 def _unlike(
     group: _Group,
     features: FeatureSet,
+    held: Sequence[Column],
+    treated: Treated,
     sources: Mapping[str, Relation],
     cohorts: Sequence[tuple[int, int]],
     workshop: Workshop,
@@ -161,23 +200,30 @@ def _unlike(
     instants = group.rows.column(_AT).to_pylist()
     own, inputs = narrowed(features, sources, asked, [Stretch(min(instants), max(instants))], engine)
     joined = Table.from_arrow(join(own, Relation(arrow=asked), _AT, inputs, engine))
-    # A record keeps some types in another form, as which they are compared.
+    # A record keeps some types in another form, as which they are compared; what it treats, in the feature's own.
+    own_types = treated.get("features", {})
     shown = ", ".join(
-        f"CAST({identifier(c.name)} AS {group.types[recorded(c.name)]}) AS {identifier(c.name)}"
-        for c in features.features
+        f"CAST({identifier(c.name)} AS {c.type if c.name in own_types else group.types[recorded(c.name)]}) "
+        f"AS {identifier(c.name)}"
+        for c in held
     )
     offline = Table.from_arrow(engine.query(sql("SELECT", shown, "FROM joined"), {"joined": Relation(arrow=joined)}))
-    said = [offline.column(c.name).to_pylist() for c in features.features]
-    used = [group.rows.column(recorded(c.name)).to_pylist() for c in features.features]
+    made = {c.name: as_recorded(c, treated, project_key(workshop)) for c in held if c.name in own_types}
+    said = [_each(made.get(c.name), offline.column(c.name).to_pylist()) for c in held]
+    used = [group.rows.column(recorded(c.name)).to_pylist() for c in held]
     names = group.rows.column("prediction_id").to_pylist()
-    places = {c.name: place for place, c in enumerate(features.features)}
+    places = {c.name: place for place, c in enumerate(held)}
     return [
         Unlike(
             skew.feature, names[row], group.release, cohorts[row],
             *_spelled(used[places[skew.feature]][row], said[places[skew.feature]][row]),
         )
-        for skew in skews(features.features, said, used) for row in skew.rows
+        for skew in skews(held, said, used) for row in skew.rows
     ]  # fmt: skip
+
+
+def _each(made: Callable[[Any], Any] | None, values: list[Any]) -> list[Any]:
+    return values if made is None else list(map(made, values))
 
 
 def _spelled(used: Any, said: Any) -> tuple[str, str]:

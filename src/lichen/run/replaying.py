@@ -10,6 +10,7 @@ from typing import Any
 
 from lichen.deploy.answer import to_us
 from lichen.deploy.child import Child
+from lichen.deploy.personal import PERSONAL
 from lichen.deploy.replay import Replayed, asked
 from lichen.deploy.replay import replay as drive
 from lichen.feature.featureset import FeatureSet
@@ -17,6 +18,7 @@ from lichen.graph.version import Version
 from lichen.run.deployed import features_of, fill_online, released_service, released_table
 from lichen.run.facts import REPLAYS, kept
 from lichen.run.past import PastRows
+from lichen.run.pseudonym import project_key
 from lichen.run.recorded import land_predictions
 from lichen.run.release import Releases
 from lichen.run.serving import child_command
@@ -44,13 +46,17 @@ def replay(
     begun = workshop.clock.seconds()
     release = releases.current(environment)
     versions = releases.versions(release)
-    _, trained = released_service(service, release, versions)
+    answering, trained = released_service(service, release, versions)
     label = Label.model_validate(trained.facts["label"])
     table = released_table(label.from_, versions)
     rows = PastRows(label, workshop.relation(table), start, end, workshop.engine)
     total, first, last = rows.span()
     features = features_of(trained.facts["recipe"], workshop)
-    done = _drive(service, environment, trained, features, rows, versions, workshop, total, progress)
+    series = f"{service}@{trained.version}"
+    if PERSONAL in answering.facts:
+        # Each answer is named by a hash of what was asked: without the key nobody can try values out.
+        series += f" {project_key(workshop).hex()}"
+    done = _drive(service, environment, series, features, rows, versions, workshop, total, progress)
     driven = workshop.clock.seconds()
     landed = land_predictions(service, releases, environment, workshop)
     facts = {
@@ -72,7 +78,7 @@ def replay(
 def _drive(
     service: str,
     environment: str,
-    trained: Version,
+    series: str,
     features: FeatureSet,
     rows: PastRows,
     versions: Mapping[str, Version],
@@ -95,7 +101,7 @@ def _drive(
             fill_online(features, versions, store, workshop, since=to_us(rows.start))
         command = child_command(service, environment, workshop, record=RECORD, online=online, told=told)
         with Child(command, told=told, log=workshop.folder("logs") / f"replay-{service}.log") as child:
-            requests = asked(rows.read(names), rows.label.at, names, series=f"{service}@{trained.version}")
+            requests = asked(rows.read(names), rows.label.at, names, series=series)
             done = drive(child.url, requests, progress=(lambda sent: progress(sent, total)) if progress else None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

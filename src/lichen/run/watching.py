@@ -16,7 +16,7 @@ from lichen.feedback.label import LABELS, PREDICTIONS, labelled
 from lichen.graph.build import Graph
 from lichen.graph.fingerprint import MEANING
 from lichen.graph.version import Version
-from lichen.ground.counted import count
+from lichen.ground.counted import count, few
 from lichen.ground.duration import microseconds
 from lichen.ground.quoting import sql
 from lichen.monitor.cohort import shown
@@ -26,6 +26,8 @@ from lichen.ports import Append, Relation
 from lichen.run.carried import WAS
 from lichen.run.deployed import features_of, released_service, released_table
 from lichen.run.facts import WATCHES, kept
+from lichen.run.personal import EverTreated, ever_treated, forms
+from lichen.run.pseudonym import project_key
 from lichen.run.rechecked import Rechecked, recheck
 from lichen.run.recorded import land_predictions, predictions_asset
 from lichen.run.release import Releases
@@ -100,8 +102,9 @@ def ask(
     now = at or workshop.clock.now()
     labels = released_table(trained.facts["label"]["from"], versions)
     model = _as_released(graph, trained)
+    ever = ever_treated(monitor.watch, releases, environment)
     try:
-        found = _found(name, monitor, model, _Answers(answered, tuple(alike)), trained, labels, workshop, now)
+        found = _found(name, monitor, model, _Answers(answered, tuple(alike), ever), trained, labels, workshop, now)
     except LichenError as error:
         raise _placed(error, name, project) from error
     for finding in found["findings"]:
@@ -119,6 +122,7 @@ def ask(
         (
             *_notes(found, trained.facts["spans"]["test"], model.label.wait),
             *_left_out(counts, alike),
+            *_unlike_training(trained.facts["importances"], ever, monitor),
             *rechecked.notes,
         ),
         workshop.clock.seconds() - begun,
@@ -137,10 +141,11 @@ def _placed(error: LichenError, name: str, project: ProjectSpec) -> LichenError:
 
 @dataclass(frozen=True)
 class _Answers:
-    """A service's recorded answers, and the model versions of which they are asked about."""
+    """A service's recorded answers, the model versions of which they are asked about, what was made of their values."""
 
     version: Version
     by: tuple[str, ...]
+    ever: EverTreated
 
 
 def _answers(answered: Version, workshop: Workshop) -> dict[str, int]:
@@ -214,7 +219,7 @@ def _found(
         return watch(
             name,
             monitor,
-            Released(metrics, facts["importances"], model.task),
+            Released(metrics, _comparable(facts["importances"], answered.ever), model.task),
             predictions,
             reference,
             workshop.engine,
@@ -229,11 +234,16 @@ def _found(
 def _with_labels(
     answered: _Answers, trained: Version, labels: Version, model: Model, folder: Path, workshop: Workshop
 ) -> Relation:
-    read = features_of(trained.facts["recipe"], workshop)
+    read, ever, engine = features_of(trained.facts["recipe"], workshop), answered.ever, workshop.engine
     request = [column.name for column in read.request]
     features = [f"feature.{column.name}" for column in read.features]
-    select = labelled(model, request, features, answered.by)
     inputs = {PREDICTIONS: workshop.relation(answered.version), LABELS: workshop.relation(labels)}
+    recorded = {}
+    if ever.request:
+        recorded = forms(read.request, ever, answered.version, inputs[LABELS], project_key(workshop), engine)
+    named = {column: f"form_{place}" for place, column in enumerate(recorded)}
+    select = labelled(model, request, features, answered.by, forms=named, masked=ever.masked)
+    inputs |= {named[column]: relation for column, relation in recorded.items()}
     columns = workshop.engine.describe(select, inputs)
     files = workshop.engine.sql(select, inputs, folder)
     return Relation(columns, tuple(str(folder / file.path) for file in files))
@@ -278,6 +288,20 @@ def _long_ago(found: dict[str, Any], cohorts: list[dict[str, Any]], wait: timede
     return (
         f"no prediction was asked for since {shown(last)}: `--at {shown(settled)}` asks as of when those were judged",
     )
+
+
+def _comparable(importances: dict[str, float], ever: EverTreated) -> dict[str, float]:
+    """The features whose recorded values are of the kind that training had: those that hold no personal data."""
+    return {name: importance for name, importance in importances.items() if name not in ever.features}
+
+
+def _unlike_training(importances: dict[str, float], ever: EverTreated, monitor: Monitor) -> tuple[str, ...]:
+    asked = [name for name in ("drift", "missing") if getattr(monitor.ask, name) is not None]
+    hidden = [name for name in importances if name in ever.features]
+    if not (asked and hidden):
+        return ()
+    why = "the record does not hold their values, for they are personal data"
+    return (f"{' and '.join(asked)} not asked of {few(hidden)}: {why}",)
 
 
 def _add_skew(found: dict[str, Any], rechecked: Rechecked) -> None:

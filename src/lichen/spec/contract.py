@@ -8,6 +8,16 @@ from pydantic import Field, field_validator, model_validator
 
 from lichen.spec.words import Spec
 
+PersonalData = Literal["direct", "quasi", "sensitive", "none"]
+"""A class of personal data, by what a value alone or with others tells of whom."""
+
+PERSONAL = (
+    "The class of personal data, and so what the record of answers keeps: `direct` identifies a person (name, email), "
+    "and is hashed with the project's key; `quasi` does so beside others (birth date, postcode), and is coarsened; "
+    "`sensitive` (health, religion) is left out; `none` is kept as it is."
+)
+"""What each class is, and what the record of answers makes of it."""
+
 
 class ColumnPromise(Spec):
     """What one column promises."""
@@ -24,6 +34,7 @@ class ColumnPromise(Spec):
         None, description="The only values allowed.", json_schema_extra={"minItems": 1}
     )
     unique: bool = Field(False, description="Whether no value may occur twice.")
+    pii: PersonalData | None = Field(None, description=f"{PERSONAL} It follows the values, until a column says `none`.")
 
     @field_validator("accepted")
     @classmethod
@@ -53,3 +64,9 @@ class Contract(Spec):
         description="What happens to rows that break a promise: `warn` keeps them and counts them, `quarantine` sets "
         "them aside with the reason and the row as JSON, `stop` fails the run.",
     )
+
+    def without_classes(self) -> Contract:
+        """The contract as it is to rows: a class of personal data changes none, and a column may promise no more."""
+        kept = {name: promise.model_copy(update={"pii": None}) for name, promise in self.columns.items()}
+        only = [name for name, promise in kept.items() if self.columns[name].pii and promise == ColumnPromise()]
+        return self.model_copy(update={"columns": {name: kept[name] for name in kept if name not in only}})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from lichen.errors import did_you_mean
 from lichen.ground.duration import parse_duration
 from lichen.spec.aggregate import Aggregate
+from lichen.spec.contract import PERSONAL, PersonalData
 from lichen.spec.words import Name, Span, Spec
 
 _OF_TABLES = ("entity", "aggregates", "windows", "latest", "ttl", "static", "time", "known", "grain")
@@ -68,6 +70,15 @@ class FeatureView(Spec):
     expressions: dict[Name, str] = Field(
         default_factory=dict, description="Row expressions over the request and other views' features."
     )
+    pii: dict[Name, PersonalData] = Field(
+        default_factory=dict,
+        description=f"For a feature, a key or a column of the request whose class is not that of what it is made of. "
+        f"{PERSONAL}",
+    )
+
+    def meaning(self) -> dict[str, Any]:
+        """What the view means for its values, which classes of personal data do not change."""
+        return super(FeatureView, self.model_copy(update={"pii": {}})).meaning()
 
     @model_validator(mode="after")
     def _one_way_of_being(self) -> Self:
@@ -80,6 +91,11 @@ class FeatureView(Spec):
         for name, times in Counter(self.feature_names()).items():
             if times > 1:
                 raise ValueError(f"two features would be called `{name}`: rename one of them")
+        known = (*(self.entity or ()), *self.feature_names())
+        if unknown := [name for name in self.pii if name not in known]:
+            raise ValueError(
+                f"`pii` names `{unknown[0]}`, which the view does not have: {did_you_mean(unknown[0], known)}"
+            )
         return self
 
     def _check_request(self) -> None:

@@ -35,6 +35,10 @@ class Source(Spec):
         """The keys that belong to the connector."""
         return dict(self.model_extra or {})
 
+    def meaning(self) -> dict[str, Any]:
+        """What the source means for its rows, which classes of personal data do not change."""
+        return super(Source, self.model_copy(update={"contract": self.contract.without_classes()})).meaning()
+
     @model_validator(mode="after")
     def _cursor_has_a_key(self) -> Self:
         if self.cursor and not self.contract.key:

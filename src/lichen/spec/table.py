@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from lichen.spec.contract import Contract
@@ -25,6 +27,10 @@ class Table(Spec):
     )
     contract: Contract = Field(default_factory=Contract, description="What the table promises.")
     sql: str = Field("", description="The SELECT statement (the rest of the file; never written as a key).")
+
+    def meaning(self) -> dict[str, Any]:
+        """What the table means for its rows, which classes of personal data do not change."""
+        return super(Table, self.model_copy(update={"contract": self.contract.without_classes()})).meaning()
 
     @classmethod
     def written_keys(cls) -> list[str]:

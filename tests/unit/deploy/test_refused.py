@@ -1,4 +1,4 @@
-from lichen.deploy.refused import Refused, shown, traced, unknown_field, wrong_value
+from lichen.deploy.refused import UNSAID, Refused, shown, traced, unknown_field, wrong_value
 
 
 def test_an_unknown_field_is_named_with_its_neighbours():
@@ -28,3 +28,11 @@ def test_a_failure_in_a_log_holds_no_value_and_no_folder():
     assert text.startswith("ValueError at test_refused.py:")
     assert "4111" not in text
     assert "/" not in text
+
+
+def test_personal_data_is_not_repeated():
+    refused = wrong_value("birth", UNSAID, "a date, as in 2013-12-01")
+    assert str(refused) == (
+        "LCH-1803: `birth` is not right; it is personal data, and is not repeated\n"
+        "  fix: it must be a date, as in 2013-12-01"
+    )

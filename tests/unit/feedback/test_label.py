@@ -38,13 +38,17 @@ def model(**more: Any) -> Model:
     )
 
 
-def found(tmp_path: Path, asked: Model, *by: str, request: tuple[str, ...] = ("who",)) -> list[tuple[Any, ...]]:
+def found(
+    tmp_path: Path, asked: Model, *by: str, request: tuple[str, ...] = ("who",), forms: str = "", masked: str = ""
+) -> list[tuple[Any, ...]]:
     with Workshop(tmp_path, ProjectFile(name="p")) as workshop:
         inputs = {
             name: Relation(arrow=Table.from_arrow(workshop.engine.query(select, {})))
-            for name, select in ((PREDICTIONS, ANSWERS), (LABELS, TRUTH))
+            for name, select in ((PREDICTIONS, ANSWERS), (LABELS, TRUTH), ("forms", forms))
+            if select
         }
-        select = labelled(asked, request, ["feature.f.x"], by)
+        named = {"who": "forms"} if forms else {}
+        select = labelled(asked, request, ["feature.f.x"], by, forms=named, masked={masked} - {""})
         table = Table.from_arrow(workshop.engine.query(f"SELECT * FROM ({select}) ORDER BY prediction_id", inputs))
         assert table.column_names == ["prediction_id", "at", "score", "feature.f.x", "label", "known"]
         columns = [table.column(name).to_pylist() for name in ("prediction_id", "label")]
@@ -73,3 +77,17 @@ def test_a_label_belongs_within_the_tolerance_only(tmp_path: Path, tolerance: st
 
 def test_without_request_columns_time_alone_decides(tmp_path: Path) -> None:
     assert dict(found(tmp_path, model(), "m1", request=()))["a"] == 1.0
+
+
+def test_a_label_is_found_in_the_form_in_which_its_value_was_recorded(tmp_path: Path) -> None:
+    swapped = "SELECT * FROM (VALUES ('ann', 'xyz'), ('bob', 'ann')) AS t(value, recorded)"
+    assert found(tmp_path, model(), "m1", forms=swapped) == [("a", 1.0), ("b", 1.0), ("d", None)]
+
+
+def test_a_value_may_be_recorded_in_several_forms(tmp_path: Path) -> None:
+    both = "SELECT * FROM (VALUES ('ann', 'xyz'), ('ann', 'ann'), ('bob', 'uvw')) AS t(value, recorded)"
+    assert found(tmp_path, model(), "m1", forms=both) == found(tmp_path, model(), "m1")
+
+
+def test_what_is_not_recorded_is_not_compared(tmp_path: Path) -> None:
+    assert dict(found(tmp_path, model(), "m1", masked="who")) == {"a": 1.0, "b": 1.0, "d": None}

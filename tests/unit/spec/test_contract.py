@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lichen.spec import ColumnPromise, Contract
+from lichen.errors import ProjectErrors
+from lichen.spec import ColumnPromise, Contract, Source, Table
 
 
 def test_a_contract_promises_nothing_by_itself() -> None:
@@ -46,3 +47,30 @@ def test_a_contract_comes_back_from_its_meaning() -> None:
         {"key": ["a"], "columns": {"a": {"range": [0, 1], "accepted": ["x", 2]}}, "on_breach": "stop"}
     )
     assert Contract.model_validate(contract.meaning()) == contract
+
+
+def test_a_class_of_personal_data_means_nothing_to_rows() -> None:
+    plain = Contract.model_validate({"columns": {"born": {"type": "date"}}})
+    classed = Contract.model_validate(
+        {"columns": {"born": {"type": "date", "pii": "quasi"}, "email": {"pii": "direct"}}}
+    )
+    assert classed.without_classes() == plain
+    for spec in (Source, Table):
+        assert spec(contract=classed).meaning() == spec(contract=plain).meaning()
+        only = Contract.model_validate({"columns": {"email": {"pii": "direct"}}})
+        assert spec(contract=only).meaning() == spec().meaning()
+
+
+def test_a_column_that_promises_to_be_there_means_something() -> None:
+    promised = Contract.model_validate({"columns": {"email": {}}})
+    assert promised.without_classes() == promised
+
+
+def test_an_unknown_class_of_personal_data_is_told_with_those_there_are(read) -> None:
+    with pytest.raises(ProjectErrors) as refused:
+        read({"sources/a.yaml": "path: x\ncontract:\n  columns:\n    email: {pii: directly}\n"})
+    assert str(refused.value) == (
+        "LCH-1013: `contract.columns.email.pii`: it must be `direct`, `quasi`, `sensitive` or `none`\n"
+        "  at sources/a.yaml:4:18\n        email: {pii: directly}\n                     ^\n"
+        "  why: it is 'directly'\n  fix: did you mean `direct`?"
+    )

@@ -81,3 +81,19 @@ def test_a_view_of_everybody_keeps_its_empty_entity() -> None:
     view = FeatureView.model_validate({**WINDOWED, "entity": {}})
     assert view.meaning()["entity"] == {}
     assert FeatureView.model_validate(view.meaning()) == view
+
+
+def test_a_class_of_personal_data_changes_no_value() -> None:
+    said = {"on": "request", "columns": {"email": "varchar"}}
+    assert FeatureView.model_validate({**said, "pii": {"email": "direct"}}).meaning() == (
+        FeatureView.model_validate(said).meaning()
+    )
+    keyed = {"entity": {"email": "varchar"}, "from": "people", "latest": ["born"], "pii": {"email": "direct"}}
+    assert FeatureView.model_validate(keyed).pii == {"email": "direct"}
+
+
+def test_a_class_of_what_a_view_does_not_have_is_refused() -> None:
+    with pytest.raises(
+        ValidationError, match=r"`pii` names `mail`, which the view does not have: did you mean `email`?"
+    ):
+        FeatureView.model_validate({"on": "request", "columns": {"email": "varchar"}, "pii": {"mail": "direct"}})
