@@ -66,7 +66,8 @@ class Shop:
                 answer = made.follower.serving.path.answer(given, None, 0.0)  # a live store answers as of now
                 pairs = zip(names, answer.features, strict=True)
                 values = tuple(None if name.startswith(missing) else value for name, value in pairs)
-                made.record.append([structs.replace(answer, at_us=at, features=values)])
+                given_then = [structs.replace(answer, at_us=at, features=values)]
+                made.record.append(made.follower.serving.path.recorded(given_then), made.follower.serving.heading)
         finally:
             made.record.close()
         return len(asked)

@@ -35,6 +35,9 @@ _INSTANTS = frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
 
 Treat = Callable[[Any], Any]
 
+Treated = Mapping[str, Mapping[str, str]]
+"""How the columns of a service's `request`, and its `features`, are treated in the record; empty where none is."""
+
 
 def treatments(request: Mapping[str, str], features: Mapping[str, str], keys: set[str]) -> dict[str, dict[str, str]]:
     """What is done with each classed column; an entity's key is hashed whatever its class, so that labels find it.
@@ -65,7 +68,11 @@ def treating(column: Column, treatment: str, key: bytes) -> Treat:
     kind = kind_of(column)
     if treatment == HASHED:
         spell = _speller(kind)
-        return lambda value: None if value is None else hmac.digest(key, spell(value).encode(), "sha256").hex()[:_HEX]
+        return lambda value: (
+            None
+            if value is None
+            else hmac.digest(key, spell(value).encode("utf-8", "surrogatepass"), "sha256").hex()[:_HEX]
+        )
     if treatment == COARSENED and vector_of(kind) is None:
         return _coarse(kind)
     return lambda _: None
@@ -165,7 +172,7 @@ class Personal:
         cls,
         request: Sequence[Column],
         features: Sequence[Column],
-        treated: Mapping[str, Mapping[str, str]],
+        treated: Treated,
         key: bytes,
     ) -> Self:
         """The treatment that a service's version says, made ready with the project's key."""

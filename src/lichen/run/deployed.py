@@ -12,7 +12,7 @@ from arro3.core import Table
 
 from lichen.deploy.answer import Deployed, to_us
 from lichen.deploy.parity import PARITY, told
-from lichen.deploy.personal import PERSONAL, Personal
+from lichen.deploy.personal import PERSONAL, Personal, Treated
 from lichen.errors import SystemFailed, Where, WrongUsage
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.lookup import Lookup
@@ -25,7 +25,6 @@ from lichen.ports import Column, Fitted, OnlineStore, Relation
 from lichen.run.example import EXAMPLE, example
 from lichen.run.lost import artifact
 from lichen.run.online import FILLED, fill, view_key
-from lichen.run.personal import treated
 from lichen.run.proven import prove, prove_state
 from lichen.run.pseudonym import make_key, project_key
 from lichen.run.release import Release, Releases
@@ -153,7 +152,7 @@ def make_service(
     proof: dict[str, Any] = {}
     filled: list[str] = []
     shown: dict[str, Any] = {}
-    personal = treated(asset, graph, versions, project)
+    personal = _classed(asset, graph, versions, project)
     if personal:
         make_key(workshop)
     if not trained.facts.get("held"):
@@ -186,6 +185,15 @@ def make_service(
             FILLED: filled,
         },
     )
+
+
+def _classed(asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec) -> Treated:
+    """What the record makes of the columns of a service; a server, which asks for none of it, does not load it."""
+    if not asset.personal:
+        return {}
+    from lichen.run.classed import treated
+
+    return treated(asset, graph, versions, project)
 
 
 def prove_services(services: Iterable[Version], versions: Mapping[str, Version], workshop: Workshop) -> None:

@@ -1,4 +1,4 @@
-"""Personal data in a service's answers: which columns hold it, and how labels and tables find what was recorded."""
+"""Personal data in a service's answers: how it was treated, and how labels and tables find what was recorded."""
 
 from __future__ import annotations
 
@@ -9,35 +9,13 @@ from typing import Any
 from arro3.core import Table
 
 from lichen.deploy.fields import kind_of
-from lichen.deploy.personal import MASKED, PERSONAL, treating, treatments
+from lichen.deploy.personal import MASKED, PERSONAL, treating
 from lichen.deploy.predictions import array_of
 from lichen.feedback.label import REQUEST
-from lichen.graph.build import Asset, Graph
-from lichen.graph.edges import project_lineage
-from lichen.graph.personal import of_service
-from lichen.graph.prior import with_parents
 from lichen.graph.version import Version
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
 from lichen.run.release import Releases
-from lichen.spec import ProjectSpec, Service
-
-Treated = Mapping[str, Mapping[str, str]]
-"""How the columns of a service's `request`, and its `features`, are treated in the record; empty where none is."""
-
-
-def treated(asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec) -> Treated:
-    """What the record makes of the columns of a service, by the classes that reach them through the lineage."""
-    service = asset.spec
-    assert isinstance(service, Service)
-    if not asset.personal:
-        return {}
-    columns = {version.relation: [column.name for column in version.columns] for version in versions.values()}
-    lineage = project_lineage(graph, project, columns)
-    request, features = of_service(service.model, asset.personal, lineage, project)
-    views = with_parents(project.models[service.model].features, project.features)
-    keys = {key for view in views for key in project.features[view].entity or ()}
-    return treatments(request, features, keys) if request or features else {}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from lichen.errors import SystemFailed, Where
 from lichen.ground.files import sync_folder, system_failures
+from lichen.ports import Put
 from lichen.run.workshop import Workshop
 
 BYTES = 32
+
+MADE = ("lichen", "pseudonym_key")
+"""Where the state keeps that the project has a key: one that is gone is then missed, and not made anew."""
 
 
 def key_file(workshop: Workshop) -> Path:
@@ -36,10 +40,17 @@ def project_key(workshop: Workshop) -> bytes:
 
 
 def make_key(workshop: Workshop) -> None:
-    """Make the project's key where there is none: 256 bits of chance, in a file that only its owner may read."""
+    """Make the project's key where there never was one: 256 bits of chance, in a file that only its owner may read."""
     path = key_file(workshop)
-    if path.exists():
+    if workshop.state.get(*MADE) is not None:
+        project_key(workshop)
         return
+    if not path.exists():
+        _write_key(path)
+    workshop.state.write(Put(*MADE, {"file": path.name}))
+
+
+def _write_key(path: Path) -> None:
     with system_failures("keep the key that hashes personal data", path):
         path.parent.mkdir(mode=0o700, exist_ok=True)
         staged = path.with_name(f".{path.name}.{os.getpid()}.staged")

@@ -15,7 +15,7 @@ from typing import Any
 from arro3.core import Table
 
 from lichen.deploy.parity import skews, spelled
-from lichen.deploy.personal import PERSONAL
+from lichen.deploy.personal import PERSONAL, Treated
 from lichen.feature.featureset import FeatureSet
 from lichen.feature.join import join
 from lichen.graph.version import Version
@@ -28,7 +28,6 @@ from lichen.ports import Column, Relation
 from lichen.run.deployed import features_of
 from lichen.run.lost import fault
 from lichen.run.narrowed import Stretch, narrowed
-from lichen.run.personal import Treated
 from lichen.run.pseudonym import project_key
 from lichen.run.release import Release, Releases
 from lichen.run.restored import as_recorded, comparable, restored

@@ -9,13 +9,13 @@ import numpy as np
 from arro3.core import Array, Table
 
 from lichen.deploy.fields import kind_of
-from lichen.deploy.personal import MASKED, treating
+from lichen.deploy.personal import MASKED, Treated, treating
 from lichen.deploy.predictions import array_of
 from lichen.feature.featureset import FeatureSet
 from lichen.feedback.label import REQUEST
 from lichen.ground.types import vector_of
 from lichen.ports import Column, Engine, Relation
-from lichen.run.personal import Treated, known_by
+from lichen.run.personal import known_by
 
 _FLOATS = frozenset({"DOUBLE", "FLOAT"})
 

@@ -19,7 +19,7 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
         yield made
 
 
-def test_a_key_is_made_once_for_its_owner_alone(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_key_is_made_once_for_its_owner_alone(workshop: Workshop) -> None:
     make_key(workshop)
     made = project_key(workshop)
     make_key(workshop)
@@ -28,9 +28,21 @@ def test_a_key_is_made_once_for_its_owner_alone(workshop: Workshop, tmp_path: Pa
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [one.name for one in path.parent.iterdir()] == [path.name]
-    path.unlink()
+
+
+def test_each_project_has_its_own_key(workshop: Workshop, tmp_path: Path) -> None:
     make_key(workshop)
-    assert project_key(workshop) != made
+    with Workshop(tmp_path / "other", ProjectFile(name="q")) as other:
+        (tmp_path / "other").mkdir()
+        make_key(other)
+        assert project_key(other) != project_key(workshop)
+
+
+def test_a_key_that_was_put_there_stays(workshop: Workshop) -> None:
+    key_file(workshop).parent.mkdir()
+    key_file(workshop).write_text("ab" * 32)
+    make_key(workshop)
+    assert project_key(workshop) == b"\xab" * 32
 
 
 @pytest.mark.parametrize(
@@ -49,6 +61,8 @@ def test_a_key_that_is_not_there_is_not_made_anew(workshop: Workshop, content: b
     path.unlink()
     if content is not None:
         path.write_bytes(content)
+    with pytest.raises(SystemFailed, match="LCH-3907"):
+        make_key(workshop)
     with pytest.raises(SystemFailed) as failed:
         project_key(workshop)
     assert str(failed.value) == (

@@ -109,3 +109,16 @@ def test_where_nobody_asked_of_late_the_time_of_the_answers_is_suggested(answere
     assert again.labelled == asked.labelled
     assert again.notes[-1] != note
     assert all(cohort["predictions"] or cohort["state"] == "open" for cohort in again.watch["cohorts"][:-2])
+
+
+def test_answers_from_before_a_column_was_personal_keep_their_labels(answered: Any) -> None:
+    (before,) = answered.open().monitor(at=AT)
+    answered.edit("sources/invoices.yaml", "customer: {type: varchar,", "customer: {type: varchar, pii: direct,")
+    project = answered.open()
+    states = {outcome.asset: outcome.state for outcome in project.run().outcomes}
+    assert (states["service.late_payment"], set(states)) == ("built", {"service.late_payment", "monitor.late_payment"})
+    assert answered.answer(f"{ASKED} WHERE issued_at >= '2026-06-01' AND customer IS NOT NULL LIMIT 5") == 5
+    (asked,) = answered.open().monitor(at=AT)
+    assert (asked.predictions, asked.labelled) == (before.predictions + 5, before.labelled + 5)
+    hashed = answered.rows('SELECT count(*) FROM predictions_late_payment WHERE length("request.customer") = 32')
+    assert hashed == [(5,)]
