@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lichen.deploy.reach import Reach
 from lichen.deploy.server import listen
 from lichen.deploy.workers import serve_with
 from lichen.errors import SystemFailed
@@ -30,9 +31,10 @@ PARENT = """
 import sys, pathlib
 sys.path.insert(0, {here!r})
 from test_workers import PLAIN
+from lichen.deploy.reach import Reach
 from lichen.deploy.server import listen
 from lichen.deploy.workers import serve_with
-listening = listen("127.0.0.1", 0)
+listening = listen(Reach(port=0))
 folder = pathlib.Path(sys.argv[1])
 def words(number):
     return {{"worker": number, "told": str(folder / str(number)), "code": int(sys.argv[2])}}
@@ -108,7 +110,7 @@ def test_one_that_stops_with_another_code_is_told(parent):
 
 
 def test_one_that_does_not_start_is_told_and_the_others_stop(tmp_path):
-    listening = listen("127.0.0.1", 0)
+    listening = listen(Reach(port=0))
     words = {"told": str(tmp_path / "told")}
     with pytest.raises(SystemFailed) as failed:
         serve_with(
