@@ -402,6 +402,19 @@ class Fitted(Protocol):
         ...
 
 
+@runtime_checkable
+class Contributing(Protocol):
+    """A `Fitted` that can also tell what each column contributed to a score; its learner says `contributes = True`."""
+
+    def contributions(self, matrix: Matrix) -> Arrow:
+        """One DOUBLE column for each of the matrix's names, then `base`; added up they are a row's margin.
+
+        The margin is the score in the label's unit; for classification the log odds of which it is the probability. A
+        row alone has what it has among many, to the bit.
+        """
+        ...
+
+
 class Learner(Protocol):
     """Learns a function from rows; one object, no state of its own."""
 

@@ -361,13 +361,15 @@ class Project:
         file: str | Path,
         out: str | Path | None = None,
         *,
+        contributions: bool = False,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Filed:
         """Ask a service about the rows of a file; the answers go to `out`, by its suffix, or are returned."""
         from lichen.run.filed import ask_file
 
         target = None if out is None else Path(out)
-        return ask_file(self.service(name), Path(file), target, self.workshop, progress)
+        asking = self.service(name)
+        return ask_file(asking, Path(file), target, self.workshop, progress, contributions=contributions)
 
     def replay(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,17 +44,27 @@ def test_in_process_and_over_http_answers_are_equal(small: tuple[SmallProject, N
     with served(root) as (_, told), Client(told["address"]) as client:
         over_http = client.predict(ROWS)
         as_table = Table.from_arrow(client.predict(_arrow(ROWS)))
+        told_over_http = client.predict(ROWS, contributions=True)
+        parts_over_http = Table.from_arrow(client.predict(_arrow(ROWS), contributions=True))
     with Project(root) as project:
         service = project.service("buys")
         in_process = service.predict(ROWS)
         one = service.predict(ROWS[0])
         table = Table.from_arrow(service.predict(_arrow(ROWS)))
+        parts = service.predict(ROWS, contributions=True)
         with pytest.raises(Refused) as refused:
             service.predict([*ROWS, {"cents": "many"}])
     scores = [answer["score"] for answer in over_http]
     assert [answer["score"] for answer in in_process] == scores
     assert (one["score"], one["model_version"]) == (scores[0], over_http[0]["model_version"])
     assert table.column("score").to_pylist() == as_table.column("score").to_pylist() == scores
+    assert [answer["probability"] for answer in over_http] == table.column("probability").to_pylist()
+    assert [answer["contributions"] for answer in told_over_http] == [answer["contributions"] for answer in parts]
+    bases = parts_over_http.column("contributions.base").to_pylist()
+    assert bases == [answer["contributions"]["base"] for answer in parts]
+    assert parts_over_http.column("contributions.source_columns.shops.size").to_pylist() == [
+        answer["contributions"]["source_columns"]["shops.size"] for answer in parts
+    ]
     assert (refused.value.row, refused.value.field) == (len(ROWS), "cents")
     assert list((root / ".lichen/records/prod/buys").iterdir()) == [root / ".lichen/records/prod/buys/live"]
 
@@ -73,12 +84,16 @@ def test_a_file_is_answered(small: tuple[SmallProject, Nursery], tmp_path: Path,
     root, nursery = small[0].root, small[1]
     given = write_csv(tmp_path / "asked.csv", [{"number": n, **row} for n, row in enumerate(ROWS)])
     out = tmp_path / f"answers.{suffix}"
-    ended = nursery.lichen(root, "predict", "buys", str(given), "--out", str(out), "--json")
+    ended = nursery.lichen(root, "predict", "buys", str(given), "--out", str(out), "--json", "--contributions")
     assert (ended.code, ended.facts["answered"], ended.facts["rejected"]) == (0, len(ROWS), []), ended
     with Project(root) as project:
         wanted = [answer["score"] for answer in project.service("buys").predict(ROWS)]
     found = _read(out)
     assert [float(row["score"]) for row in found] == wanted
+    parts = [name for name in found[0] if name.startswith("contributions.features.")]
+    for row in found:
+        margin = float(row["contributions.base"]) + sum(float(row[name]) for name in parts)
+        assert abs(1 / (1 + math.exp(-margin)) - float(row["score"])) < 1e-9
     assert [int(row["number"]) for row in found] == list(range(len(ROWS)))
     assert {row["shop"] for row in found} == {"north", "south", "gone", None}
     assert not list(tmp_path.glob(".*"))

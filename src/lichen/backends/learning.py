@@ -130,6 +130,13 @@ def scores(values: Floats) -> Arrow:
     return table
 
 
+def contributions(names: Sequence[str], values: Sequence[Floats], base: Floats) -> Arrow:
+    """Contributions as they cross the port: one DOUBLE column a name, then `base`."""
+    arrays = [Array.from_numpy(np.ascontiguousarray(column)) for column in (*values, base)]
+    table: Arrow = Table.from_arrays(arrays, names=[*names, "base"])
+    return table
+
+
 def expect_columns(matrix: Matrix, names: Sequence[str]) -> None:
     """Refuse to predict for other columns than the model learned from."""
     if tuple(matrix.names) != tuple(names):
@@ -212,9 +219,13 @@ def write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
 
 
-def write_columns(folder: Path, task: str, names: Sequence[str], categories: Mapping[str, int]) -> None:
-    """Write which columns the model reads, in order."""
-    content = {"task": task, "names": list(names), "categories": dict(categories)}
+def write_columns(
+    folder: Path, task: str, names: Sequence[str], categories: Mapping[str, int], means: Sequence[float] | None = None
+) -> None:
+    """Write which columns the model reads, in order, and what each adds to a mean training row's score, if known."""
+    content: dict[str, Any] = {"task": task, "names": list(names), "categories": dict(categories)}
+    if means is not None:
+        content["means"] = list(means)
     write(folder / COLUMNS, json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
@@ -225,6 +236,7 @@ class Columns:
     task: str
     names: tuple[str, ...]
     categories: Mapping[str, int]
+    means: tuple[float, ...] | None = None
 
 
 def read_columns(folder: Path) -> Columns:
@@ -233,12 +245,14 @@ def read_columns(folder: Path) -> Columns:
     try:
         content = json.loads(read_text(path))
         task, names, categories = content["task"], tuple(content["names"]), dict(content["categories"])
+        means = tuple(map(float, content["means"])) if "means" in content else None
     except (ValueError, KeyError, TypeError) as failure:
         raise corrupt(path, "it does not say what columns the model reads") from failure
     sound = all(isinstance(name, str) for name in names) and set(categories) <= set(names)
+    sound = sound and (means is None or len(means) == len(names))
     if not sound or not all(isinstance(count, int) for count in categories.values()):
         raise corrupt(path, "it does not say what columns the model reads")
-    return Columns(task, names, categories)
+    return Columns(task, names, categories, means)
 
 
 def read_text(path: Path) -> str:

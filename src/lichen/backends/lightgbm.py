@@ -15,6 +15,7 @@ from lichen.backends.learning import (
     Budget,
     Parameter,
     asked,
+    contributions,
     corrupt,
     expect_columns,
     helps,
@@ -80,6 +81,12 @@ class LightGBMFitted:
         """A function that scores one row; each thread needs one of its own."""
         return self._trees.row()
 
+    def contributions(self, matrix: Matrix) -> Arrow:
+        """What each column adds to the raw score, by exact TreeSHAP."""
+        expect_columns(matrix, self._names)
+        told = self._trees.contributions(read(matrix).values)
+        return contributions(self._names, list(told[:, :-1].T), told[:, -1])
+
     def importances(self) -> Mapping[str, float]:
         """Each column's share of all gain."""
         return shares(self._trees.gains(), self._names)
@@ -117,6 +124,7 @@ class LightGBMLearner:
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     params: ClassVar[Mapping[str, str]] = helps(_PARAMETERS)
+    contributes: ClassVar[bool] = True
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Refuse a parameter that is none, or whose value is not allowed."""

@@ -26,6 +26,7 @@ from lichen.errors import LichenError, SystemFailed
 
 _FLOAT64 = ctypes.c_int(1)
 _NORMAL = ctypes.c_int(0)
+_CONTRIBUTIONS = ctypes.c_int(3)
 _ALL_ITERATIONS = ctypes.c_int(-1)
 _GAIN = ctypes.c_int(1)
 _POLICY = "OMP_WAIT_POLICY"
@@ -138,8 +139,18 @@ class Trees:
 
     def predict(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """One number for each row of a Fortran-ordered array."""
+        return self._told(values, _NORMAL, 1)[:, 0]
+
+    def contributions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """For each row what each column adds to the raw score, and last what it starts from: exact TreeSHAP.
+
+        Source: Lundberg et al., From local explanations to global understanding with explainable AI for trees, 2020.
+        """
+        return self._told(values, _CONTRIBUTIONS, self.width + 1)
+
+    def _told(self, values: NDArray[np.float64], kind: ctypes.c_int, width: int) -> NDArray[np.float64]:
         rows, columns = values.shape
-        out, written = np.empty(rows), ctypes.c_int64()
+        out, written = np.empty((rows, width)), ctypes.c_int64()
         if rows == 0:
             return out
         _checked(
@@ -150,7 +161,7 @@ class Trees:
                 ctypes.c_int32(rows),
                 ctypes.c_int32(columns),
                 ctypes.c_int(0),
-                _NORMAL,
+                kind,
                 ctypes.c_int(0),
                 _ALL_ITERATIONS,
                 ctypes.c_char_p(f"num_threads={threads()}".encode()),

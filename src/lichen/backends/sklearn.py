@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from lichen.backends.learning import (
     Parameter,
     Rows,
     asked,
+    contributions,
     corrupt,
     expect_columns,
     helps,
@@ -73,13 +74,18 @@ class _Terms:
     tables: tuple[tuple[int, tuple[float, ...]], ...]
     """Column, and what each code adds; the last is for -1."""
 
-    def score(self, values: Floats) -> Floats:
-        total = np.full(len(values), self.start)
+    def each(self, values: Floats) -> Iterator[tuple[int, Floats]]:
+        """Each column that is read, and what it adds to the log odds of each row."""
         for column, slope, offset, missing in self.slopes:
             x = values[:, column]
-            total += np.where(np.isfinite(x), x * slope + offset, missing)
+            yield column, np.where(np.isfinite(x), x * slope + offset, missing)
         for column, table in self.tables:
-            total += np.asarray(table)[values[:, column].astype(np.int64)]
+            yield column, np.asarray(table)[values[:, column].astype(np.int64)]
+
+    def score(self, values: Floats) -> Floats:
+        total = np.full(len(values), self.start)
+        for _, added in self.each(values):
+            total += added
         return np.fromiter(map(_probability, total.tolist()), np.float64, len(total))
 
     def row(self) -> Callable[[Sequence[float]], float]:
@@ -137,11 +143,49 @@ class LogisticFitted:
         write_columns(folder, "classification", self._names, self._categories)
 
 
+class LogisticWithMeans(LogisticFitted):
+    """A logistic model that also knows what each column adds to a mean training row's log odds: any but the oldest."""
+
+    def __init__(
+        self,
+        content: bytes,
+        pipeline: Any,
+        names: Sequence[str],
+        categories: Mapping[str, int],
+        means: Sequence[float],
+    ) -> None:
+        super().__init__(content, pipeline, names, categories)
+        self._means = tuple(means)
+
+    @classmethod
+    def of(cls, pipeline: Any, train: Matrix) -> LogisticWithMeans:
+        """The model that was fitted to these rows."""
+        means = [0.0] * len(train.names)
+        for column, added in _terms(pipeline, train.names, train.categories).each(read(train).values):
+            means[column] = float(added.mean())
+        return cls(pack(pipeline), pipeline, train.names, train.categories, means)
+
+    def contributions(self, matrix: Matrix) -> Arrow:
+        """What each column adds to the log odds, less what it adds to a mean training row's."""
+        expect_columns(matrix, self._names)
+        values = read(matrix).values
+        parts = [np.zeros(len(values))] * len(self._names)
+        for column, added in self._terms.each(values):
+            parts[column] = added - self._means[column]
+        return contributions(self._names, parts, np.full(len(values), self._terms.start + sum(self._means)))
+
+    def save(self, folder: Path) -> None:
+        """Write the pipeline as a skops file, and the means beside the columns."""
+        write(folder / MODEL, self._content)
+        write_columns(folder, "classification", self._names, self._categories, self._means)
+
+
 class LogisticLearner:
     """Logistic regression by scikit-learn: numbers imputed and scaled, one column a category."""
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     params: ClassVar[Mapping[str, str]] = helps(_LOGISTIC)
+    contributes: ClassVar[bool] = True
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Refuse a parameter that is none, or whose value is not allowed."""
@@ -176,7 +220,7 @@ class LogisticLearner:
         from sklearn.pipeline import Pipeline
 
         pipeline = Pipeline([("columns", columns), ("model", model)])
-        return LogisticFitted(pack(pipeline), pipeline, train.names, train.categories)
+        return LogisticWithMeans.of(pipeline, train)
 
     def load(self, folder: Path) -> LogisticFitted:
         """Read a skops file that holds nothing but types of the trusted list."""
@@ -184,7 +228,9 @@ class LogisticLearner:
         content = read_model(folder)
         pipeline = unpack(content, folder / MODEL, _IN_LOGISTIC)
         try:
-            return LogisticFitted(content, pipeline, columns.names, columns.categories)
+            if columns.means is None:
+                return LogisticFitted(content, pipeline, columns.names, columns.categories)
+            return LogisticWithMeans(content, pipeline, columns.names, columns.categories, columns.means)
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as failure:
             raise corrupt(folder / MODEL, f"it is not a pipeline of `logistic`: {failure}") from failure
 

@@ -401,6 +401,7 @@ def token(act: str, name: str | None, scopes: tuple[str, ...], expires: str | No
     default=None,
     help="Write the rows that were refused, and why, to this CSV; if not said, the first are told.",
 )
+@click.option("--contributions", is_flag=True, help="Tell what each feature and source column contributed to a score.")
 @click.option("--limit", type=click.IntRange(min=0), default=None, help="The most rows shown; 0 shows all.")
 def predict(
     service: str,
@@ -408,6 +409,7 @@ def predict(
     environment: str,
     out: Path | None,
     rejects: Path | None,
+    contributions: bool,
     limit: int | None,
     as_json: bool,
 ) -> int:
@@ -419,7 +421,8 @@ def predict(
 
     with opened(environment) as project:
         counting = predicted.counting() if not as_json else None
-        done = project.predict(service, file, out, **({"progress": counting} if counting else {}))
+        given = {"progress": counting} if counting else {}
+        done = project.predict(service, file, out, contributions=contributions, **given)
     predicted.show(done, out, rejects, limit=limit, as_json=as_json)
     return FOUND if done.rejected else 0
 

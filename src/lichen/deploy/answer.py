@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from lichen.deploy.contributions import NAME, Contribute, Contributions, cannot_tell
 from lichen.deploy.fields import PREDICTION_ID, Fields
 from lichen.deploy.personal import Personal
 from lichen.deploy.refused import Refused, no_answer, wrong_value
 from lichen.errors import FoundWrong
 from lichen.ground.clock import Clock
 from lichen.ports import Column
+from lichen.train.calibrate import Calibration, Interval, Probability
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,7 +32,9 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One answer, with the request and the feature values it came from.
 
     Instants are microseconds since 1970 UTC. `out_of_time` is null where the request does not tell when it
-    should have been asked. `request` and `features` are in the order of the release's columns.
+    should have been asked. `request` and `features` are in the order of the release's columns. `probability` or
+    `interval` is what the score means, where the release was calibrated. New fields come last, each with a default:
+    records and tables of earlier versions stay readable.
     """
 
     prediction_id: str
@@ -41,6 +45,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     score: float
     request: tuple[Any, ...]
     features: tuple[Any, ...]
+    probability: float | None = None
+    interval: tuple[float, float] | None = None
 
 
 class Taken(NamedTuple):
@@ -84,6 +90,12 @@ class Deployed:
     ignore_unknown: bool = False
     personal: Personal | None = None
     """How the answers are recorded, where they hold personal data."""
+    calibration: Calibration | None = None
+    """What a score means: answers add its probability or interval."""
+    contribute: Contribute | None = field(default=None, compare=False)
+    """What each feature and source column contributed to many rows' scores."""
+    no_contributions: str = "no model answers here that can tell them"
+    """Why, where `contribute` is None, contributions cannot be told."""
 
 
 class RowPath:
@@ -94,6 +106,9 @@ class RowPath:
         hidden = deployed.personal.hidden if deployed.personal is not None else frozenset[str]()
         self.fields = Fields(deployed.request, ignore_unknown=deployed.ignore_unknown, hidden=hidden)
         self._names = Names()
+        made = deployed.calibration
+        self._probability = made.row if isinstance(made, Probability) else None
+        self._interval = made.row if isinstance(made, Interval) else None
 
     def now_us(self) -> int:
         """The present instant, in microseconds since 1970 UTC."""
@@ -125,6 +140,8 @@ class RowPath:
             score=score,
             request=tuple(request.values()),
             features=tuple(values),
+            probability=None if self._probability is None else self._probability(score),
+            interval=None if self._interval is None else self._interval(score),
         )
 
     def take_many(self, rows: Sequence[dict[str, Any]], first: int, at_us: int) -> list[Taken]:
@@ -168,6 +185,10 @@ class RowPath:
         """The answers to rows that were taken and scored."""
         latency_us = int((self.clock.seconds() - started) * 1e6)
         names = self._names.many(now_us, len(rows))
+        made = self.deployed.calibration
+        nothing = [None] * len(rows)
+        probabilities = made.many(scores) if isinstance(made, Probability) else nothing
+        intervals = made.many(scores) if isinstance(made, Interval) else nothing
         return [
             Answer(
                 row.prediction_id or name,
@@ -178,8 +199,12 @@ class RowPath:
                 score,
                 row.request,
                 tuple(row.features),
+                probability,
+                interval,
             )
-            for row, score, name in zip(rows, scores, names, strict=True)
+            for row, score, name, probability, interval in zip(
+                rows, scores, names, probabilities, intervals, strict=True
+            )
         ]
 
     def _out_of_time(self, request: Mapping[str, Any], at_us: int) -> bool | None:
@@ -199,8 +224,23 @@ class RowPath:
             made.append(msgspec.structs.replace(answer, request=request, features=features))
         return made
 
+    def contributions(self, answers: Sequence[Answer]) -> Sequence[Contributions]:
+        """What each feature and source column contributed to these answers; `Refused` where the model cannot tell."""
+        if self.deployed.contribute is None:
+            raise cannot_tell(self.deployed.no_contributions)
+        return self.deployed.contribute([answer.features for answer in answers]) if answers else ()
+
+    def all_shown(self, answers: Sequence[Answer], contributions: Sequence[Contributions] = ()) -> list[dict[str, Any]]:
+        """The answers as clients get them, each with what contributed to it where that was asked for."""
+        told = [self.shown(answer) for answer in answers]
+        for one, parts in zip(told, contributions, strict=False):
+            one[NAME] = parts.shown()
+        return told
+
     def shown(self, answer: Answer) -> dict[str, Any]:
-        """The answer as clients get it."""
+        """The answer as clients get it; where the release was calibrated, with its probability or interval."""
+        made = self.deployed.calibration
+        more = {} if made is None else {made.gives: answer.probability if self._interval is None else answer.interval}
         return {
             PREDICTION_ID: answer.prediction_id,
             "score": answer.score,
@@ -210,6 +250,7 @@ class RowPath:
             "prediction_time": from_us(answer.at_us),
             "out_of_time": answer.out_of_time,
             "latency_us": answer.latency_us,
+            **more,
         }
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from lichen.deploy.answer import Names, to_us
 from lichen.deploy.body import MOST_ROWS
+from lichen.deploy.contributions import NAME
 from lichen.deploy.door import JSON_KIND, MOST_BYTES
 from lichen.deploy.fields import PREDICTION_ID
 from lichen.errors import FoundWrong, SystemFailed, WrongUsage
@@ -78,28 +79,30 @@ class Client:
             line.close()
 
     @overload
-    def predict(self, rows: Mapping[str, Any]) -> dict[str, Any]: ...
+    def predict(self, rows: Mapping[str, Any], *, contributions: bool = False) -> dict[str, Any]: ...
 
     @overload
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]: ...
+    def predict(self, rows: Sequence[Mapping[str, Any]], *, contributions: bool = False) -> list[dict[str, Any]]: ...
 
     @overload
-    def predict(self, rows: Arrow) -> Arrow: ...
+    def predict(self, rows: Arrow, *, contributions: bool = False) -> Arrow: ...
 
     def predict(
-        self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Arrow
+        self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Arrow, *, contributions: bool = False
     ) -> dict[str, Any] | list[dict[str, Any]] | Arrow:
         """The answer to one row, the answers to many in their order, or a table of answers to a table of rows.
 
-        Any number of rows may be given: they are asked in as many requests as the service's limits take. Raises
+        With `contributions` each tells what every feature and source column contributed to its score. Any number of
+        rows may be given: they are asked in as many requests as the service's limits take. Raises
         `Refusal` where the service refuses, and `SystemFailed` where it does not answer in time.
         """
+        path = f"/predict?{NAME}=true" if contributions else "/predict"
         if isinstance(rows, Mapping):
-            answer: dict[str, Any] = self._ask(_encode(self._named(rows)), JSON_KIND, JSON_KIND, 0)
+            answer: dict[str, Any] = self._ask(path, _encode(self._named(rows)), JSON_KIND, JSON_KIND, 0)
             return answer
         if isinstance(rows, Arrow) and not isinstance(rows, list | tuple):
-            return self._table(rows)
-        return self._many([self._named(row) for row in rows], 0)
+            return self._table(path, rows)
+        return self._many(path, [self._named(row) for row in rows], 0)
 
     def _named(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         return row if PREDICTION_ID in row else {**row, PREDICTION_ID: self._name()}
@@ -107,17 +110,17 @@ class Client:
     def _name(self) -> str:
         return self._names.next(to_us(_CLOCK.now()))
 
-    def _many(self, rows: Sequence[Mapping[str, Any]], first: int) -> list[dict[str, Any]]:
+    def _many(self, path: str, rows: Sequence[Mapping[str, Any]], first: int) -> list[dict[str, Any]]:
         if not rows:
             return []
         body = _encode({"rows": rows}) if len(rows) <= MOST_ROWS else b""
         if len(rows) > MOST_ROWS or (len(body) > MOST_BYTES and len(rows) > 1):
             half = len(rows) // 2
-            return [*self._many(rows[:half], first), *self._many(rows[half:], first + half)]
-        answers: list[dict[str, Any]] = self._ask(body, JSON_KIND, JSON_KIND, first)["predictions"]
+            return [*self._many(path, rows[:half], first), *self._many(path, rows[half:], first + half)]
+        answers: list[dict[str, Any]] = self._ask(path, body, JSON_KIND, JSON_KIND, first)["predictions"]
         return answers
 
-    def _table(self, rows: Arrow) -> Arrow:
+    def _table(self, path: str, rows: Arrow) -> Arrow:
         from arro3.core import Array, DataType, Table
 
         table = Table.from_arrow(rows)
@@ -125,29 +128,29 @@ class Client:
             names = Array([self._name() for _ in range(table.num_rows)], type=DataType.utf8())
             table = table.append_column(PREDICTION_ID, Table.from_arrays([names], names=[PREDICTION_ID]).column(0))
         answers: list[Any] = []
-        self._streamed(table, 0, answers)
+        self._streamed(path, table, 0, answers)
         told: Arrow = Table.from_batches([batch for part in answers for batch in part.to_batches()])
         return told
 
-    def _streamed(self, table: Any, first: int, into: list[Any]) -> None:
+    def _streamed(self, path: str, table: Any, first: int, into: list[Any]) -> None:
         from lichen.deploy.arrow_stream import KIND, columns_of
         from lichen.deploy.stream import stream_of, table_of
 
         body = stream_of(table) if table.num_rows <= MOST_ROWS else b""
         if table.num_rows > MOST_ROWS or (len(body) > MOST_BYTES and table.num_rows > 1):
             half = table.num_rows // 2
-            self._streamed(table.slice(0, half), first, into)
-            self._streamed(table.slice(half), first + half, into)
+            self._streamed(path, table.slice(0, half), first, into)
+            self._streamed(path, table.slice(half), first + half, into)
         else:
-            into.append(table_of(columns_of(self._ask(body, KIND, KIND, first), MOST_ROWS)[0]))
+            into.append(table_of(columns_of(self._ask(path, body, KIND, KIND, first), MOST_ROWS)[0]))
 
-    def _ask(self, body: bytes, kind: str, accept: str, first: int) -> Any:
+    def _ask(self, path: str, body: bytes, kind: str, accept: str, first: int) -> Any:
         """What the service answers to a body; asked again while it is busy and there is time."""
         head = {**self._head, "content-type": kind, "accept": accept}
         end, pause = _CLOCK.seconds() + self.seconds, _FIRST_PAUSE
         while True:
             try:
-                status, said, more = self._once(body, head, max(end - _CLOCK.seconds(), 0.001))
+                status, said, more = self._once(path, body, head, max(end - _CLOCK.seconds(), 0.001))
                 why = f"it answered {status}"
             except (OSError, http.client.HTTPException) as failure:
                 self.close()
@@ -169,13 +172,13 @@ class Client:
             time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _once(self, body: bytes, head: Mapping[str, str], seconds: float) -> tuple[int, bytes, str | None]:
+    def _once(self, path: str, body: bytes, head: Mapping[str, str], seconds: float) -> tuple[int, bytes, str | None]:
         line = self._mine.__dict__.get("line")
         if line is None:
             line = self._mine.line = self._connection(seconds)
         elif line.sock is not None:
             line.sock.settimeout(seconds)
-        line.request("POST", "/predict", body, dict(head))
+        line.request("POST", path, body, dict(head))
         reply = line.getresponse()
         said = reply.read()
         if reply.will_close:

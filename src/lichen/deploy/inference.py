@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version as installed
 from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.body import MOST_ROWS, parse, wrong_count
+from lichen.deploy.contributions import Contributions, wish
 from lichen.deploy.door import JSON_KIND
 from lichen.deploy.fields import INTEGERS, PREDICTION_ID, kind_of
 from lichen.deploy.question import Question
@@ -23,16 +24,23 @@ from lichen.deploy.reply import Reply, encode
 from lichen.errors import did_you_mean
 from lichen.ground.types import vector_of
 from lichen.ports import Column
+from lichen.train.calibrate import Interval, Probability
+
+Output = tuple[str, tuple[int, ...], Callable[[Mapping[str, Any]], Any]]
 
 _DATATYPES = {
     "BOOLEAN": "BOOL", "TINYINT": "INT8", "SMALLINT": "INT16", "INTEGER": "INT32", "BIGINT": "INT64",
     "UTINYINT": "UINT8", "USMALLINT": "UINT16", "UINTEGER": "UINT32", "UBIGINT": "UINT64",
     "FLOAT": "FP32", "DOUBLE": "FP64",
 }  # fmt: skip
-_OUTPUTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
-    "score": ("FP64", lambda told: told["score"]),
-    PREDICTION_ID: ("BYTES", lambda told: told[PREDICTION_ID]),
+_OUTPUTS: Mapping[str, Output] = {
+    "score": ("FP64", (), lambda told: told["score"]),
+    Probability.gives: ("FP64", (), lambda told: told[Probability.gives]),
+    Interval.gives: ("FP64", (2,), lambda told: told[Interval.gives]),
+    PREDICTION_ID: ("BYTES", (), lambda told: told[PREDICTION_ID]),
 }
+"""What a release may give: its datatype, the sizes of a row's tensor, and its values in an answer."""
+
 _WHOLE = {datatype: INTEGERS[kind] for kind, datatype in _DATATYPES.items() if kind in INTEGERS}
 _FLOATS = {"FP16": "e", "FP32": "f", "FP64": "d"}
 _KNOWN = ("BOOL", *_WHOLE, *_FLOATS, "BYTES")
@@ -45,6 +53,9 @@ class Inference:
 
     def __init__(self, path: RowPath) -> None:
         self.path = path
+        made = path.deployed.calibration
+        lacking = {Probability.gives, Interval.gives} - ({made.gives} if made is not None else set())
+        self.outputs = {name: output for name, output in _OUTPUTS.items() if name not in lacking}
 
     def expect(self, name: str, version: str | None = None) -> None:
         """Refuse the name of a model, or a version, that is not the one served."""
@@ -74,12 +85,13 @@ class Inference:
             "platform": "lichen",
             "inputs": [tensor(column) for column in deployed.request],
             "outputs": [
-                {"name": name, "datatype": datatype, "shape": [-1]} for name, (datatype, _) in _OUTPUTS.items()
+                {"name": name, "datatype": datatype, "shape": [-1, *sizes]}
+                for name, (datatype, sizes, _) in self.outputs.items()
             ],
         }
 
-    def read(self, body: bytes, kind: str, accept: str) -> Question:  # noqa: ARG002 - JSON in, JSON out
-        """The rows that the tensors of a request hold."""
+    def read(self, body: bytes, kind: str, accept: str, query: str = "") -> Question:  # noqa: ARG002 - JSON in, JSON out
+        """The rows that the tensors of a request hold; its `parameters` may ask for contributions."""
         said = _object(parse(body), "the body")
         _only(said, ("id", "parameters", "inputs", "outputs"), "the body")
         _parameters(said, "the body")
@@ -91,7 +103,7 @@ class Inference:
         names = tuple(columns)
         rows = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-        def tell(answers: Sequence[Answer]) -> Reply:
+        def tell(answers: Sequence[Answer], contributions: Sequence[Contributions] = ()) -> Reply:
             deployed = self.path.deployed
             rows = [self.path.shown(answer) for answer in answers]
             told = {
@@ -99,17 +111,17 @@ class Inference:
                 "model_version": deployed.model_version,
                 **({} if number is None else {"id": number}),
                 "outputs": [
-                    {"name": name, "datatype": datatype, "shape": [len(rows)], "data": [value(row) for row in rows]}
-                    for name, (datatype, value) in ((name, _OUTPUTS[name]) for name in wanted)
+                    *(_told(name, *self.outputs[name], rows) for name in wanted),
+                    *(_contributed(contributions) if contributions else ()),
                 ],
             }
             return Reply(200, encode(told))
 
-        return Question(rows, tell)
+        return Question(rows, tell, contributions=wish(said.get("parameters") or {}))
 
     def _outputs(self, said: object) -> list[str]:
         if said is None:
-            return list(_OUTPUTS)
+            return list(self.outputs)
         wanted: list[str] = []
         for place, given in enumerate(_array(said, "`outputs`")):
             where = f"`outputs[{place}]`"
@@ -117,10 +129,10 @@ class Inference:
             _only(output, ("name", "parameters"), where)
             _parameters(output, where)
             name = output.get("name")
-            if not isinstance(name, str) or name not in _OUTPUTS or name in wanted:
-                raise _wrong(f"`name` of {where}", name, f"one of {', '.join(_OUTPUTS)}, each once")
+            if not isinstance(name, str) or name not in self.outputs or name in wanted:
+                raise _wrong(f"`name` of {where}", name, f"one of {', '.join(self.outputs)}, each once")
             wanted.append(name)
-        return wanted or list(_OUTPUTS)
+        return wanted or list(self.outputs)
 
     def _inputs(self, said: object) -> dict[str, list[Any]]:
         """Each input's values, one a row."""
@@ -152,6 +164,30 @@ class Inference:
                 fix="give each input one value a row" if sizes else "give at least one input",
             )
         return columns
+
+
+def _told(
+    name: str,
+    datatype: str,
+    sizes: Sequence[int],
+    value: Callable[[Mapping[str, Any]], Any],
+    rows: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """An output's tensor, its elements in row-major order."""
+    values = [value(row) for row in rows]
+    data = [one for row in values for one in row] if sizes else values
+    return {"name": name, "datatype": datatype, "shape": [len(rows), *sizes], "data": data}
+
+
+def _contributed(contributions: Sequence[Contributions]) -> Iterator[dict[str, Any]]:
+    """Contributions as tensors; their `parameters` name the features and the source columns in their order."""
+    first, rows = contributions[0], [one.shown() for one in contributions]
+    yield _told("contributions.base", "FP64", (), lambda row: row["base"], rows) | {"parameters": {"unit": first.unit}}
+    for part in ("features", "source_columns"):
+        if rows[0][part] is not None:
+            names = list(rows[0][part])
+            made = _told(f"contributions.{part}", "FP64", (len(names),), lambda row: row[part].values(), rows)  # noqa: B023
+            yield made | {"parameters": {"names": names}}
 
 
 def tensor(column: Column) -> dict[str, Any]:

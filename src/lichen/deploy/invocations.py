@@ -9,6 +9,7 @@ from typing import Any
 
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.body import MOST_ROWS, parse, wrong_count
+from lichen.deploy.contributions import NAME, Contributions, wish
 from lichen.deploy.door import CSV_KIND, JSON_KIND
 from lichen.deploy.fields import PREDICTION_ID, kind_of
 from lichen.deploy.question import Question
@@ -16,12 +17,13 @@ from lichen.deploy.refused import Refused, shown, unknown_field
 from lichen.deploy.reply import Reply, encode
 from lichen.ground.types import vector_of
 from lichen.ports import Column
+from lichen.train.calibrate import Probability
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 class Invocations:
-    """Reads `/invocations`; its answers are the scores, `{"predictions": [...]}`."""
+    """Reads `/invocations`; its answers are the scores, `{"predictions": [...]}`, and beside them what they mean."""
 
     kinds = (JSON_KIND, CSV_KIND)
 
@@ -29,26 +31,36 @@ class Invocations:
         self.path = path
         self._order = [column.name for column in path.deployed.request]
 
-    def read(self, body: bytes, kind: str, accept: str) -> Question:  # noqa: ARG002 - JSON out
-        """The rows of a body in one of the four forms, or of CSV."""
-        rows = self._csv(body) if kind == CSV_KIND else self._json(parse(body))
+    def read(self, body: bytes, kind: str, accept: str, query: str = "") -> Question:  # noqa: ARG002 - JSON out
+        """The rows of a body in one of the four forms, or of CSV; `params` may ask for contributions."""
+        said = None if kind == CSV_KIND else parse(body)
+        rows = self._csv(body) if kind == CSV_KIND else self._json(said)
         if not 0 < len(rows) <= MOST_ROWS:
             raise wrong_count(len(rows))
-        return Question(rows, self._tell)
+        params = said.get("params") if isinstance(said, dict) else None
+        return Question(rows, self._tell, contributions=wish(params or {}))
 
-    def _tell(self, answers: Sequence[Answer]) -> Reply:
-        return Reply(200, encode({"predictions": [self.path.shown(answer)["score"] for answer in answers]}))
+    def _tell(self, answers: Sequence[Answer], contributions: Sequence[Contributions] = ()) -> Reply:
+        told: dict[str, Any] = {"predictions": [answer.score for answer in answers]}
+        made = self.path.deployed.calibration
+        if isinstance(made, Probability):
+            told["probabilities"] = [answer.probability for answer in answers]
+        elif made is not None:
+            told["intervals"] = [answer.interval for answer in answers]
+        if contributions:
+            told[NAME] = [one.shown() for one in contributions]
+        return Reply(200, encode(told))
 
     def _json(self, said: object) -> list[dict[str, Any]]:
         if not isinstance(said, dict):
             raise _wrong("the body", said, f"a JSON object with one of {', '.join(FORMS)}")
         there = [form for form in FORMS if form in said]
         others = [key for key in said if key not in FORMS]
-        if len(there) != 1 or any(key != "params" or said[key] for key in others):
-            strange = next((key for key in others if key != "params"), None)
+        strange = next((key for key in others if key != "params"), None)
+        if len(there) != 1 or strange is not None or not _params(said.get("params")):
             what = f"the body has the key {shown(strange)}" if strange else f"the body has {len(there)} of the forms"
-            if "params" in others and said["params"]:
-                what = "the body has `params`, and this model takes none"
+            if not _params(said.get("params")):
+                what = f"the body has `params` other than `{NAME}`"
             raise Refused(422, "LCH-1875", what, fix=f"give one of {', '.join(FORMS)}, and nothing beside it")
         form = there[0]
         given = said[form]
@@ -110,6 +122,11 @@ class Invocations:
         if self.path.fields.ignore_unknown:
             return _text
         raise unknown_field(name, self.path.fields.names)
+
+
+def _params(said: object) -> bool:
+    """Whether parameters are none, or the one that there is."""
+    return not said or (isinstance(said, dict) and set(said) <= {NAME})
 
 
 def _from_text(column: Column) -> Callable[[str], Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lichen.deploy.answer import Deployed
 from lichen.deploy.arrow_stream import KIND
+from lichen.deploy.contributions import NAME
 from lichen.deploy.door import CSV_KIND, JSON_KIND, TIME_HEADER
 from lichen.deploy.examples import example_of
 from lichen.deploy.fields import Fields
@@ -96,6 +97,8 @@ def _operation(route: Route, deployed: Deployed, limits: Limits, replay: bool) -
             JSON_KIND: {"schema": {"oneOf": [ref("Answer"), ref("Answers")]}},
             KIND: {"schema": {"type": "string", "format": "binary"}},
         }
+    if route.queried:
+        parameters.append(_QUERY)
     if parameters:
         operation["parameters"] = parameters
     operation["responses"] = {
@@ -112,6 +115,12 @@ def _operation(route: Route, deployed: Deployed, limits: Limits, replay: bool) -
     return operation
 
 
+_QUERY = {
+    "name": NAME,
+    "in": "query",
+    "description": "whether answers tell what each feature and source column contributed",
+    "schema": {"type": "boolean"},
+}
 _RETRY = {"retry-after": {"description": "after how many seconds to ask again", "schema": {"type": "integer"}}}
 
 

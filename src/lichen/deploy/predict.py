@@ -8,6 +8,7 @@ from typing import Any
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.arrow_stream import KIND, columns_of
 from lichen.deploy.body import MOST_ROWS, rows_of, wrong_count
+from lichen.deploy.contributions import Contributions, asked
 from lichen.deploy.door import JSON_KIND
 from lichen.deploy.question import Question
 from lichen.deploy.refused import unknown_field
@@ -23,12 +24,13 @@ class Predict:
     def __init__(self, path: RowPath) -> None:
         self.path = path
 
-    def read(self, body: bytes, kind: str, accept: str) -> Question:
-        """The rows of a JSON body or an Arrow stream."""
+    def read(self, body: bytes, kind: str, accept: str, query: str = "") -> Question:
+        """The rows of a JSON body or an Arrow stream; `query` may ask for contributions."""
+        parts = asked(query) if query else False
         rows, many = (self._streamed(body), True) if kind == KIND else rows_of(body)
         if accepts_arrow(accept):
-            return Question(rows, self._as_stream, many)
-        return Question(rows, self._as_rows if many else self._as_row, many)
+            return Question(rows, self._as_stream, many, parts)
+        return Question(rows, self._as_rows if many else self._as_row, many, parts)
 
     def _streamed(self, body: bytes) -> list[dict[str, Any]]:
         columns, rows = columns_of(body, MOST_ROWS)
@@ -42,14 +44,14 @@ class Predict:
             return [{} for _ in range(rows)]
         return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-    def _as_row(self, answers: Sequence[Answer]) -> Reply:
-        return Reply(200, encode(self.path.shown(answers[0])))
+    def _as_row(self, answers: Sequence[Answer], contributions: Sequence[Contributions] = ()) -> Reply:
+        return Reply(200, encode(self.path.all_shown(answers, contributions)[0]))
 
-    def _as_rows(self, answers: Sequence[Answer]) -> Reply:
-        return Reply(200, encode({"predictions": [self.path.shown(answer) for answer in answers]}))
+    def _as_rows(self, answers: Sequence[Answer], contributions: Sequence[Contributions] = ()) -> Reply:
+        return Reply(200, encode({"predictions": self.path.all_shown(answers, contributions)}))
 
-    def _as_stream(self, answers: Sequence[Answer]) -> Reply:
-        return Reply(200, answers_stream([self.path.shown(answer) for answer in answers]), KIND.encode())
+    def _as_stream(self, answers: Sequence[Answer], contributions: Sequence[Contributions] = ()) -> Reply:
+        return Reply(200, answers_stream(self.path.all_shown(answers, contributions)), KIND.encode())
 
 
 def accepts_arrow(accept: str) -> bool:

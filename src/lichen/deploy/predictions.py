@@ -29,6 +29,9 @@ _OWN: tuple[tuple[Column, Callable[[Recorded], Any]], ...] = (
     (Column("latency_us", "BIGINT"), lambda r: r.answer.latency_us),
     (Column("out_of_time", "BOOLEAN"), lambda r: r.answer.out_of_time),
     (Column("score", "DOUBLE"), lambda r: r.answer.score),
+    (Column("probability", "DOUBLE"), lambda r: r.answer.probability),
+    (Column("interval_low", "DOUBLE"), lambda r: r.answer.interval and r.answer.interval[0]),
+    (Column("interval_high", "DOUBLE"), lambda r: r.answer.interval and r.answer.interval[1]),
 )
 
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lichen.deploy.answer import Answer
+from lichen.deploy.contributions import Contributions
 from lichen.deploy.reply import Reply
+
+
+class Tell(Protocol):
+    """Makes a reply of answers, and of what contributed to each where that was asked for."""
+
+    def __call__(self, answers: Sequence[Answer], contributions: Sequence[Contributions] = (), /) -> Reply:
+        """The reply."""
+        ...
 
 
 @dataclass(frozen=True)
 class Question:
     """The rows that are asked about, as fields by name, and what makes a reply of their answers.
 
-    `many` is whether a refusal names the row.
+    `many` is whether a refusal names the row, `contributions` whether the answers are to tell them: `tell` is then
+    given those, too.
     """
 
     rows: Sequence[dict[str, Any]]
-    tell: Callable[[Sequence[Answer]], Reply]
+    tell: Tell
     many: bool = True
+    contributions: bool = False
 
 
 class Asks(Protocol):
@@ -30,6 +41,6 @@ class Asks(Protocol):
         """The media types of the bodies it reads."""
         ...
 
-    def read(self, body: bytes, kind: str, accept: str) -> Question:
-        """What a body of one of these types asks; raises `Refused` where it is wrong."""
+    def read(self, body: bytes, kind: str, accept: str, query: str = "") -> Question:
+        """What a body of one of these types asks, at an address with this query; raises `Refused` where it is wrong."""
         ...

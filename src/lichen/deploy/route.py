@@ -17,6 +17,7 @@ class Route:
     `scope` is None where nobody needs a token: what such a route tells must tell nothing of the service.
     A part of `path` in braces stands for one part of an address; `reply` is given it by its name, after the request's
     headers and its body's source. `tells` tells refusals as the route's protocol wants them.
+    A `queried` one is given the address's query, too.
     """
 
     method: str
@@ -24,6 +25,7 @@ class Route:
     scope: Scope | None
     reply: Callable[..., Awaitable[Reply]]
     tells: Tells = told
+    queried: bool = False
 
 
 class Routes:

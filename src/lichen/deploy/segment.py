@@ -9,6 +9,7 @@ little-endian), then its content in MessagePack.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -83,6 +84,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _read_answer = msgspec.msgpack.Decoder(Answer).decode
 _read_heading = msgspec.msgpack.Decoder(Heading).decode
 _ANSWER_BEGINS = _encode(Answer("", 0, 0, 0, None, 0.0, (), ()))[:1]
+_ARRAY_BEGINS = re.compile(rb"[\x90-\x9f\xdc\xdd]")
+"""The first byte of an answer by any version: later ones have more fields."""
 
 
 def frame(content: Heading | Answer) -> bytes:
@@ -203,8 +206,8 @@ def _answer_behind(content: bytes, end: int) -> int | None:
     """
     view = memoryview(content)
     first = max(end, len(MAGIC)) + 1 + _HEAD.size
-    while (begin := content.find(_ANSWER_BEGINS, first)) >= 0:
-        offset, first = begin - _HEAD.size, begin + 1
+    for found in _ARRAY_BEGINS.finditer(content, first):
+        offset = found.start() - _HEAD.size
         body = _body_at(view, offset)
         if body is not None and _is_answer(body) and _fits(view, offset, body):
             return offset

@@ -8,13 +8,15 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from lichen.deploy.admission import Admission
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.batch import TURN, Batch, is_one, one_by_one
 from lichen.deploy.body import check_depth, wrong_count
 from lichen.deploy.coming import Receive, first_of
+from lichen.deploy.contributions import TURN as MANY
+from lichen.deploy.contributions import Contributions
 from lichen.deploy.counts import Counts, Shared
 from lichen.deploy.door import JSON_KIND, TIME_HEADER, Door, Headers, check_body, too_long
 from lichen.deploy.fields import read_instant
@@ -32,6 +34,8 @@ from lichen.errors import LichenError, SystemFailed
 
 Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_Each = TypeVar("_Each")
 
 _logger = logging.getLogger(__name__)
 _TEXT = b"text/plain; version=0.0.4"
@@ -79,7 +83,7 @@ class Service:
         """Every address there is, with what its caller must be allowed to do."""
         model = "/v2/models/{name}"
         own = [
-            Route("POST", "/predict", "predict", partial(self._ask, attrgetter("predict"))),
+            Route("POST", "/predict", "predict", partial(self._ask, attrgetter("predict")), queried=True),
             Route("POST", "/invocations", "predict", partial(self._ask, attrgetter("invocations"))),
             Route("GET", "/ping", None, self._ready),
             Route("GET", "/health/live", None, self._live),
@@ -145,7 +149,8 @@ class Service:
                 self.door.admit(self.door.holder(headers), route.scope if route else None)
             if route is None or route.method != scope["method"]:
                 raise self.routes.refusal(route, scope["method"])
-            return await route.reply(headers, receive, **named)
+            query = {"query": scope.get("query_string", b"").decode("latin-1")} if route.queried else {}
+            return await route.reply(headers, receive, **named, **query)
         except Refused as refused:
             return self._refusal(refused, tells)
         except _ClientLeftError:
@@ -163,7 +168,12 @@ class Service:
         return tells(refused, number)
 
     async def _ask(
-        self, asks_of: Callable[[Served], Asks], headers: Headers, receive: Receive, pinned: Served | None = None
+        self,
+        asks_of: Callable[[Served], Asks],
+        headers: Headers,
+        receive: Receive,
+        pinned: Served | None = None,
+        query: str = "",
     ) -> Reply:
         started = self.clock.seconds()
         serving = pinned or self.follower.serving
@@ -173,7 +183,7 @@ class Service:
         body = await self._body(receive)
         if kind == JSON_KIND:
             check_depth(body, self.limits.depth)
-        question = asks.read(body, kind, headers.get(b"accept", b"").decode("latin-1"))
+        question = asks.read(body, kind, headers.get(b"accept", b"").decode("latin-1"), query)
         if self.record.failure is not None:
             raise _unrecorded()
         if self.record.full:
@@ -185,6 +195,7 @@ class Service:
             answers = await self._in_time(_answers(path, rows, at_us, started), len(rows))
         else:
             answers = [path.answer(rows[0], at_us, started)]
+        told = await self._in_time(_contributed(path, answers), len(rows)) if question.contributions else ()
         try:
             place = self.record.append(path.recorded(answers), serving.heading)
             if serving.ack:
@@ -193,9 +204,9 @@ class Service:
         except SystemFailed:
             raise _unrecorded() from None
         self.metrics.answered(answers, serving.views)
-        return question.tell(answers)
+        return question.tell(answers, told)
 
-    async def _in_time(self, answers: Awaitable[list[Answer]], rows: int) -> list[Answer]:
+    async def _in_time(self, answers: Awaitable[list[_Each]], rows: int) -> list[_Each]:
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
                 return await answers
@@ -390,6 +401,14 @@ async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | N
         if len(answers) % TURN == 0:
             await asyncio.sleep(0)
     return answers
+
+
+async def _contributed(path: RowPath, answers: Sequence[Answer]) -> list[Contributions]:
+    """What contributed to answers, worked out in another thread, part by part."""
+    found: list[Contributions] = []
+    for first in range(0, len(answers), MANY):
+        found += await asyncio.to_thread(path.contributions, answers[first : first + MANY])
+    return found
 
 
 def _piece(message: Mapping[str, Any]) -> bytes:

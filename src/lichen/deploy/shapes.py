@@ -7,9 +7,11 @@ from typing import Any
 
 from lichen.deploy.answer import Deployed
 from lichen.deploy.body import MOST_ROWS
+from lichen.deploy.contributions import LABEL, LOG_ODDS, NAME
 from lichen.deploy.examples import example_of
 from lichen.deploy.fields import PREDICTION_ID, Fields
 from lichen.deploy.inference import tensor
+from lichen.train.calibrate import Calibration, Interval, Probability
 
 INSTANT = {"type": "string", "format": "date-time"}
 Shape = dict[str, Any]
@@ -26,11 +28,11 @@ def shapes(deployed: Deployed, fields: Fields) -> dict[str, Shape]:
     return {
         "Row": row,
         "Rows": _closed({"rows": _many(ref("Row"))}),
-        "Answer": _ANSWER,
+        "Answer": _answer(deployed.calibration),
         "Answers": _open(predictions=_many(ref("Answer"))),
         "Error": _ERROR,
         "Invocation": _invocation(row, [column.name for column in deployed.request]),
-        "Scores": _open(predictions=_many({"type": ["number", "null"]})),
+        "Scores": _scores(deployed.calibration),
         "Health": {"type": "object"},
         **_tensors(deployed),
     }
@@ -69,7 +71,7 @@ def _invocation(row: Mapping[str, Any], names: list[str]) -> Shape:
     )
     positional = {"type": "array", "minItems": len(names), "maxItems": len(names)}
     columns = {"type": "object", "properties": {name: {} for name in names}}
-    params = {"type": ["object", "null"], "maxProperties": 0}
+    params = {"type": ["object", "null"], "properties": {NAME: {"type": "boolean"}}, "additionalProperties": False}
     example = dict(row["examples"][0])
     return {
         "oneOf": [
@@ -89,7 +91,7 @@ def _tensors(deployed: Deployed) -> dict[str, Shape]:
     """The shapes of the Open Inference Protocol, with the service's own inputs as the example."""
     example = example_of(deployed)
     inputs = [_given(tensor(column), example[column.name]) for column in deployed.request]
-    parameters = {"type": "object"}
+    parameters, wish = {"type": "object"}, {"type": "object", "properties": {NAME: {"type": "boolean"}}}
     given = _open(
         name={"enum": [one["name"] for one in inputs] + [PREDICTION_ID]},
         shape={"type": "array", "items": {"type": "integer"}},
@@ -98,11 +100,13 @@ def _tensors(deployed: Deployed) -> dict[str, Shape]:
     )
     given["properties"]["parameters"] = parameters
     given["additionalProperties"] = False
-    output = _closed({"name": {"enum": ["score", PREDICTION_ID]}}, parameters=parameters)
+    made = deployed.calibration
+    outputs = ["score", *([made.gives] if made is not None else []), PREDICTION_ID]
+    output = _closed({"name": {"enum": outputs}}, parameters=parameters)
     request = _closed(
         {"inputs": {"type": "array", "items": given, "minItems": 1}},
         id={"type": "string"},
-        parameters=parameters,
+        parameters=wish,
         outputs={"type": "array", "items": output},
     )
     request["examples"] = [{"inputs": inputs, "outputs": [{"name": "score"}]}]
@@ -166,5 +170,34 @@ _ANSWER = _open(
     out_of_time={"type": ["boolean", "null"]},
     latency_us={"type": "integer"},
 )
+_NUMBER = {"type": ["number", "null"]}
+_PAIR = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
+_CONTRIBUTIONS = _open(
+    unit={"enum": [LOG_ODDS, LABEL], "description": "of base and contributions, whose sum is the raw margin"},
+    base={"type": "number"},
+    features={"type": "object", "additionalProperties": {"type": "number"}},
+    source_columns={"type": ["object", "null"], "additionalProperties": {"type": "number"}},
+)
+_GIVES: Mapping[str, tuple[Shape, str]] = {
+    Probability.gives: (_NUMBER, "probabilities"),
+    Interval.gives: (_PAIR, "intervals"),
+}
+
+
+def _answer(made: Calibration | None) -> Shape:
+    """What a row is answered: where a release is calibrated, also with what the score means."""
+    more = {} if made is None else {made.gives: _GIVES[made.gives][0]}
+    properties = {**_ANSWER["properties"], **more}
+    return {**_open(**properties), "properties": {**properties, NAME: _CONTRIBUTIONS}}
+
+
+def _scores(made: Calibration | None) -> Shape:
+    """What `/invocations` answers."""
+    of_each = {} if made is None else {_GIVES[made.gives][1]: _many(_GIVES[made.gives][0])}
+    shape = _open(predictions=_many(_NUMBER), **of_each)
+    shape["properties"][NAME] = _many(_CONTRIBUTIONS)
+    return shape
+
+
 _ERROR = _open(error=_open(code={"type": "string"}, message={"type": "string"}, id={"type": "string"}))
 _ERROR["properties"]["error"]["properties"] |= {"field": {"type": "string"}, "row": {"type": "integer"}}

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from lichen.deploy.contributions import NAME
 from lichen.ports import Arrow
 
 
 def answers_stream(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Answers as an Arrow stream; what is no number, text, boolean or instant is JSON text."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return stream_of(table_of({name: [row.get(name) for row in rows] for name in names}))
+    return stream_of(answers_table(rows))
+
+
+def answers_table(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Answers as an Arrow table; of contributions each has a column of its own.
+
+    >>> answers_table([{"score": 0.5, "contributions": {"base": 1.0, "features": {"v.x": 2.0}}}]).column_names
+    ['score', 'contributions.base', 'contributions.features.v.x']
+    """
+    flat = [dict(_flat(row)) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    return table_of({name: [row.get(name) for row in flat] for name in names})
+
+
+def _flat(row: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, Mapping) and (within or name == NAME):
+            yield from _flat(value, f"{within}{name}.")
+        else:
+            yield within + name, value
 
 
 def stream_of(table: Arrow) -> bytes:
@@ -54,6 +73,9 @@ _KINDS: dict[type, str] = {
 def _kind(values: Sequence[Any]) -> str:
     """The type of a column of answers, in DuckDB's words."""
     found = {type(value) for value in values if value is not None}
+    if found == {tuple}:
+        sizes = {len(value) for value in values if value is not None}
+        return f"DOUBLE[{sizes.pop()}]" if len(sizes) == 1 else "JSON"
     if found == {int, float}:
         return "DOUBLE"
     return _KINDS.get(found.pop(), "JSON") if len(found) == 1 else ("JSON" if found else "BOOLEAN")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lichen.evaluate.calibrated import calibrated
 from lichen.evaluate.evaluation import Evaluation
 from lichen.evaluate.measure import Measured
 from lichen.evaluate.suspicion import Suspicion
@@ -43,6 +44,7 @@ class ModelCard:
             _leaks(facts),
             _features(facts),
             _calibration(facts),
+            _answers(facts),
             _slices(facts),
             ["## Known limits", "\n".join(f"- {_text(limit)}" for limit in facts["limits"])],
         )
@@ -81,6 +83,7 @@ def card(
         "metrics": {metric: measured.as_dict() for metric, measured in evaluation.metrics.items()},
         "baseline": asdict(evaluation.baseline),
         "calibration": [asdict(one) for one in evaluation.calibration],
+        "answers": calibrated(trained),
         "slices": [one.as_dict() for one in evaluation.slices.found],
         "slices_left_out": dict(evaluation.slices.left_out),
         "gate": [verdict.as_dict() for verdict in evaluation.verdicts],
@@ -197,6 +200,33 @@ def _named(one: dict[str, Any]) -> str:
 def _calibration(facts: dict[str, Any]) -> list[str]:
     rows = [(f"{one['rows']:,}", _number(one["score"]), _number(one["label"])) for one in facts["calibration"]]
     return ["## Calibration", _table(("rows", "mean score", "mean label"), rows)]
+
+
+def _answers(facts: dict[str, Any]) -> list[str]:
+    """What answers say besides the score, and how it held on the test rows."""
+    made = facts["answers"]
+    head = "## What answers say"
+    if made is None:
+        return [
+            head,
+            "An answer has no interval: too few rows were held out (`validate.early_stop`) to learn one from.",
+        ]
+    rows = counted(made["rows"], "row")
+    if made["gives"] == "interval":
+        low, high, held = f"{made['low']:+.4g}", f"{made['high']:+.4g}", f"{made['held']:.1%}"
+        how = f"An answer's interval goes from its score {low} to {high} (split-conformal, {rows})."
+        return [head, f"{how} It is to hold {made['coverage']:.0%} of the labels; on the test rows it held {held}."]
+    told = [(name.replace("_", " "), _number(made[name]["before"]), _number(made[name]["after"])) for name in _JUDGED]
+    if made["method"] != "identity":
+        how = f"The probability of an answer is the score, calibrated ({_text(made['method'])}, {rows})."
+    elif made["rows"]:
+        how = f"The probability of an answer is the score: on {rows} held out no calibration was surely better."
+    else:
+        how = "The probability of an answer is the score: no rows were held out to calibrate it on."
+    return [head, how, _table(("on the test rows", "score", "probability"), told)]
+
+
+_JUDGED = ("calibration_error", "log_loss")
 
 
 def _slices(facts: dict[str, Any]) -> list[str]:

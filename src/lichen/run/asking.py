@@ -11,7 +11,7 @@ from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.arrow_stream import BEYOND
 from lichen.deploy.batch import Batch, is_one, one_by_one
 from lichen.deploy.refused import Refused
-from lichen.deploy.stream import table_of
+from lichen.deploy.stream import answers_table
 from lichen.ports import Arrow
 from lichen.run.deployed import compiled
 from lichen.run.release import Releases
@@ -35,28 +35,34 @@ class Asking:
         return f"Asking({self.deployed.service!r}, release={self.deployed.release})"
 
     @overload
-    def predict(self, rows: Mapping[str, Any]) -> dict[str, Any]: ...
+    def predict(self, rows: Mapping[str, Any], *, contributions: bool = False) -> dict[str, Any]: ...
 
     @overload
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]: ...
+    def predict(self, rows: Sequence[Mapping[str, Any]], *, contributions: bool = False) -> list[dict[str, Any]]: ...
 
     @overload
-    def predict(self, rows: Arrow) -> Arrow: ...
+    def predict(self, rows: Arrow, *, contributions: bool = False) -> Arrow: ...
 
     def predict(
-        self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Arrow
+        self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Arrow, *, contributions: bool = False
     ) -> dict[str, Any] | list[dict[str, Any]] | Arrow:
         """The answer to one row, the answers to many in their order, or a table of answers to a table of rows.
 
-        Prediction time is now. Raises `Refused`, which names the field and the row, where a row is wrong.
+        With `contributions` each tells what every feature and source column contributed to its score. Prediction time
+        is now. Raises `Refused`, which names the field and the row, where a row is wrong.
         """
         if isinstance(rows, Mapping):
-            return self.path.shown(self.path.answer(dict(rows), None, self.path.clock.seconds()))
+            answer = self.path.answer(dict(rows), None, self.path.clock.seconds())
+            return self.shown([answer], contributions=contributions)[0]
         if isinstance(rows, Arrow) and not isinstance(rows, list | tuple):
-            told = [self.path.shown(answer) for answer in self.answers(rows_of(Table.from_arrow(rows)))]
-            table: Arrow = table_of({name: [row[name] for row in told] for name in told[0]} if told else {})
+            given = rows_of(Table.from_arrow(rows))
+            table: Arrow = answers_table(self.shown(self.answers(given), contributions=contributions))
             return table
-        return [self.path.shown(answer) for answer in self.answers([dict(row) for row in rows])]
+        return self.shown(self.answers([dict(row) for row in rows]), contributions=contributions)
+
+    def shown(self, answers: Sequence[Answer], *, contributions: bool = False) -> list[dict[str, Any]]:
+        """The answers as clients get them; with `contributions`, each with what contributed to it."""
+        return self.path.all_shown(answers, self.path.contributions(answers) if contributions else ())
 
     def answers(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
         """The answers to rows; a `Refused` names the first that is wrong."""

@@ -22,6 +22,7 @@ from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
 from lichen.ports import Column, Fitted, OnlineStore, Relation
+from lichen.run.contributed import SOURCES, contributing, source_columns, why_not
 from lichen.run.example import EXAMPLE, example
 from lichen.run.lost import artifact
 from lichen.run.online import FILLED, fill, view_key
@@ -30,7 +31,8 @@ from lichen.run.pseudonym import make_key, project_key
 from lichen.run.release import Release, Releases
 from lichen.run.workshop import Workshop
 from lichen.spec import FeatureView, Model, PredictionTime, ProjectSpec, Service
-from lichen.train.artifact import fault, load
+from lichen.train.artifact import described, fault, load
+from lichen.train.calibrate import from_dict
 from lichen.train.prepare import Preparation
 from lichen.train.rowwise import agrees, batch_of_one
 
@@ -163,6 +165,7 @@ def make_service(
         shown = example(trained, [column for column in features.request if column.name not in hidden], workshop)
         single = agrees(*_loaded(trained, workshop), workshop.relation(trained), workshop.engine)
         proof[SINGLE_ROW] = single
+        proof[SOURCES] = source_columns(features, versions, graph, project)
         notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
         if not single:
             notes += ("scores a row as a batch of one: the learner's single-row entry gives another answer",)
@@ -251,6 +254,8 @@ def deployed(
         scores: list[float] = Table.from_arrow(fitted.predict(matrix)).column("score").to_pylist()
         return scores
 
+    manifest = described(artifact_folder(trained, workshop), trained.facts["artifact"])
+    contribute = contributing(preparation, fitted, kept, answering.facts.get(SOURCES), manifest["task"])
     due, tolerance = _due(trained.facts.get("prediction_time"), features)
     return Deployed(
         service=service,
@@ -270,6 +275,9 @@ def deployed(
         example=answering.facts.get(EXAMPLE, {}),
         ignore_unknown=answering.facts.get("unknown") == "ignore",
         personal=_personal(answering, features, workshop),
+        calibration=from_dict(manifest.get("calibration")),
+        contribute=contribute,
+        no_contributions="" if contribute else why_not(fitted, manifest["learner"]),
     )
 
 

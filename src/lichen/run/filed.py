@@ -19,7 +19,7 @@ from arro3.core import Array, Table
 from lichen.deploy.answer import Answer
 from lichen.deploy.fields import PREDICTION_ID
 from lichen.deploy.refused import Refused
-from lichen.deploy.stream import table_of
+from lichen.deploy.stream import answers_table
 from lichen.errors import FoundWrong, SystemFailed, WrongUsage, did_you_mean
 from lichen.ground.secret import Secret
 from lichen.ground.stream import Stream, each_batch
@@ -57,11 +57,14 @@ def ask_file(
     out: Path | None,
     workshop: Workshop,
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    contributions: bool = False,
 ) -> Filed:
     """Answer a file's rows: beside each of its columns stand the answer's, in `out` or in memory.
 
     The file is CSV, TSV, JSON lines or Parquet, read as a source's files are. Columns that the service does not ask
-    for go along as they are. A row that is refused has no answer, and stands among the rejected.
+    for go along as they are. A row that is refused has no answer, and stands among the rejected. With
+    `contributions` there is a column for what each feature and each source column contributed.
     """
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise WrongUsage(
@@ -83,7 +86,7 @@ def ask_file(
             fix=did_you_mean(there[0] if there else "", known),
         )
     done, extract = Filed(), connector.read(options, types)
-    answered = _answered(asking, extract.rows, done, progress)
+    answered = _answered(asking, extract.rows, done, progress, contributions=contributions)
     if out is None:
         done.tables = list(answered)
     else:
@@ -95,7 +98,9 @@ def ask_file(
     return done
 
 
-def _answered(asking: Asking, rows: Arrow, done: Filed, progress: Callable[[int], None]) -> Iterator[Any]:
+def _answered(
+    asking: Asking, rows: Arrow, done: Filed, progress: Callable[[int], None], *, contributions: bool
+) -> Iterator[Any]:
     """Tables of answers beside the rows they answer, as they come."""
     names = {column.name for column in asking.deployed.request} | {PREDICTION_ID}
     for batch in each_batch(rows):
@@ -108,7 +113,7 @@ def _answered(asking: Asking, rows: Arrow, done: Filed, progress: Callable[[int]
             done.answered += len(answers)
             progress(done.answered + len(done.rejected))
             if answers:
-                yield _beside(table, kept, [asking.path.shown(answer) for answer in answers])
+                yield _beside(table, kept, asking.shown(answers, contributions=contributions))
 
 
 def _each(
@@ -131,10 +136,10 @@ def _each(
 
 def _beside(table: Any, kept: Sequence[int], answers: Sequence[Mapping[str, Any]]) -> Any:
     """The kept rows of a table with their answers' columns; where both have a name, the answer's counts."""
-    told = table_of({name: [answer[name] for answer in answers] for name in answers[0]})
+    told = answers_table(answers)
     arrays, names = [], []
     for name in table.column_names:
-        if name not in answers[0]:
+        if name not in told.column_names:
             arrays.append(table.column(name).combine_chunks().take(_places(kept)))
             names.append(name)
     arrays += [told.column(name) for name in told.column_names]

@@ -175,7 +175,6 @@ def _look(
         _look_at_view(asset, graph, project, workshop, found)
     elif asset.kind == "model":
         found.features[asset.name] = model_features(asset, graph, found.columns, project, workshop)
-        found.unusual += _held_out_for_nothing(asset.name, project.models[asset.name], workshop)
     elif asset.kind == "service":
         _check_fields(asset, found, project)
     elif asset.kind == "monitor":
@@ -367,12 +366,6 @@ def _parameter_faults(model: Model, learner: Learner, where: Callable[..., Where
             why="without them nothing tells it when more learning no longer helps",
             fix="add `early_stop:`, the span before the test, as in `early_stop: 30d`",
         )
-
-
-def _held_out_for_nothing(name: str, model: Model, workshop: Workshop) -> Iterator[str]:
-    """Says so where rows are held out that the learner does not look at."""
-    if model.validate_.early_stop is not None and not workshop.learner(model.learner).stops_early(model.params):
-        yield f"`{name}` holds `early_stop` rows out for nothing, for `{model.learner}` does not stop early: remove it"
 
 
 def _at(error: LichenError, where: Where) -> LichenError:

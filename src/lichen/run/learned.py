@@ -10,6 +10,7 @@ from arro3.core import Table as ArrowTable
 
 from lichen.contract.adopt import adopt
 from lichen.errors import LichenError
+from lichen.evaluate.calibrated import calibrated
 from lichen.evaluate.card import card
 from lichen.evaluate.evaluation import Evaluation, evaluate
 from lichen.evaluate.suspicion import Suspicion, suspicions
@@ -181,6 +182,7 @@ def _facts(
         "rows": {**rows, "left_out": dict(trained.split.left_out)},
         "spans": _spans(trained),
         "gate": [one.as_dict() for one in evaluation.verdicts],
+        "calibration": calibrated(trained),
         "importances": trained.preparation.by_feature(trained.fitted.importances()),
         "missing": {name: share for name, share in missing.items() if share > 0},
         "train_seconds": trained.seconds,

@@ -33,7 +33,9 @@ class Validation(Spec):
 
     by: Literal["time"] = Field("time", description="`time`: the newest rows are the test.")
     early_stop: Span | None = Field(
-        None, description="The span before the test on which training is stopped; for learners that stop early."
+        None,
+        description="The span before the test on which training is stopped, by learners that stop early, "
+        "and answers are calibrated.",
     )
     test: Span = Field(description="The newest span, on which the gate judges.")
     zone: str = Field("UTC", description="The time zone whose days the spans are counted in.")
@@ -80,6 +82,9 @@ class Model(Spec):
     seed: int = Field(0, description="The seed of all randomness in training.")
     validate_: Validation = Field(alias="validate", description="How rows are split.")
     budget: Span | None = Field(None, description="The longest training may take.")
+    coverage: float = Field(
+        0.9, gt=0, lt=1, description="The share of labels that an answer's interval is to hold; for regression."
+    )
     gate: dict[Name, GateRule] = Field(default_factory=dict, description="What each metric must reach.")
     slices: tuple[str, ...] = Field((), description="Features or request columns whose values are judged apart.")
 
@@ -88,4 +93,6 @@ class Model(Spec):
         for name, times in Counter(self.features).items():
             if times > 1:
                 raise ValueError(f"`features` names `{name}` twice: keep one of them")
+        if self.task == "classification" and "coverage" in self.model_fields_set:
+            raise ValueError("`coverage` is of a regression's intervals: a classification answers with a probability")
         return self

@@ -16,7 +16,7 @@ from arro3.core import Array, Table
 from numpy.typing import NDArray
 
 from lichen.errors import FoundWrong, LichenError
-from lichen.ports import Fitted, Learner, Matrix
+from lichen.ports import Contributing, Fitted, Learner, Matrix
 
 NAMES = ("view.number", "view.odd", "other", "code", "rare")
 CATEGORIES = {"code": 12, "rare": 3}
@@ -124,6 +124,27 @@ class LearnerSuite(ABC):
         assert [row(values) for values in as_rows(given)] == expected
         fitted.save(tmp_path)
         assert [self.make().load(tmp_path).compile_row()(values) for values in as_rows(given)[:20]] == expected[:20]
+
+    def test_contributions_add_up_to_the_margin_where_they_can_be_told(self, task: str, tmp_path: Path) -> None:
+        fitted, given = self.fit(task), matrix(500, 3, task)
+        if not getattr(self.make(), "contributes", False):
+            assert not isinstance(fitted, Contributing)
+            return
+        assert isinstance(fitted, Contributing)
+        told = Table.from_arrow(fitted.contributions(given))
+        assert told.column_names == [*given.names, "base"]
+        margins = sum(told.column(name).to_numpy() for name in told.column_names)
+        scores = np.asarray(scored(fitted, given))
+        meant = margins if task == "regression" else 1 / (1 + np.exp(-margins))
+        assert np.abs(meant - scores).max() < 1e-9
+        fitted.save(tmp_path)
+        loaded, rows = self.make().load(tmp_path), Table.from_arrow(given.rows)
+        assert isinstance(loaded, Contributing)
+        for place in range(0, 500, 50):
+            alone = Matrix(rows.slice(place, 1), given.names, given.categories)
+            one = Table.from_arrow(loaded.contributions(alone))
+            for name in told.column_names:
+                assert one.column(name).to_pylist() == told.column(name).to_pylist()[place : place + 1]
 
     def test_two_row_functions_do_not_disturb_each_other(self) -> None:
         fitted, rows = self.fit(), as_rows(matrix(50, 3))

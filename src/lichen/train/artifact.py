@@ -88,6 +88,16 @@ def load(folder: Path, name: str, learner: Callable[[str], Learner]) -> tuple[Pr
     return preparation, learner(manifest["learner"]).load(folder / MODEL)
 
 
+def described(folder: Path, name: str) -> Mapping[str, Any]:
+    """The manifest of the artifact `name`: the name is its digest, and no other file is read."""
+    path = folder / MANIFEST
+    with system_failures("read the model's files", folder):
+        if digest(path) != name:
+            raise _damaged(folder, f"`{MANIFEST}` is not what its digest says")
+        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
 def _files(folder: Path) -> Iterator[Path]:
     return iter(sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()))
 

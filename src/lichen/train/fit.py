@@ -20,6 +20,7 @@ from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Fitted, Learner, Matrix, Relation
 from lichen.spec import Model
 from lichen.train.artifact import MODEL, keep
+from lichen.train.calibrate import Calibration, interval, probability
 from lichen.train.prepare import LABEL, Preparation, check_features, prepare
 from lichen.train.split import PARTS, Labelled, Split, labelled, split
 
@@ -53,6 +54,8 @@ class Trained:
     test: Scored
     parts: Mapping[str, Matrix]
     seconds: float
+    calibration: Calibration | None = None
+    """What a score means, learned from the early-stop rows; None where a number has no interval."""
 
 
 def train(
@@ -95,11 +98,12 @@ def train(
         )
         seconds = clock.seconds() - started
         test = _scored(model, held, columns, parts["test"], engine, score(fitted, matrices["test"]))
+        calibration = _calibrated(model, held, columns, parts["early_stop"], engine, fitted, matrices["early_stop"])
         staging = Path(scratch) / "artifact"
         staging.mkdir()
         fitted.save(staging / MODEL)
-        name = keep(staging, folder, _manifest(model, preparation, cuts))
-    return Trained(name, folder / name, preparation, fitted, cuts, test, matrices, seconds)
+        name = keep(staging, folder, _manifest(model, preparation, cuts, calibration))
+    return Trained(name, folder / name, preparation, fitted, cuts, test, matrices, seconds, calibration)
 
 
 def score(fitted: Fitted, matrix: Matrix) -> NDArray[np.float64]:
@@ -148,6 +152,24 @@ def _scored(
     )
 
 
+def _calibrated(
+    model: Model, rows: Relation, columns: Labelled, where: str, engine: Engine, fitted: Fitted, matrix: Matrix
+) -> Calibration | None:
+    """What a score means, learned from the early-stop rows: their labels were known before the test starts.
+
+    They stopped learning and taught nothing else. Without them a score stays what it is, and a number has no interval:
+    a slice of the training rows would change what is learned, or cost a second training.
+    """
+    select = sql("SELECT", f"{columns.at} AS at, {columns.label} AS {identifier(LABEL)}", "FROM rows WHERE", where)
+    table = Table.from_arrow(engine.query(select, {"rows": rows}))
+    scores, label = score(fitted, matrix), _numbers(table, LABEL)
+    order = np.argsort(_numbers(table, "at"), kind="stable")
+    order = order[np.isfinite(scores[order])]
+    if model.task == "classification":
+        return probability(label[order], scores[order])
+    return interval(label[order], scores[order], model.coverage)
+
+
 def _expect_finite(model: Model, scores: NDArray[np.float64]) -> None:
     wild = int((~np.isfinite(scores)).sum())
     if wild:
@@ -164,7 +186,7 @@ def _numbers(table: Table, name: str) -> NDArray[np.float64]:
     return np.asarray(table.column(name).to_numpy() if table.num_rows else [], dtype=np.float64)
 
 
-def _manifest(model: Model, preparation: Preparation, cuts: Split) -> dict[str, Any]:
+def _manifest(model: Model, preparation: Preparation, cuts: Split, calibration: Calibration | None) -> dict[str, Any]:
     return {
         "task": model.task,
         "learner": model.learner,
@@ -172,4 +194,5 @@ def _manifest(model: Model, preparation: Preparation, cuts: Split) -> dict[str, 
         "seed": model.seed,
         "preparation": preparation.as_dict(),
         "split": cuts.as_dict(),
+        "calibration": None if calibration is None else calibration.as_dict(),
     }

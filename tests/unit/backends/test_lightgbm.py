@@ -241,3 +241,20 @@ def test_a_foreign_models_text_never_ends_the_process(tmp_path: Path, text: str)
         else:
             assert len(scored(loaded, matrix(20, 3))) == 20
     assert refused == {"LCH-2711"}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_contributions_are_those_of_lightgbm_and_add_up_to_its_raw_score(task: str, tmp_path: Path) -> None:
+    import lightgbm
+
+    train, given = matrix(1000, 1, task), matrix(300, 2, task, labels=False)
+    fitted = LightGBMLearner().fit(task, train, matrix(400, 3, task), {"num_iterations": 60}, seed=1, seconds=None)
+    fitted.save(tmp_path)
+    theirs = lightgbm.Booster(model_str=(tmp_path / "model.txt").read_text())
+    rows = Table.from_arrow(given.rows)
+    values = np.column_stack([rows.column(name).to_numpy() for name in given.names])
+    told = Table.from_arrow(fitted.contributions(given))
+    ours = np.column_stack([told.column(name).to_numpy() for name in told.column_names])
+    assert np.array_equal(ours, theirs.predict(values, pred_contrib=True))
+    assert np.abs(ours.sum(axis=1) - theirs.predict(values, raw_score=True)).max() < 1e-9
+    assert Table.from_arrow(fitted.contributions(matrix(0, 2, task, labels=False))).num_rows == 0

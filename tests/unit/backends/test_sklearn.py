@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from arro3.core import Array, Table
 
 from lichen.backends.sklearn import ForestLearner, LogisticLearner
 from lichen.errors import FoundWrong, SystemFailed
-from lichen.ports import Learner
+from lichen.ports import Contributing, Learner
 from lichen.testing.learner import LearnerSuite, as_rows, build, matrix, scored
 
 
@@ -183,3 +184,18 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
         learner().fit("classification", matrix(500, 1), None, {}, seed=0, seconds=None).save(here)
         there = tmp_path / "there" / learner.__name__
         assert (here / "model.skops").read_bytes() == (there / "model.skops").read_bytes()
+
+
+def test_contributions_of_a_mean_row_are_nothing_and_an_older_model_has_none(tmp_path: Path) -> None:
+    train = matrix(1000, 1)
+    fitted = LogisticLearner().fit("classification", train, None, {}, seed=1, seconds=None)
+    told = Table.from_arrow(fitted.contributions(train))
+    for name in train.names:
+        assert abs(told.column(name).to_numpy().mean()) < 1e-12, name
+    fitted.save(tmp_path)
+    columns = json.loads((tmp_path / "columns.json").read_text())
+    assert len(columns.pop("means")) == len(train.names)
+    (tmp_path / "columns.json").write_text(json.dumps(columns))
+    older = LogisticLearner().load(tmp_path)
+    assert not isinstance(older, Contributing)
+    assert scored(older, train) == scored(fitted, train)

@@ -69,7 +69,11 @@ WRONG = [
     ({}, 422, "the body has 0 of the forms; give one of dataframe_split"),
     ({"instances": ROWS, "inputs": ROWS}, 422, "the body has 2 of the forms"),
     ({"instances": ROWS, "signature_name": "x"}, 422, "the body has the key 'signature_name'"),
-    ({"instances": ROWS, "params": {"a": 1}}, 422, "the body has `params`, and this model takes none"),
+    (
+        {"instances": ROWS, "params": {"a": 1}},
+        422,
+        "the body has `params` other than `contributions`",
+    ),
     ({"instances": []}, 422, "the body holds 0 rows"),
     ({"instances": 1}, 422, "`instances` is 1; it must be an array of rows"),
     ({"instances": [[1]]}, 422, "row 0 of `instances` is '1 values'; it must be 4 values, for carrier, distance"),

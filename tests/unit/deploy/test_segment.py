@@ -1,5 +1,6 @@
 import random
 import time
+import zlib
 
 import msgspec
 import pytest
@@ -249,3 +250,28 @@ def test_a_segment_that_reads_as_zeros_was_torn_at_birth(folder, heading):
     path_of(folder, 3).write_bytes(bytes(len(MAGIC)) + frame(heading))
     assert names(folder) == ["1-1", "1-2", "2-1", "2-2"]
     assert record_of(folder) == "a1"
+
+
+OLD = b"\x98\xa2id\x01\x02\x03\xc0\xcb?\xe0\x00\x00\x00\x00\x00\x00\x92\xa2UA\xc0\x91\xcb?\xf0\x00\x00\x00\x00\x00\x00"
+"""An answer's content as it was before answers said what a score means: eight fields."""
+
+
+def framed(body):
+    size = len(body).to_bytes(4, "little")
+    return size + zlib.crc32(body, zlib.crc32(size)).to_bytes(4, "little") + body
+
+
+def test_answers_of_an_earlier_version_are_read(tmp_path, heading):
+    later = msgspec.structs.replace(answer("new"), probability=0.25, interval=(1.0, 2.0))
+    path_of(tmp_path, 1).write_bytes(MAGIC + frame(heading) + framed(OLD) + frame(later))
+    old, new = [recorded.answer for _, recorded in read(tmp_path)]
+    assert (old, old.probability, old.interval) == (answer("id"), None, None)
+    assert new == later
+    assert msgspec.msgpack.encode(old) != OLD  # what is written now has more fields
+
+
+def test_a_whole_answer_of_an_earlier_version_behind_damage_is_damage(tmp_path, heading):
+    torn = MAGIC + frame(heading) + b"\x01" * 40 + framed(OLD)
+    path_of(tmp_path, 1).write_bytes(torn)
+    with pytest.raises(SystemFailed, match="a whole answer follows"):
+        whole(path_of(tmp_path, 1), torn)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lichen.contract.adopt import adopt
 from lichen.errors import SystemFailed
 from lichen.ground import failpoint
 from lichen.ports import Column
@@ -172,3 +174,29 @@ def test_a_record_is_known_by_its_id_wherever_its_folder_is(shop: Any) -> None:
     assert land(shop) == 1
     assert "records_gone" not in shop.open().history()[0].release.facts
     assert shop.rows(COUNT) == [(9, 9)]
+
+
+def test_a_table_from_before_gets_the_columns_that_answers_have_since(shop: Any) -> None:
+    shop.answer(f"{ASKED} ORDER BY 1 LIMIT 3")
+    assert land(shop) == 3
+    project = shop.open()
+    current = project.releases.current("prod")
+    versions = project.releases.versions(current)
+    table, later = versions[f"predictions.{NAME}"], ("probability", "interval_low", "interval_high")
+    names = [column.name for column in table.columns if column.name not in later]
+    assert len(names) == len(table.columns) - len(later)
+    folder = project.workshop.tables.staging(table.relation)
+    columns = ", ".join(f'"{name}"' for name in names)
+    inputs = {"t": project.workshop.relation(table)}
+    staged = project.workshop.engine.sql(f"SELECT {columns} FROM t", inputs, folder)
+    kept = tuple(column for column in table.columns if column.name not in later)
+    files = adopt(table.relation, kept, folder, staged, project.workshop.engine, project.workshop.tables)
+    older = replace(table, version="older", columns=kept, files=files)
+    project.releases.keep(older)
+    versions[older.asset] = older
+    project.releases.move("prod", versions.values(), at="2026-01-01T00:00:00", expected=current, facts={})
+    shop.answer(f"{ASKED} ORDER BY 1 DESC LIMIT 2")
+    assert land(shop) == 2
+    counted = f"SELECT count(*), count(score), count(probability), count(interval_low) FROM predictions_{NAME}"
+    assert shop.rows(counted) == [(5, 5, 2, 0)]
+    assert shop.rows(f"SELECT count(*) FROM predictions_{NAME} WHERE probability <> score") == [(0,)]

@@ -41,3 +41,17 @@ def test_a_feature_view_is_named_once() -> None:
 def test_a_model_needs_features() -> None:
     with pytest.raises(ValidationError, match="at least 1 item"):
         Model.model_validate({**MODEL, "features": []})
+
+
+def test_a_coverage_is_a_share_and_of_a_regression() -> None:
+    asked = {
+        "label": {"from": "t", "value": "v", "at": "a", "known": "k"},
+        "features": ["f"],
+        "validate": {"test": "7d"},
+    }
+    assert Model.model_validate({**asked, "task": "regression", "coverage": 0.5}).coverage == 0.5
+    for wrong in (0, 1, 1.5):
+        with pytest.raises(ValidationError, match="coverage"):
+            Model.model_validate({**asked, "task": "regression", "coverage": wrong})
+    with pytest.raises(ValidationError, match="`coverage` is of a regression's intervals"):
+        Model.model_validate({**asked, "task": "classification", "coverage": 0.9})

@@ -10,9 +10,10 @@ from arro3.core import Table
 from lichen.backends.learning import scores
 from lichen.backends.lightgbm import LightGBMLearner
 from lichen.backends.sklearn import ForestLearner, LogisticLearner
-from lichen.errors import FoundWrong
+from lichen.errors import FoundWrong, SystemFailed
 from lichen.ports import Arrow, Engine, Matrix, Relation
-from lichen.train.artifact import load
+from lichen.train.artifact import described, load
+from lichen.train.calibrate import Interval, Probability, from_dict
 from lichen.train.fit import Trained, compiled, score, train
 
 from .conftest import CLOCK, feature_set, model, rows
@@ -110,3 +111,38 @@ def test_a_refused_training_leaves_nothing_behind(engine: Engine, tmp_path: Path
     with pytest.raises(FoundWrong, match="every training label is 0"):
         learn(engine, tmp_path / "artifacts", wrap="SELECT * REPLACE (false AS late) FROM rows")
     assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_what_a_score_means_is_learned_from_the_early_stop_rows_and_kept(engine: Engine, tmp_path: Path) -> None:
+    trained = learn(engine, tmp_path / "artifacts")
+    assert isinstance(trained.calibration, Probability)
+    assert trained.calibration.rows == trained.split.rows["early_stop"] > 0
+    assert from_dict(described(trained.folder, trained.digest)["calibration"]) == trained.calibration
+    label = {"from": "labels", "value": "delay", "at": "at", "known": "known"}
+    number = learn(engine, tmp_path / "artifacts", task="regression", label=label)
+    wider = learn(engine, tmp_path / "artifacts", task="regression", label=label, coverage=0.99)
+    made, more = number.calibration, wider.calibration
+    assert isinstance(made, Interval)
+    assert isinstance(more, Interval)
+    assert more.low < made.low < made.high < more.high
+    assert number.digest != wider.digest
+    held = (number.test.label >= number.test.score + made.low) & (number.test.label <= number.test.score + made.high)
+    assert held.mean() > 0.85  # of labels that are few values, more lie inside
+
+
+def test_without_early_stop_rows_a_score_stays_and_a_number_has_no_interval(engine: Engine, tmp_path: Path) -> None:
+    spans = {"by": "time", "test": "20d"}
+    trained = learn(engine, tmp_path / "artifacts", "logistic", validate=spans)
+    assert trained.calibration == Probability("identity", 0)
+    params = {"n_estimators": 10}
+    label = {"from": "labels", "value": "delay", "at": "at", "known": "known"}
+    number = learn(engine, tmp_path, "forest", validate=spans, params=params, task="regression", label=label)
+    assert number.calibration is None
+
+
+def test_a_manifest_that_is_not_what_its_digest_says_is_refused(engine: Engine, tmp_path: Path) -> None:
+    trained = learn(engine, tmp_path / "artifacts")
+    path = trained.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"rows":', '"rows" :', 1))
+    with pytest.raises(SystemFailed, match=r"`manifest\.json` is not what its digest says"):
+        described(trained.folder, trained.digest)
