@@ -136,6 +136,7 @@ def _add_importances(parts: list[str | Mark | Grid], model: dict[str, Any]) -> N
 
 def _add_service(made: Document, service: dict[str, Any]) -> None:
     proof = [f"before it was released: {told(service['parity'])}"] if service["parity"] else []
+    proof += _rollout(service["rollout"])
     if not service["requests"] and not service["predictions"]:
         if proof:
             made.section(f"What answers: {service['name']}", *proof)
@@ -152,6 +153,18 @@ def _add_service(made: Document, service: dict[str, Any]) -> None:
         f"{count(service['predictions'], 'prediction')} recorded, each with the features it used",
         f"{service['labelled']:,} have their label, which came when it came then",
     ]
+
+
+def _rollout(trial: dict[str, Any] | None) -> list[str]:
+    """How the newest release was, or is, tried beside the one before."""
+    if trial is None:
+        return []
+    began, which = trial["began"][:16].replace("T", " "), f"release {trial['candidate']}"
+    if trial["state"] == "running":
+        return [f"{which} is tried beside release {trial['stable']} since {began}"]
+    if trial["state"] == "completed":
+        return [f"{which} was tried from {began} on, and took the place of release {trial['stable']}"]
+    return [f"{which} was tried from {began} on, and rolled back to release {trial['stable']}: {trial['why']}"]
 
 
 def _add_watch(made: Document, watch: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ class Deployed:
     `score` scores it. `due` tells when a request should have been asked; beyond `tolerance_us` of it an
     answer is marked as out of time. `look_up_many` and `score_many` do for many rows what the others do for one, and
     give the same to the bit; without them many rows are answered one by one. `ignore_unknown` passes over fields that
-    are no column of the request.
+    are no column of the request. `keys` are the request columns that name entities.
     """
 
     service: str
@@ -96,6 +96,7 @@ class Deployed:
     """What each feature and source column contributed to many rows' scores."""
     no_contributions: str = "no model answers here that can tell them"
     """Why, where `contribute` is None, contributions cannot be told."""
+    keys: tuple[str, ...] = ()
 
 
 class RowPath:

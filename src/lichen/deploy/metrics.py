@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lichen.deploy.answer import Answer
+from lichen.deploy.rollout import FIGURES, SIDES, Counts
 from lichen.deploy.standing import Standing
+from lichen.deploy.trial import Trial
 
 _BOUNDS_US = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000)
 
@@ -27,6 +29,7 @@ class State:
     stale: bool = False
     in_flight: int = 0
     standing: Standing | None = None
+    trial: Trial | None = None
     now_us: int = 0
 
 
@@ -44,6 +47,8 @@ class Metrics:
         self.rows = 0
         self.missing: Counter[str] = Counter(dict.fromkeys(views, 0))
         """Feature values that were null, by feature view."""
+        self.tried: Counter[tuple[int, str, str]] = Counter()
+        """What the two sides of a rollout did, by the instant at which its trial began, side and what."""
         self._buckets = [0] * (len(_BOUNDS_US) + 1)
         self._sum_us = 0
 
@@ -109,6 +114,8 @@ class Metrics:
         )
         yield from self._histogram(one)
         yield from _state(state, one)
+        if state.trial is not None:
+            yield from _trial(state.trial, self.tried, one)
         if state.standing is not None:
             yield from _standing(state.standing, state.now_us, one)
 
@@ -143,6 +150,13 @@ def _standing(standing: Standing, now_us: int, one: Mapping[str, str]) -> Iterat
     yield from _gauge("lichen_release_not_taken", "Whether the newest release could not be loaded.", taken, one)
     ages = [({**one, "view": view}, f"{age:.3f}") for view, age in standing.ages(now_us).items()]
     yield from _family("lichen_features_age_seconds", "gauge", "Age of the newest row of a feature view.", ages)
+
+
+def _trial(trial: Trial, counts: Counts, one: Mapping[str, str]) -> Iterator[str]:
+    facts = {**one, "candidate": str(trial.release)}
+    for what, help_text in FIGURES.items():
+        found = [({**facts, "side": side}, counts.get((trial.began_us, side, what), 0)) for side in SIDES]
+        yield from _family(f"lichen_rollout_{what}", "gauge", help_text, found)
 
 
 def _gauge(name: str, help_text: str, value: int, labels: Mapping[str, str]) -> Iterator[str]:

@@ -47,10 +47,11 @@ def columns_of(heading: Heading) -> tuple[Column, ...]:
 def batches(
     folder: Path, after: Position | None = None, most: int = 50_000
 ) -> Iterator[tuple[Position, Heading, Arrow]]:
-    """What was recorded after a position, as Arrow batches that each hold one release's answers.
+    """What was recorded after a position, as Arrow batches of answers in the same columns, whichever release's.
 
-    The position behind a batch is the cursor to commit together with its rows. Of two rows with one
-    `prediction_id` the first counts.
+    The heading of a batch is its first answer's: releases that answer in turn, as in a rollout, share one. The position
+    behind a batch is the cursor to commit together with its rows. Of two rows with one `prediction_id` the first
+    counts.
     """
     frames = read(folder, after)
     held = next(frames, None)
@@ -59,7 +60,7 @@ def batches(
         group = [first]
         held = None
         for position, recorded in islice(frames, most - 1):
-            if recorded.heading != first.heading:
+            if not _same_columns(recorded.heading, first.heading):
                 held = (position, recorded)
                 break
             group.append(recorded)
@@ -68,8 +69,12 @@ def batches(
         held = held or next(frames, None)
 
 
+def _same_columns(one: Heading, other: Heading) -> bool:
+    return one is other or (one.request == other.request and one.features == other.features)
+
+
 def as_arrow(recorded: Sequence[Recorded], heading: Heading) -> Arrow:
-    """Answers of one heading as rows of `columns_of(heading)`."""
+    """Answers as rows of `columns_of(heading)`, whose columns are those of all."""
     arrays = [array_of((value(row) for row in recorded), kind_of(column)) for column, value in _OWN]
     arrays += _values([row.answer for row in recorded], heading)
     names = [column.name for column in columns_of(heading)]

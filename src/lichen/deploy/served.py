@@ -11,6 +11,7 @@ from lichen.deploy.inference import Inference
 from lichen.deploy.invocations import Invocations
 from lichen.deploy.limits import Limits
 from lichen.deploy.predict import Predict
+from lichen.deploy.rollout import Rollout
 from lichen.deploy.segment import Heading
 from lichen.ground.clock import Clock
 
@@ -28,13 +29,22 @@ class Served:
     durable_ms: int = 20
     ack: bool = False
     limits: Limits = field(default_factory=Limits)
+    rollout: Rollout | None = None
+    """How it asks to be tried before it takes the place of another; None is at once."""
 
     @classmethod
     def of(
-        cls, deployed: Deployed, clock: Clock, *, durable_ms: int = 20, ack: bool = False, limits: Limits | None = None
+        cls,
+        deployed: Deployed,
+        clock: Clock,
+        *,
+        durable_ms: int = 20,
+        ack: bool = False,
+        limits: Limits | None = None,
+        rollout: Rollout | None = None,
     ) -> Self:
         """A release, made ready to answer."""
-        return cls(RowPath(deployed, clock), Heading.of(deployed), durable_ms, ack, limits or Limits())
+        return cls(RowPath(deployed, clock), Heading.of(deployed), durable_ms, ack, limits or Limits(), rollout)
 
     @cached_property
     def views(self) -> tuple[str, ...]:

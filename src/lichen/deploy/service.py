@@ -24,12 +24,15 @@ from lichen.deploy.follower import Environment, Follower
 from lichen.deploy.inference import Inference
 from lichen.deploy.metrics import Metrics, State
 from lichen.deploy.openapi import openapi
-from lichen.deploy.question import Asks
+from lichen.deploy.question import Asks, Question
 from lichen.deploy.record import Record
 from lichen.deploy.refused import Refused, shown, traced
 from lichen.deploy.reply import Reply, Tells, encode, told, told_plainly
+from lichen.deploy.rollout import Counts as Tried
 from lichen.deploy.route import Route, Routes
 from lichen.deploy.served import Served
+from lichen.deploy.shadow import Shadow
+from lichen.deploy.trial import Trial
 from lichen.errors import LichenError, SystemFailed
 
 Scope = Mapping[str, Any]
@@ -72,8 +75,16 @@ class Service:
         self._shared = shared
         seconds = self.limits.refresh_seconds
         self.follower = Follower(
-            served, environment, self.clock, seconds=seconds, taken=self._take, each=self._leave_counts
+            served,
+            environment,
+            self.clock,
+            seconds=seconds,
+            taken=self._take,
+            each=self._leave_counts,
+            own=self.metrics.tried,
+            counts=self._tried,
         )
+        self.shadow = Shadow()
         self.door = door or Door()
         self._looking: asyncio.Task[None] | None = None
         self.routes = Routes(self._table())
@@ -183,14 +194,51 @@ class Service:
         body = await self._body(receive)
         if kind == JSON_KIND:
             check_depth(body, self.limits.depth)
-        question = asks.read(body, kind, headers.get(b"accept", b"").decode("latin-1"), query)
+        accept = headers.get(b"accept", b"").decode("latin-1")
+        question = asks.read(body, kind, accept, query)
         if self.record.failure is not None:
             raise _unrecorded()
         if self.record.full:
             raise busy("answers come faster than the disk takes them")
+        if len(question.rows) > self.limits.rows:
+            raise wrong_count(len(question.rows), most=self.limits.rows)
+        trial = None if pinned or question.many else self.follower.trial
+        if trial is None:
+            return (await self._answered(serving, question, at_us, started))[1]
+
+        def again(served: Served) -> Question:
+            return asks_of(served).read(body, kind, accept, query)
+
+        return await self._tried_out(trial, again, question, at_us, started)
+
+    async def _tried_out(
+        self, trial: Trial, again: Callable[[Served], Question], question: Question, at_us: int | None, started: float
+    ) -> Reply:
+        """Answer a row while a release is tried: by one of the two, from the reading to the reply."""
+        chosen, failed = trial.chooses(question.rows[0]), False
+        if chosen and not trial.plan.shadow:
+            try:
+                answers, reply = await self._answered(trial.candidate, again(trial.candidate), at_us, started)
+                trial.answered("candidate", answers)
+                return reply
+            except Refused:
+                failed = True
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the stable release answers in its place
+                _logger.error("the candidate release %d failed: %s", trial.release, traced(failure))
+                failed = True
+        answers, reply = await self._answered(trial.stable, question, at_us, started)
+        trial.answered("stable", answers)
+        if failed:
+            trial.failed()
+        if chosen and trial.plan.shadow:
+            self.shadow.follow(trial, lambda: again(trial.candidate).rows[0], answers[0])
+        return reply
+
+    async def _answered(
+        self, serving: Served, question: Question, at_us: int | None, started: float
+    ) -> tuple[list[Answer], Reply]:
+        """The answers of a release, recorded, and what tells them."""
         rows, path = question.rows, serving.path
-        if len(rows) > self.limits.rows:
-            raise wrong_count(len(rows), most=self.limits.rows)
         if question.many:
             answers = await self._in_time(_answers(path, rows, at_us, started), len(rows))
         else:
@@ -204,7 +252,7 @@ class Service:
         except SystemFailed:
             raise _unrecorded() from None
         self.metrics.answered(answers, serving.views)
-        return question.tell(answers, told)
+        return answers, question.tell(answers, told)
 
     async def _in_time(self, answers: Awaitable[list[_Each]], rows: int) -> list[_Each]:
         try:
@@ -286,6 +334,8 @@ class Service:
             "model_version": path.deployed.model_version,
             "release": path.deployed.release,
         }
+        if follower.trial is not None:
+            facts["rollout"] = follower.trial.as_dict(follower.counts())
         if follower.standing is not None:
             facts |= follower.standing.as_dict(path.now_us())
         return Reply(200, encode(facts))
@@ -310,7 +360,7 @@ class Service:
     async def _infer(self, headers: Headers, receive: Receive, name: str, version: str | None = None) -> Reply:
         serving = self.follower.serving
         serving.inference.expect(name, version)
-        return await self._ask(attrgetter("inference"), headers, receive, serving)
+        return await self._ask(attrgetter("inference"), headers, receive, serving if version else None)
 
     @property
     def _inference(self) -> Inference:
@@ -319,6 +369,10 @@ class Service:
     def _leave_counts(self) -> None:
         if self._shared is not None:
             self._shared.leave(self._counts())
+
+    def _tried(self) -> Tried:
+        """What the two sides of a rollout did, on all workers."""
+        return Metrics.of(self._shared.all().metrics).tried if self._shared else self.metrics.tried
 
     def _counts(self) -> Counts:
         record = self.record
@@ -345,6 +399,7 @@ class Service:
             stale=follower.stale is not None,
             in_flight=max(counts.in_flight - 1, 0),
             standing=follower.standing,
+            trial=follower.trial,
             now_us=path.now_us(),
         )
         return Reply(200, Metrics.of(counts.metrics).text(state), _TEXT)
@@ -368,6 +423,7 @@ class Service:
         await receive()
         if self._looking is not None:
             self._looking.cancel()
+        self.shadow.stop()
         await asyncio.to_thread(self.follower.stop)
         self.record.close()
         self._leave_counts()

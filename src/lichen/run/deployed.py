@@ -181,6 +181,7 @@ def make_service(
             "ack": service.record.ack,
             "limits": service.limits.kept(),
             "unknown": service.unknown,
+            "rollout": service.rollout.kept() if service.rollout else None,
             "notes": notes,
             EXAMPLE: shown,
             **proof,
@@ -278,6 +279,7 @@ def deployed(
         calibration=from_dict(manifest.get("calibration")),
         contribute=contribute,
         no_contributions="" if contribute else why_not(fitted, manifest["learner"]),
+        keys=tuple(dict.fromkeys(column.name for view in features.views for column in view.entity)),
     )
 
 
@@ -308,13 +310,14 @@ def compiled(
     workshop: Workshop,
     store: OnlineStore,
     *,
+    of: Release | None = None,
     fills: bool = True,
 ) -> Compiled:
-    """Compile a service of the release in force; its model's files are verified before they are used.
+    """Compile a service of the release in force, or `of` another; its model's files are verified before they are used.
 
     With `fills` the views that the store does not hold are materialised.
     """
-    release = releases.current(environment)
+    release = of or releases.current(environment)
     versions = releases.versions(release)
     answering, trained = released_service(service, release, versions)
     assert release is not None

@@ -11,6 +11,7 @@ from lichen.graph.version import Version
 from lichen.ports import Put
 from lichen.run.lease import RUN, works
 from lichen.run.release import Release, Releases
+from lichen.run.trials import TRIALS, shown
 from lichen.run.workshop import Workshop
 
 RUNS, REPLAYS, WATCHES = "runs", "replays", "watches"
@@ -31,9 +32,10 @@ def status(releases: Releases, environment: str, project: str, workshop: Worksho
     models = {v.asset.partition(".")[2]: model_facts(v) for v in versions.values() if v.asset.startswith("model.")}
     replays = _of(environment, REPLAYS, workshop)
     watches = _of(environment, WATCHES, workshop)
+    trials = {one["service"]: one for _, one in workshop.state.scan(TRIALS) if one["environment"] == environment}
     run = _last_run(environment, releases, workshop)
     served = {
-        v.asset.partition(".")[2]: _service_facts(v, versions, replays, watches)
+        v.asset.partition(".")[2]: _service_facts(v, versions, replays, watches, trials)
         for v in versions.values()
         if v.asset.startswith("service.")
     }
@@ -131,7 +133,11 @@ def model_facts(version: Version) -> dict[str, Any]:
 
 
 def _service_facts(
-    version: Version, versions: Mapping[str, Version], replays: Mapping[str, Any], watches: Mapping[str, Any]
+    version: Version,
+    versions: Mapping[str, Version],
+    replays: Mapping[str, Any],
+    watches: Mapping[str, Any],
+    trials: Mapping[str, Any],
 ) -> dict[str, Any]:
     name = version.asset.partition(".")[2]
     last, recorded = replays.get(name) or {}, versions.get(f"{PREDICTIONS}{name}")
@@ -147,6 +153,7 @@ def _service_facts(
         "p99_ms": last.get("p99_ms"),
         "requests_per_second": last.get("requests_per_second"),
         "replayed": {"from": last["from"], "to": last["to"]} if last else None,
+        "rollout": shown(trials[name]) if name in trials else None,
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from arro3.core import Table
+
 from lichen.contract.adopt import adopt
 from lichen.deploy.predictions import batches, columns_of
 from lichen.deploy.segment import Position, discard, record_of
@@ -104,7 +106,8 @@ def _read_folder(
     for end, heading, rows in batches(folder, start):
         cursors[record] = str(end)
         there = version.rows if version else 0
-        by = (heading.model, heading.model_version)
+        names = [Table.from_arrow(rows).column(name).to_pylist() for name in ("model", "model_version")]
+        by = set(zip(*names, strict=True))
         version = _appended(service, columns_of(heading), Relation(arrow=rows), version, cursors, by, workshop)
         added += version.rows - there
     return version, added
@@ -116,7 +119,7 @@ def _appended(
     rows: Relation,
     before: Version | None,
     cursors: dict[str, str],
-    by: tuple[str, str],
+    by: set[tuple[str, str]],
     workshop: Workshop,
 ) -> Version:
     asset = predictions_asset(service)
@@ -132,7 +135,7 @@ def _appended(
     added = adopt(table, together, folder, staged, workshop.engine, workshop.tables)
     files: tuple[DataFile, ...] = added if anew or before is None else (*before.files, *added)
     content = "".join(file.sha256 for file in files) + str(sorted(cursors.items()))
-    answered_by = {*map(tuple, before.facts["answered_by"]), by} if before else {by}
+    answered_by = {*map(tuple, before.facts["answered_by"]), *by} if before else by
     return Version(
         asset,
         version_name("predictions", {}, content),

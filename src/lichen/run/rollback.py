@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lichen.errors import WrongUsage, did_you_mean
@@ -15,11 +17,17 @@ ROLLED_BACK = "rolled_back_to"
 """The fact under which a release keeps the number of the release that it took up again."""
 
 
-def roll_back(environment: str, to: int | None, releases: Releases, workshop: Workshop) -> Moved:
+def roll_back(
+    environment: str,
+    to: int | None,
+    releases: Releases,
+    workshop: Workshop,
+    why: Mapping[str, Any] = MappingProxyType({}),
+) -> Moved:
     """Point an environment at the versions of its release `to`, or of the one before; what it answered stays.
 
     The one before is the newest before the release in force that held other versions; after a rollback it is counted
-    from the release that was taken up again, so that rolling back twice goes back twice.
+    from the release that was taken up again, so that rolling back twice goes back twice. The release keeps `why`.
     """
     history = releases.history(environment)
     if not history:
@@ -27,7 +35,7 @@ def roll_back(environment: str, to: int | None, releases: Releases, workshop: Wo
             "LCH-1018", f"`{environment}` has no release yet", fix=f"build one: lichen run --env {environment}"
         )
     wanted = _before(history) if to is None else _numbered(to, environment, history, releases)
-    facts: dict[str, Any] = {ROLLED_BACK: wanted.number}
+    facts: dict[str, Any] = {ROLLED_BACK: wanted.number, **why}
     branched = branched_from(wanted, releases)
     if branched is not None:
         facts[BRANCHED] = branched

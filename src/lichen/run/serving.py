@@ -17,20 +17,24 @@ from lichen.deploy.door import Door
 from lichen.deploy.limits import Limits
 from lichen.deploy.reach import Reach
 from lichen.deploy.record import Record
+from lichen.deploy.rollout import Breach, Counts, Rollout
 from lichen.deploy.served import Served
 from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
 from lichen.deploy.service import Service as App
 from lichen.deploy.standing import Standing
+from lichen.deploy.trial import Trial
 from lichen.deploy.workers import serve_with, told_by_parent
 from lichen.errors import LichenError
 from lichen.ground.clock import SystemClock
 from lichen.run.audit import record as write_audit
 from lichen.run.audit import who
-from lichen.run.deployed import compiled
+from lichen.run.deployed import Compiled, compiled
 from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
+from lichen.run.rollback import ROLLED_BACK
 from lichen.run.tokens import Tokens
+from lichen.run.trials import State, Trials
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectFile
 
@@ -76,25 +80,58 @@ class _Followed:
         self._fills = online is None
         self._keys: Mapping[str, str] = {}
         self._own: Mapping[str, str] = {}
+        self._trials = Trials(service, environment, releases, workshop)
 
     def newest(self) -> Served:
         """What the release in force answers with, compiled; its model's files are verified before they are used."""
         made = compiled(
             self._service, self._releases, self._environment, self._workshop, self._store, fills=self._fills
         )  # fmt: skip
-        facts = made.answering.facts
         if self._own:
             act = {"service": self._service, "environment": self._environment, "release": made.release.number}
             _tell_audit("service_switched", act, self._workshop)
         own = [made.answering.asset, made.trained.asset, *(f"feature.{view}" for view in made.keys)]
         self._own = {asset: made.release.versions[asset] for asset in own}
         self._keys = made.keys
+        return self._served(made)
+
+    def stable(self, candidate: int) -> Served | None:
+        """What answered before the release that is being tried, where that goes on from before this process began."""
+        number = self._trials.stable(self._own)
+        if number is None or number == candidate:
+            return None
+        release = self._releases.numbered(number)
+        made = compiled(
+            self._service, self._releases, self._environment, self._workshop, self._store, of=release, fills=self._fills
+        )
+        return self._served(made)
+
+    def begin(self, stable: int, candidate: int) -> tuple[int, State]:
+        """When the trial of a release began, in microseconds since 1970, and how it stands; begins it if need be."""
+        return self._trials.begin(stable, candidate, self._own)
+
+    def state(self) -> State | None:
+        """How the trial of the newest release stands; None where there is none."""
+        return self._trials.state(self._own)
+
+    def complete(self, trial: Trial, counts: Counts) -> None:
+        """Note that a release stood its trial."""
+        self._trials.complete(trial.as_dict(counts), self._own)
+
+    def roll_back(self, trial: Trial, counts: Counts, broken: Breach) -> None:
+        """Roll the environment back from a release that broke a guard; raises `LichenError` where it cannot now."""
+        self._trials.roll_back(trial.as_dict(counts), broken, self._own)
+
+    def _served(self, made: Compiled) -> Served:
+        facts = made.answering.facts
+        back = ROLLED_BACK in made.release.facts
         return Served.of(
             made.deployed,
             SystemClock(),
             durable_ms=facts["durable_ms"],
             ack=facts.get("ack", False),
             limits=Limits.of(facts.get("limits", {})),
+            rollout=None if back else Rollout.of(facts.get("rollout"), made.deployed.keys),
         )
 
     def standing(self) -> Standing:

@@ -59,6 +59,59 @@ class Limits(Spec):
         }
 
 
+class Guards(Spec):
+    """What takes a new release back while it is tried; each is judged once it is sure, and not before 50 answers."""
+
+    error_rate: float | None = Field(
+        None, gt=0, lt=1, description="The largest share of requests that the new release may fail to answer."
+    )
+    p99_ms: float | None = Field(
+        None, gt=0, description="What at most one in a hundred answers may take longer than, in milliseconds."
+    )
+    score_shift: float | None = Field(
+        None, gt=0, description="How far its mean score may be from that of the release before."
+    )
+
+    def kept(self) -> dict[str, float | None]:
+        """The guards as a release keeps them."""
+        return dict(self)
+
+
+class Rollout(Spec):
+    """How a running service goes over to a new release: it is tried beside the one before, then takes its place."""
+
+    canary: float | None = Field(
+        None, gt=0, lt=1, description="The share of requests that the new release answers while it is tried."
+    )
+    shadow: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="The share of requests that it answers, too, without being heard; differences are reported.",
+    )
+    by: Literal["request", "entity"] = Field(
+        "request", description="What the share is of; by `entity` an entity is always answered by the same release."
+    )
+    for_: Span = Field(alias="for", description="How long it is tried.")
+    roll_back_on: Guards = Field(default_factory=Guards, description="What takes it back.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.canary is None) == (self.shadow is None):
+            raise ValueError("a rollout is either a `canary: 0.1` or a `shadow: 1`")
+        return self
+
+    def kept(self) -> dict[str, Any]:
+        """The rollout as a release keeps it, its span in milliseconds."""
+        return {
+            "canary": self.canary,
+            "shadow": self.shadow,
+            "by": self.by,
+            "for_ms": self.for_ // timedelta(milliseconds=1),
+            "roll_back_on": self.roll_back_on.kept(),
+        }
+
+
 class Service(Spec):
     """What answers requests, and with which model."""
 
@@ -66,6 +119,9 @@ class Service(Spec):
     model: Name = Field(description="The model that answers.")
     record: Record = Field(default_factory=Record, description="How soon an answer is on disk.")
     limits: Limits = Field(default_factory=Limits, description="How much it takes on.")
+    rollout: Rollout | None = Field(
+        None, description="How a running service goes over to a new release; without it, at once."
+    )
     unknown: Literal["refuse", "ignore"] = Field(
         "refuse", description="What happens to a request with a field the service does not have: `ignore` answers it."
     )

@@ -1,9 +1,11 @@
 import logging
 import time
+from collections import Counter
 
 import pytest
 
 from lichen.deploy.follower import Follower
+from lichen.deploy.rollout import Guards, Rollout
 from lichen.deploy.served import Served
 from lichen.deploy.standing import NotTaken, Standing
 from lichen.errors import SystemFailed
@@ -18,12 +20,36 @@ class World:
     def __init__(self, standing):
         self.release = self.given = 1
         self.broken, self.loaded, self._standing = False, 0, standing
+        self.outcome, self.busy, self.changes = "running", False, {}
+        self.began_us = int(1e6 * time.time())
 
     def served(self):
-        return Served.of(self._standing.deployed(release=self.release), SystemClock())
+        deployed = self._standing.deployed(release=self.release, **self.changes)
+        return Served.of(deployed, SystemClock(), rollout=self.rollout)
 
     def standing(self):
         return Standing(self.release, self.given != self.release, {})
+
+    rollout = None
+    before = None
+
+    def stable(self, candidate):
+        return self.before
+
+    def begin(self, stable, candidate):
+        self.began = (stable, candidate)
+        return self.began_us, self.outcome
+
+    def state(self):
+        return self.outcome
+
+    def complete(self, trial, counts):
+        self.outcome = "completed"
+
+    def roll_back(self, trial, counts, broken):
+        if self.busy:
+            raise BROKEN
+        self.outcome, self.release, self.rollout = "rolled_back", self.release + 1, None
 
     def newest(self):
         self.loaded += 1
@@ -96,3 +122,81 @@ def test_without_an_environment_it_stays(standing):
     follower.look()
     assert follower.standing is None
     follower.stop()
+
+
+@pytest.fixture
+def tried(world):
+    """A follower whose environment moved to a release that asks to be tried."""
+
+    def make(seconds=3600.0, **guards):
+        counts = Counter()
+        follower = Follower(world.served(), world, SystemClock(), seconds=1, own=counts)
+        world.release, world.rollout = 2, Rollout(0.5, shadow=False, seconds=seconds, guards=Guards(**guards))
+        follower.look()
+        return follower, counts
+
+    return make
+
+
+def test_one_that_asks_for_it_is_tried_beside_the_one_before(world, tried):
+    follower, _ = tried()
+    assert (follower.serving.path.deployed.release, follower.trial.release, world.began) == (1, 2, (1, 2))
+    assert follower.trial.began_us == world.began_us
+    first = follower.trial
+    follower.look()
+    assert follower.trial is first
+    assert world.loaded == 1
+    world.release = 3
+    follower.look()
+    assert (follower.serving.path.deployed.release, follower.trial.release) == (1, 3), (
+        "a newer one is tried in its place"
+    )
+
+
+def test_it_takes_the_place_once_it_stood_its_time(world, tried):
+    follower, _ = tried(seconds=0.0)
+    follower.look()
+    assert (follower.serving.path.deployed.release, follower.trial, world.outcome) == (2, None, "completed")
+
+
+def test_another_worker_may_see_it_through(world, tried):
+    follower, _ = tried()
+    world.outcome = "completed"
+    follower.look()
+    assert (follower.serving.path.deployed.release, follower.trial) == (2, None)
+
+
+def test_a_broken_guard_rolls_back_once_that_can_be(world, tried, caplog):
+    follower, counts = tried(error_rate=0.01)
+    counts[world.began_us, "candidate", "errors"] = 60
+    world.busy = True
+    caplog.set_level(logging.CRITICAL)
+    follower.look()
+    assert follower.trial.stopped.guard == "error_rate"
+    assert not follower.trial.chooses({}), "it answers nobody any more, though the project is busy"
+    world.busy = False
+    counts.clear()
+    with caplog.at_level(logging.ERROR):
+        follower.look()
+    assert caplog.messages == ["release 2 is rolled back: error_rate is 1, and 0.01 is the most"]
+    follower.look()
+    assert (follower.serving.path.deployed.release, follower.trial) == (3, None)
+
+
+def test_one_whose_requests_differ_is_not_tried(world, tried, caplog):
+    world.changes = {"request": ()}
+    follower = Follower(world.served(), world, SystemClock(), seconds=1)
+    world.changes, world.release, world.rollout = {}, 2, Rollout(0.5, shadow=False, seconds=60)
+    follower.look()
+    assert (follower.serving.path.deployed.release, follower.trial) == (2, None)
+    assert caplog.messages == ["release 2 is not tried: its requests have other fields"]
+
+
+def test_a_restart_goes_on_with_the_trial(world):
+    world.before = world.served()
+    world.release, world.rollout = 2, Rollout(0.5, shadow=False, seconds=3600)
+    world.given = 2
+    follower = Follower(world.served(), world, SystemClock(), seconds=60)
+    follower.start()
+    follower.stop()
+    assert (follower.serving.path.deployed.release, follower.trial.release) == (1, 2)
