@@ -202,7 +202,7 @@ class Service:
             raise busy("answers come faster than the disk takes them")
         if len(question.rows) > self.limits.rows:
             raise wrong_count(len(question.rows), most=self.limits.rows)
-        trial = None if pinned or question.many else self.follower.trial
+        trial = None if pinned or len(question.rows) != 1 else self.follower.trial
         if trial is None:
             return (await self._answered(serving, question, at_us, started))[1]
 
