@@ -79,17 +79,22 @@ def test_values_are_the_same_before_and_after_the_disk(tmp_path):
     assert "-12.50" in first[0]
 
 
-def test_batches_hold_one_heading_each_and_end_at_their_cursor(tmp_path):
-    headings = [msgspec.structs.replace(HEADING, release=release) for release in (1, 2)]
-    for at, heading in enumerate(headings):
+def test_batches_hold_one_set_of_columns_each_and_end_at_their_cursor(tmp_path):
+    first, same = (msgspec.structs.replace(HEADING, release=release) for release in (1, 2))
+    other = msgspec.structs.replace(HEADING, release=3, request=HEADING.request[1:])
+    for at, heading in enumerate((first, same, other)):
         record = Record(tmp_path, heading, 1)
-        record.append([answer(f"{at}-{n}", (None,) * len(EVERY)) for n in range(5)])
+        given = answer("", (None,) * len(EVERY))
+        request = given.request[: len(heading.request)]
+        record.append([msgspec.structs.replace(given, prediction_id=f"{at}-{n}", request=request) for n in range(5)])
         record.close()
     got = [
         (position, heading.release, duckdb.from_arrow(rows).shape[0])
-        for position, heading, rows in batches(tmp_path, None, 3)
+        for position, heading, rows in batches(tmp_path, None, 4)
     ]
-    assert [(release, rows) for _, release, rows in got] == [(1, 3), (1, 2), (2, 3), (2, 2)]
+    assert [(release, rows) for _, release, rows in got] == [(1, 4), (1, 4), (2, 2), (3, 4), (3, 1)]
+    _, _, rows = next(iter(batches(tmp_path, None, 10)))
+    assert duckdb.from_arrow(rows).aggregate("release, count(*)").order("release").fetchall() == [(1, 5), (2, 5)]
     for at, (position, _, _) in enumerate(got):
         rest = [duckdb.from_arrow(rows).shape[0] for _, _, rows in batches(tmp_path, position)]
         assert sum(rest) == sum(rows for _, _, rows in got[at + 1 :])
