@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -231,6 +232,49 @@ def test_no_secret_is_kept_or_listed(root: Path, tokens: dict[str, str], nursery
         chance = token.split("_", 2)[2]
         assert [text for text in said if chance in text] == []
         assert [file for file in files if chance.encode() in file] == []
+
+
+def _plainly(
+    address: str, method: str, path: str, token: str | None, body: dict[str, Any] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """What a service on loopback answers over plain HTTP."""
+    said = {"authorization": f"Bearer {token}"} if token is not None else {}
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as line:
+        line.request(method, path, None if body is None else json.dumps(body), said)
+        reply = line.getresponse()
+        return reply.status, json.loads(reply.read())
+
+
+def test_an_admin_rolls_back_over_http_and_nobody_else(tmp_path: Path, nursery: Nursery) -> None:
+    small = SmallProject(tmp_path / "small", seed=58)
+    root = small.root
+    assert nursery.lichen(root, "run").code == 0
+    small.edit("models/buys.yaml", "seed: 7", "seed: 7\nparams: {C: 0.1}")
+    assert nursery.lichen(root, "run").code == 0
+    admin = _token(root, nursery, "ops", "--scope", "admin", "--scope", "predict", "--scope", "read")
+    predict = _token(root, nursery, "shop", "--scope", "predict")
+    with served(root, "--require-token") as (server, told):
+        address = told["address"]
+        assert _plainly(address, "POST", "/admin/rollback", None, {})[0] == 401
+        assert _plainly(address, "POST", "/admin/rollback", predict, {})[0] == 403
+        status, reply = _plainly(address, "POST", "/admin/rollback", admin, {"to": 99})
+        assert (status, reply["error"]["code"]) == (409, "LCH-1048")
+        assert _plainly(address, "POST", "/admin/rollback", admin, {"to": "x"})[1]["error"]["code"] == "LCH-1920"
+        assert _plainly(address, "GET", "/openapi.json", admin)[1]["paths"]["/admin/rollback"]
+        status, reply = _plainly(address, "POST", "/admin/rollback", admin, {"to": 1})
+        assert (status, reply["release"], reply["of"]["release"]) == (200, 3, 1)
+        until(lambda: _plainly(address, "POST", "/predict", predict, ROW)[1]["release"] == 3, seconds=10)
+        server.terminate()
+        assert server.wait(30) == 0
+    with served(root) as (server, told):
+        address = told["address"]
+        status, reply = _plainly(address, "POST", "/admin/rollback", None, {})
+        assert (status, reply["error"]["code"]) == (403, "LCH-1919")
+        server.terminate()
+        assert server.wait(30) == 0
+    with Project(root) as project:
+        assert project.releases.numbered(3).facts["asked_by"] == "ops"
+    audit_is_whole(root)
 
 
 def test_every_act_stands_in_the_audit(tmp_path: Path, nursery: Nursery) -> None:

@@ -85,6 +85,19 @@ def check_depth(body: bytes, most: int) -> None:
         )
 
 
+def release_of(body: bytes) -> int | None:
+    """The number of the release that is gone back to: `{"to": 12}`; None, for the one before, where none is said.
+
+    >>> release_of(b'{"to": 12}'), release_of(b"")
+    (12, None)
+    """
+    said = parse(body) if body else {}
+    if not isinstance(said, dict) or set(said) - {"to"} or type(said.get("to", 1)) is not int:
+        raise Refused(422, "LCH-1920", f"the body is {shown(said)}", fix='send {"to": 12}, or {} for the one before')
+    to: int | None = said.get("to")
+    return to
+
+
 def parse(body: bytes) -> Any:
     """What JSON text says; raises `Refused` where it is none, nests too deeply or names a key twice."""
     try:

@@ -7,14 +7,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lichen.deploy.rollout import Breach
 from lichen.deploy.rollout import Counts as Tried
 from lichen.deploy.served import Served
 from lichen.deploy.standing import NotTaken, Standing
 from lichen.deploy.trial import Trial
-from lichen.errors import LichenError
+from lichen.errors import LichenError, WrongUsage
 from lichen.ground.clock import Clock
 
 _logger = logging.getLogger(__name__)
@@ -50,6 +50,10 @@ class Environment(Protocol):
 
     def complete(self, trial: Trial, counts: Tried) -> None:
         """Note that a release stood its trial."""
+        ...
+
+    def go_back(self, to: int | None, asked_by: str) -> dict[str, Any]:
+        """Roll the environment back to one of its releases, as somebody asked; raises `LichenError` where it cannot."""
         ...
 
     def roll_back(self, trial: Trial, counts: Tried, broken: Breach) -> None:
@@ -117,6 +121,12 @@ class Follower:
             self._take_up(self.standing)
         elif self.trial is not None:
             self._judge(self.trial)
+
+    def go_back(self, to: int | None, asked_by: str) -> dict[str, Any]:
+        """Roll the environment back to a release, the one before if None; raises `LichenError` where that cannot be."""
+        if self._environment is None:
+            raise WrongUsage("LCH-1921", "a replay answers with one release to its end", fix="ask a live service")
+        return self._environment.go_back(to, asked_by)
 
     def _follow(self) -> None:
         while not self._stop.wait(self._seconds):

@@ -26,6 +26,7 @@ _TOLD = {
         "Health",
     ),
     "/openapi.json": ("This document", "Health"),
+    "/admin/rollback": ("Roll the environment back, to the release before or to one by its number", "RolledBack"),
     "/v2": ("What the server is", "ServerMetadata"),
     "/v2/health/live": ("Whether the process answers", "Health"),
     "/v2/health/ready": ("Whether it can predict and record", "Health"),
@@ -40,6 +41,7 @@ _REFUSALS = {
     404: "there is no such model, or no such version of it",
     405: "the address takes another method",
     408: "the body did not come in time",
+    409: "that cannot be done now: the error says why",
     413: "the body is longer than {bytes} bytes, or holds more than {rows} rows",
     415: "the body is of another media type, or compressed",
     422: "a field is unknown or its value is wrong: the error names the field, the row, and what would be right",
@@ -88,7 +90,9 @@ def _operation(route: Route, deployed: Deployed, limits: Limits, replay: bool) -
     if route.method == "POST":
         operation["requestBody"] = {"required": True, "content": _bodies(route, deployed)}
         statuses += _OF_A_BODY
-        if replay:
+        if route.scope == "admin":
+            statuses.append(409)
+        elif replay:
             parameters.append({"name": TIME_HEADER, "in": "header", "required": True, "schema": INSTANT})
     elif route.path.endswith(("ready", "/ping")):
         statuses.append(503)
@@ -137,6 +141,9 @@ def _part(name: str, deployed: Deployed) -> dict[str, Any]:
 
 def _bodies(route: Route, deployed: Deployed) -> Mapping[str, Any]:
     """The bodies that a route takes, by media type, each with an example that it answers."""
+    if route.scope == "admin":
+        to = {"type": "integer", "description": "the number of the release; absent: the one before"}
+        return {JSON_KIND: {"schema": {"type": "object", "properties": {"to": to}, "additionalProperties": False}}}
     example = example_of(deployed)
     if route.path == "/predict":
         both = {"oneOf": [ref("Row"), ref("Rows")]}

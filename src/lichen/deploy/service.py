@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lichen.deploy.admission import Admission
 from lichen.deploy.answer import Answer, RowPath, to_us
 from lichen.deploy.batch import TURN, Batch, is_one, one_by_one
-from lichen.deploy.body import check_depth, wrong_count
+from lichen.deploy.body import check_depth, release_of, wrong_count
 from lichen.deploy.coming import Receive, first_of
 from lichen.deploy.contributions import TURN as MANY
 from lichen.deploy.contributions import Contributions
@@ -101,6 +101,7 @@ class Service:
             Route("GET", "/health/ready", None, self._ready),
             Route("GET", "/metrics", "read", self._metrics),
             Route("GET", "/openapi.json", "read", self._describe),
+            Route("POST", "/admin/rollback", "admin", self._roll_back),
         ]
         v2 = [
             Route("GET", "/v2", "read", self._server, told_plainly),
@@ -410,9 +411,33 @@ class Service:
             path = serving.path
             self._described = (
                 serving,
-                encode(openapi(path.deployed, path.fields, self.routes, replay=self.replay, limits=self.limits)),
+                encode(
+                    openapi(path.deployed, path.fields, self._open_routes(), replay=self.replay, limits=self.limits)
+                ),
             )
         return Reply(200, self._described[1])
+
+    def _open_routes(self) -> Routes:
+        """The routes that somebody may use: nothing is changed where nobody needs a token."""
+        shut = self.door.open
+        return Routes([route for route in self.routes.all if not (shut and route.scope == "admin")])
+
+    async def _roll_back(self, headers: Headers, receive: Receive) -> Reply:
+        """Roll the environment back, as `lichen rollback` does, in the name of the token's holder."""
+        holder = self.door.holder(headers)
+        if holder is None:
+            raise Refused(
+                403,
+                "LCH-1919",
+                "nothing is changed over HTTP without a token",
+                fix="start the service with --require-token, and send a token that has the scope `admin`",
+            )
+        check_body(headers, (JSON_KIND,), self.limits.body_bytes)
+        to = release_of(await self._body(receive))
+        try:
+            return Reply(200, encode(await asyncio.to_thread(self.follower.go_back, to, holder.name)))
+        except LichenError as failed:
+            raise Refused(409, failed.code, failed.what, fix=failed.fix or "see lichen history") from failed
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -34,6 +34,7 @@ def shapes(deployed: Deployed, fields: Fields) -> dict[str, Shape]:
         "Invocation": _invocation(row, [column.name for column in deployed.request]),
         "Scores": _scores(deployed.calibration),
         "Health": {"type": "object"},
+        "RolledBack": {"type": "object"},
         **_tensors(deployed),
     }
 

@@ -30,9 +30,10 @@ from lichen.ground.clock import SystemClock
 from lichen.run.audit import record as write_audit
 from lichen.run.audit import who
 from lichen.run.deployed import Compiled, compiled
+from lichen.run.lease import RUN, fence, held
 from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
-from lichen.run.rollback import ROLLED_BACK
+from lichen.run.rollback import ROLLED_BACK, roll_back
 from lichen.run.tokens import Tokens
 from lichen.run.trials import State, Trials
 from lichen.run.workshop import Workshop
@@ -117,6 +118,14 @@ class _Followed:
     def complete(self, trial: Trial, counts: Counts) -> None:
         """Note that a release stood its trial."""
         self._trials.complete(trial.as_dict(counts), self._own)
+
+    def go_back(self, to: int | None, asked_by: str) -> dict[str, Any]:
+        """Roll the environment back, as the holder of a token asked; raises `LichenError` where it cannot now."""
+        state = self._workshop.state
+        with held(state, RUN) as owner:
+            releases = Releases(state, fence(RUN, owner))
+            moved = roll_back(self._environment, to, releases, self._workshop, {"asked_by": asked_by})
+        return {name: value for name, value in moved.as_dict().items() if name in ("environment", "release", "of")}
 
     def roll_back(self, trial: Trial, counts: Counts, broken: Breach) -> None:
         """Roll the environment back from a release that broke a guard; raises `LichenError` where it cannot now."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.deploy.body import check_depth, rows_of
+from lichen.deploy.body import check_depth, release_of, rows_of
 from lichen.deploy.limits import Limits
 from lichen.deploy.refused import Refused
 
@@ -91,3 +91,11 @@ def test_what_does_not_close_is_left_to_the_parser(text):
     check_depth(text.encode(), 4)
     with pytest.raises(Refused, match="the body is not JSON"):
         rows_of(text.encode())
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"to": "12"}', b'{"to": true}', b'{"release": 1}', b'{"to": 1, "why": 2}'])
+def test_a_release_to_go_back_to_is_a_number_or_none(body):
+    with pytest.raises(Refused) as refused:
+        release_of(body)
+    assert (refused.value.status, refused.value.code) == (422, "LCH-1920")
+    assert refused.value.fix == 'send {"to": 12}, or {} for the one before'

@@ -8,7 +8,7 @@ from lichen.deploy.follower import Follower
 from lichen.deploy.rollout import Guards, Rollout
 from lichen.deploy.served import Served
 from lichen.deploy.standing import NotTaken, Standing
-from lichen.errors import SystemFailed
+from lichen.errors import SystemFailed, WrongUsage
 from lichen.ground.clock import FixedClock, SystemClock
 
 BROKEN = SystemFailed("LCH-2920", "the model's files are not the ones that were trained", why="/a/place")
@@ -114,6 +114,12 @@ def test_it_follows_in_a_thread_of_its_own(world):
     world.release = 3
     time.sleep(0.05)
     assert follower.serving.path.deployed.release == 2
+
+
+def test_a_replay_goes_back_nowhere(standing):
+    follower = Follower(Served.of(standing.deployed(), SystemClock()), None, SystemClock(), seconds=1)
+    with pytest.raises(WrongUsage, match="a replay answers with one release to its end"):
+        follower.go_back(None, "ops")
 
 
 def test_without_an_environment_it_stays(standing):
