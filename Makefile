@@ -9,7 +9,7 @@ TESTS ?= -n 2 --dist worksteal
 export LICHEN_PEERS ?= .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench peers lock docs changelog clean
+.PHONY: help install demo test lint endure soak bench peers lock docs changelog clean
 
 help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -32,13 +32,15 @@ demo: install ## Run examples/flights from source to served prediction and back.
 
 test: lint ## Lint, types, layers, and every test but the long ones.
 	$(BIN)/python -m pytest $(TESTS) -m "not soak and not alone"
-	$(BIN)/python -m pytest -m alone -s
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+endure: $(VENV)/.dev ## A service for a minute at seven tenths of its most load; nothing else may run beside it.
+	$(BIN)/python -m pytest -m alone -s
 
 soak: $(VENV)/.dev ## The long tests: kills, floods, full disks.
 	$(BIN)/python -m pytest -m soak -s
