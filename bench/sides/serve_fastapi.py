@@ -1,0 +1,81 @@
+"""A side of `bench.serving`: FastAPI, features as rows of SQLite, a frame of one row, a scikit-learn pipeline.
+
+`python serve_fastapi.py JOB.json` prints its port. The pipeline holds the very model that Lichen serves; each answer is
+appended to a log that is never synced.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+from serving_rows import vector
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+job = json.loads(Path(sys.argv[1]).read_text())
+names = job["names"]
+
+
+class Trees(ClassifierMixin, BaseEstimator):
+    """The booster as an estimator."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def fit(self, rows: Any, labels: Any) -> Trees:  # noqa: ARG002 - scikit-learn's
+        self.booster_, self.classes_ = lightgbm.Booster(model_file=self.path), np.array([0, 1])
+        return self
+
+    def predict_proba(self, rows: Any) -> Any:
+        ones = self.booster_.predict(rows, num_threads=1)
+        return np.column_stack([1 - ones, ones])
+
+
+class Ask(BaseModel):
+    customer: int
+    price: float
+    distance: float
+    items: int
+    hour: int
+    coupon: float | None = None
+
+
+kept = pd.read_parquet(job["features"])
+store = sqlite3.connect(Path(job["scratch"]) / "features.db", check_same_thread=False)
+kept.to_sql("features", store, index=False, if_exists="replace")
+store.execute("CREATE UNIQUE INDEX of_customer ON features (customer)")
+store.row_factory = sqlite3.Row
+
+pipeline = Pipeline([("columns", ColumnTransformer([("kept", "passthrough", names)])), ("model", Trees(job["model"]))])
+pipeline.fit(pd.DataFrame([[0.0] * len(names)] * 2, columns=names), [0, 1])
+log = open(Path(job["scratch"]) / "answers.jsonl", "a", buffering=1)  # noqa: SIM115 - open as long as it serves
+app = FastAPI()
+
+
+@app.post("/predict")
+async def predict(ask: Ask) -> dict[str, float]:
+    asked = ask.model_dump()
+    found = dict(store.execute("SELECT * FROM features WHERE customer = ?", [ask.customer]).fetchone())
+    found.pop("customer")
+    row = vector(asked, found, names)
+    score = float(pipeline.predict_proba(pd.DataFrame([row], columns=names))[0, 1])
+    log.write(json.dumps({"at": time.time(), **asked, "features": row, "score": score}) + "\n")
+    return {"score": score}
+
+
+listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+print(listening.getsockname()[1], flush=True)
+uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listening])
