@@ -1,12 +1,13 @@
 """One row through the whole path, against what people glue today and against an echo: `make bench NAME=serving`.
 
 A generated project is built and released by `lichen run` and served by `lichen serve`: 20 features of a customer are
-looked up, ten request expressions computed, 500 trees scored, the answer recorded. Beside it, in processes of their own:
+looked up, ten request expressions computed, 500 trees scored, the answer recorded. Beside it:
 
 - `echo`: bare uvicorn with httptools and uvloop, whose reply is as long as Lichen's. The floor.
 - `on_disk`: Lichen with `record: {ack: true}`: each answer waits for the disk.
 - `fastapi_sklearn`: features as rows of SQLite, a frame, a scikit-learn pipeline with the same trees.
-- `glue`: Feast's online store on SQLite and an MLflow model in one FastAPI process.
+- `glue`: Feast's online store on SQLite and an MLflow model in one FastAPI process, as their documentation has it.
+- `lean_glue`: the same with request expressions in plain Python and a model without a signature.
 
 The sides are asked in turn, `--rounds` times, by one load generator on the same cores: over one connection, then over
 16, each of which asks again as soon as it was answered. Figures are medians of the rounds. Before that every side
@@ -128,13 +129,13 @@ def lichen_serves(stack: ExitStack, folder: Path, service: str) -> int:
     return int(json.loads(line_of(child, folder, service))["address"].rpartition(":")[2])
 
 
-def peer_serves(stack: ExitStack, peers: str, script: str, job: Path, folder: Path) -> int | None:
-    python = python_of(peers)
+def peer_serves(stack: ExitStack, script: str, job: Path, folder: Path, way: str = "") -> int | None:
+    python, name = python_of("serving"), f"{Path(script).stem}{way}"
     if python is None:
-        print(f"{script}: not installed: make peers")
+        print(f"{name}: not installed: make peers")
         return None
-    child = stack.enter_context(process([python, SIDES / script, job], folder, Path(script).stem))
-    return int(line_of(child, folder, Path(script).stem))
+    child = stack.enter_context(process([python, SIDES / script, job, way], folder, name))
+    return int(line_of(child, folder, name))
 
 
 def cold_start(folder: Path, body: str) -> float:
@@ -185,8 +186,9 @@ def measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
             "echo": int(line_of(echo, folder, "echo")),
             "lichen": lichen_serves(stack, folder, "quote"),
             "on_disk": lichen_serves(stack, folder, "quote_on_disk"),
-            "fastapi_sklearn": peer_serves(stack, "serving", "serve_fastapi.py", job, folder),
-            "glue": peer_serves(stack, "serving", "serve_glue.py", job, folder),
+            "fastapi_sklearn": peer_serves(stack, "serve_fastapi.py", job, folder),
+            "glue": peer_serves(stack, "serve_glue.py", job, folder, "documented"),
+            "lean_glue": peer_serves(stack, "serve_glue.py", job, folder, "lean"),
         }
         sides = {name: Served(port, {load: [] for load in LOADS}) for name, port in ports.items() if port is not None}
         answers = {
@@ -231,6 +233,7 @@ def figures(
         "p50_times_glue": times("glue"),
         "rps_times_glue": round(lichen.rps / glue.rps, 1) if glue else None,
         "p50_times_fastapi_sklearn": times("fastapi_sklearn"),
+        "p50_times_lean_glue": times("lean_glue"),
         "limit_share": round(lichen.rps / limit, 3),
         "ack_share": round(sides["on_disk"].rps / lichen.rps, 3),
         "batch_ratio": round(median(batches) / median(models), 3),
