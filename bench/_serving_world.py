@@ -54,7 +54,8 @@ FILES = {
     "models/quote.yaml": "task: classification\n"
     "label: {from: asks, value: bought, at: asked_at, known: known_at}\n"
     "features: [customer, quote]\nlearner: lightgbm\n"
-    "params: {num_iterations: 500, num_leaves: 31, learning_rate: 0.05, early_stopping_round: 0}\nvalidate: {by: time, test: 5d}\n",
+    "params: {num_iterations: TREES, num_leaves: 31, learning_rate: 0.05, early_stopping_round: 0}\n"
+    "validate: {by: time, test: 5d}\n",
     "services/quote.yaml": "model: quote\n",
     "services/quote_on_disk.yaml": "model: quote\nrecord: {ack: true}\n",
 }
@@ -62,18 +63,42 @@ FILES = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many customers there are, events of each, and labelled rows to learn from."""
+    """How many customers there are, events of each, labelled rows to learn from, trees, and rows of a batch."""
 
     customers: int = 10_000
     events: int = 20
     asks: int = 20_000
+    trees: int = 500
+    batch: int = 1_000
+
+    @property
+    def known(self) -> range:
+        """The customers that are asked about again and again: a state that was asked for once stays in memory."""
+        return range(self.customers // 2)
+
+    @property
+    def unasked(self) -> range:
+        """The customers that are asked about once."""
+        return range(self.customers // 2, self.customers)
+
+
+TINY = Sizes(customers=200, asks=2_000, trees=20, batch=40)
 
 
 def make(folder: Path, sizes: Sizes, seed: int = 1) -> None:
     """Write the project and its data, and build and release it with `lichen run`."""
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text.replace("TREES", str(sizes.trees)))
+    _write_rows(folder, sizes, seed)
+    run = [sys.executable, "-m", "lichen", "run"]
+    ended = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"lichen run ended with {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
+
+
+def _write_rows(folder: Path, sizes: Sizes, seed: int) -> None:
+    """The rows of the sources, and what each customer's features are by DuckDB alone, as of now."""
     begun = f"TIMESTAMPTZ '{datetime.now(UTC).isoformat()}'"
     with duckdb.connect() as session:
         session.execute("SET TimeZone = 'UTC'; SET threads = 1")
@@ -110,25 +135,22 @@ def make(folder: Path, sizes: Sizes, seed: int = 1) -> None:
             f"COPY (SELECT customer, {of_windows} FROM events GROUP BY customer ORDER BY customer) "
             f"TO '{folder}/features.parquet' (FORMAT parquet)"
         )
-    run = [sys.executable, "-m", "lichen", "run"]
-    ended = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        sys.exit(f"lichen run ended with {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
 
 
-def questions(sizes: Sizes, count: int, seed: int = 2) -> list[dict[str, Any]]:
-    """Requests to the service, of customers it knows."""
+def questions(customers: range, count: int, seed: int) -> list[dict[str, Any]]:
+    """Requests to the service; of as many customers as there are requests each is asked about once."""
     chance = random.Random(seed)
+    asked = chance.sample(customers, count) if count <= len(customers) else chance.choices(customers, k=count)
     return [
         {
-            "customer": chance.randrange(sizes.customers),
+            "customer": customer,
             "price": chance.randrange(50_000) / 4,
             "distance": chance.randrange(4_000) / 4,
             "items": chance.randrange(20),
             "hour": chance.randrange(24),
             "coupon": chance.choice([None, chance.randrange(100) / 4]),
         }
-        for _ in range(count)
+        for customer in asked
     ]
 
 

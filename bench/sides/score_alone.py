@@ -1,4 +1,8 @@
-"""What 1,000 rows take LightGBM alone, in process: `python score_alone.py JOB.json` prints seconds, by threads."""
+"""What a batch takes LightGBM alone, in process: `python score_alone.py JOB.json` prints microseconds.
+
+It does so for each line it reads. The rows are there as an array of doubles; they are predicted with one thread and
+with all there are.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,17 @@ booster = lightgbm.Booster(model_file=job["model"])
 rows = np.array(job["rows"], dtype=np.float64)
 
 
-def taken(threads: int) -> float:
-    def one() -> float:
+def taken(threads: int, seconds: float) -> float:
+    """The median of the calls in so many seconds, in microseconds."""
+    calls: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(calls) < 3 or time.perf_counter() < until:
         begun = time.perf_counter()
         booster.predict(rows, num_threads=threads)
-        return time.perf_counter() - begun
-
-    one()
-    return median(one() for _ in range(30))
+        calls.append(time.perf_counter() - begun)
+    return 1e6 * median(calls)
 
 
-print(json.dumps({"one_thread": taken(1), "all_threads": taken(0)}))
+for line in sys.stdin:
+    seconds = json.loads(line)["seconds"]
+    print(json.dumps({"one_thread": taken(1, seconds), "all_threads": taken(0, seconds)}), flush=True)

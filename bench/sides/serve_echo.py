@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import Any
 
 import uvicorn
 
-BODY = b'{"score":' + b"0" * (int(sys.argv[1]) - 10) + b"}"
+BODY = b'{"score":"' + b"0" * (int(sys.argv[1]) - 12) + b'"}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
 
 
-async def echo(scope, receive, send):
-    if scope["type"] != "http":
-        return
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
     while (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
@@ -25,6 +25,8 @@ async def echo(scope, receive, send):
 
 listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
 print(listening.getsockname()[1], flush=True)
-settings = {"http": "httptools", "loop": "uvloop", "ws": "none", "lifespan": "off", "log_config": None}
-config = uvicorn.Config(echo, **settings, access_log=False, server_header=False, date_header=False)
+config = uvicorn.Config(
+    echo, http="httptools", loop="uvloop", ws="none", lifespan="off", log_config=None, access_log=False,
+    server_header=False, date_header=False,
+)  # fmt: skip
 uvicorn.Server(config).run(sockets=[listening])
