@@ -118,8 +118,9 @@ def test_it_follows_in_a_thread_of_its_own(world):
 
 def test_a_replay_goes_back_nowhere(standing):
     follower = Follower(Served.of(standing.deployed(), SystemClock()), None, SystemClock(), seconds=1)
-    with pytest.raises(WrongUsage, match="a replay answers with one release to its end"):
+    with pytest.raises(WrongUsage) as refused:
         follower.go_back(None, "ops")
+    assert str(refused.value) == "LCH-1921: a replay answers with one release to its end\n  fix: ask a live service"
 
 
 def test_without_an_environment_it_stays(standing):
