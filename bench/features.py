@@ -53,7 +53,7 @@ KEYS = (
     "machine",
 )  # fmt: skip
 TINY = 0.002
-TINY_CASES = ("latest_1", "latest_3_ttl", "windows", "composite_keys", "nulls", "ties", "feast_3003")
+TINY_CASES = ("latest_3_ttl", "windows", "composite_keys", "nulls", "feast_3003")
 GROWTH = (100_000, 1_000_000, 10_000_000, 100_000_000)
 
 

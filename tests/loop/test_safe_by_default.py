@@ -318,7 +318,7 @@ def test_every_worker_keeps_the_same_door(tmp_path: Path, nursery: Nursery, tls:
     words = ["--host", "0.0.0.0", "--tls-cert", str(tls[0]), "--tls-key", str(tls[1]), "--workers", "2"]
     with served(root, *words) as (server, told):
         made = Beyond(root, told["address"], tls[0])
-        for _ in range(20):
+        for _ in range(8):
             for token, status in ((None, 401), (secret, 200)):
                 made.line.close()
                 assert made.ask("POST", "/predict", token, ROW)[0] == status
