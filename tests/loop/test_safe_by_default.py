@@ -140,6 +140,7 @@ def test_every_route_and_method_without_a_right_token_is_refused(beyond: Beyond,
         if path not in OPEN
     }
     assert scopes["/predict"] == "predict"
+    scopes["/admin/rollback"] = "admin"
     scopes |= {"/nowhere": "none", "/predict/": "none", "/": "none", "/static/x": "none", "//predict": "none"}
     asked = 0
     for path, scope in scopes.items():
