@@ -7,19 +7,15 @@ appended to a log that is never synced.
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pandas as pd
-import uvicorn
-from fastapi import FastAPI
-from pydantic import BaseModel
+from by_hand import serve
 from serving_rows import vector
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
@@ -44,15 +40,6 @@ class Trees(ClassifierMixin, BaseEstimator):
         return np.column_stack([1 - ones, ones])
 
 
-class Ask(BaseModel):
-    customer: int
-    price: float
-    distance: float
-    items: int
-    hour: int
-    coupon: float | None = None
-
-
 kept = pd.read_parquet(job["features"])
 store = sqlite3.connect(Path(job["scratch"]) / "features.db", check_same_thread=False)
 kept.to_sql("features", store, index=False, if_exists="replace")
@@ -61,21 +48,13 @@ store.row_factory = sqlite3.Row
 
 pipeline = Pipeline([("columns", ColumnTransformer([("kept", "passthrough", names)])), ("model", Trees(job["model"]))])
 pipeline.fit(pd.DataFrame([[0.0] * len(names)] * 2, columns=names), [0, 1])
-log = open(Path(job["scratch"]) / "answers.jsonl", "a", buffering=1)  # noqa: SIM115 - open as long as it serves
-app = FastAPI()
 
 
-@app.post("/predict")
-async def predict(ask: Ask) -> dict[str, float]:
-    asked = ask.model_dump()
-    found = dict(store.execute("SELECT * FROM features WHERE customer = ?", [ask.customer]).fetchone())
+def answer(asked: dict[str, Any]) -> tuple[float, list[float]]:
+    found = dict(store.execute("SELECT * FROM features WHERE customer = ?", [asked["customer"]]).fetchone())
     found.pop("customer")
     row = vector(asked, found, names)
-    score = float(pipeline.predict_proba(pd.DataFrame([row], columns=names))[0, 1])
-    log.write(json.dumps({"at": time.time(), **asked, "features": row, "score": score}) + "\n")
-    return {"score": score}
+    return float(pipeline.predict_proba(pd.DataFrame([row], columns=names))[0, 1]), row
 
 
-listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-print(listening.getsockname()[1], flush=True)
-uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listening])
+serve(answer, Path(job["scratch"]))

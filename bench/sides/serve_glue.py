@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
-import time
 from contextlib import redirect_stdout
 from datetime import timedelta
 from pathlib import Path
@@ -25,13 +23,11 @@ import mlflow.lightgbm
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
-import uvicorn
-from fastapi import FastAPI
+from by_hand import serve
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64
 from mlflow.models import infer_signature
-from pydantic import BaseModel
 from serving_rows import computed, vector
 
 job, lean = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2] == "lean"
@@ -53,15 +49,6 @@ class Trees(mlflow.pyfunc.PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002 - MLflow's
         return self.booster.predict(model_input, num_threads=1)
-
-
-class Ask(BaseModel):
-    customer: int
-    price: float
-    distance: float
-    items: int
-    hour: int
-    coupon: float | None = None
 
 
 def on_demand(view: FeatureView, request: RequestSource) -> Any:
@@ -129,8 +116,6 @@ def mlflow_model() -> Any:
 with redirect_stdout(sys.stderr):
     store, features = feast_store()
     model = mlflow_model()
-log = open(scratch / "answers.jsonl", "a", buffering=1)  # noqa: SIM115 - open as long as it serves
-app = FastAPI()
 
 
 def as_documented(asked: dict[str, Any]) -> tuple[float, list[float]]:
@@ -147,17 +132,4 @@ def leanly(asked: dict[str, Any]) -> tuple[float, list[float]]:
     return float(model.predict(pd.DataFrame([row], columns=names))[0]), row
 
 
-answer = leanly if lean else as_documented
-
-
-@app.post("/predict")
-async def predict(ask: Ask) -> dict[str, float]:
-    asked = ask.model_dump()
-    score, row = answer(asked)
-    log.write(json.dumps({"at": time.time(), **asked, "features": row, "score": score}) + "\n")
-    return {"score": score}
-
-
-listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-print(listening.getsockname()[1], flush=True)
-uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listening])
+serve(leanly if lean else as_documented, scratch)

@@ -13,7 +13,7 @@ from arro3.core import Table
 from msgspec import structs
 
 from lichen.cli.scaffold import scaffold
-from lichen.deploy.answer import to_us
+from lichen.ground.instant import to_us
 from lichen.project import Project
 from lichen.run.serving import LIVE, app
 

@@ -31,14 +31,13 @@ class Admission:
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self.limits, self.clock = limits, clock
         self.waiting = 0
-        self.sent_away = 0
         self.overloaded = False
         self._allowed = float(limits.requests)
         self._last_sent_away = self._window_began = 0.0
         self._answered = 0
 
     def admits(self) -> bool:
-        """Whether one more is let in now; who is not is counted."""
+        """Whether one more is let in now."""
         if self.waiting < (self._allowed if self.overloaded else self.limits.requests):
             return True
         now = self.clock.seconds()
@@ -47,7 +46,6 @@ class Admission:
             self._allowed = float(min(self.limits.requests, 2 * _FEWEST))
             self._window_began, self._answered = now, 0
         self._last_sent_away = now
-        self.sent_away += 1
         return False
 
     def entered(self) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,11 +17,10 @@ from lichen.deploy.personal import Personal
 from lichen.deploy.refused import Refused, no_answer, wrong_value
 from lichen.errors import FoundWrong
 from lichen.ground.clock import Clock
+from lichen.ground.instant import from_us, to_us
 from lichen.ports import Column
 from lichen.train.calibrate import Calibration, Interval, Probability
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _DRAWN = 256
 """For how many names chance is drawn at a time: each draw is a call of the system."""
 
@@ -292,21 +291,3 @@ class Names:
         self._last = first + count - 1 if count else self._last
         chance = os.urandom(9 * count).hex()
         return [f"{first + at:014x}{chance[18 * at : 18 * at + 18]}" for at in range(count)]
-
-
-def to_us(instant: datetime) -> int:
-    """An instant in microseconds since 1970 UTC.
-
-    >>> to_us(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
-    1000000
-    """
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_us(microseconds: int) -> datetime:
-    """The instant so many microseconds after 1970 UTC.
-
-    >>> from_us(1_000_000).isoformat()
-    '1970-01-01T00:00:01+00:00'
-    """
-    return _EPOCH + timedelta(microseconds=microseconds)

@@ -30,7 +30,7 @@ def one_by_one(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None,
         yield answer
 
 
-def is_one(path: RowPath, rows: Sequence[Any]) -> bool:
+def is_worth_a_batch(path: RowPath, rows: Sequence[Any]) -> bool:
     """Whether rows are worth a batch, with this release."""
     return len(rows) >= FEWEST and path.deployed.score_many is not None
 

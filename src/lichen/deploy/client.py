@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lichen.deploy.answer import Names, to_us
+from lichen.deploy.answer import Names
 from lichen.deploy.body import MOST_ROWS
 from lichen.deploy.contributions import NAME
 from lichen.deploy.door import JSON_KIND, MOST_BYTES
 from lichen.deploy.fields import PREDICTION_ID
 from lichen.errors import FoundWrong, SystemFailed, WrongUsage
 from lichen.ground.clock import SystemClock
+from lichen.ground.instant import to_us
 from lichen.ports import Arrow
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode

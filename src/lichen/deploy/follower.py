@@ -7,10 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from lichen.deploy.rollout import Breach
-from lichen.deploy.rollout import Counts as Tried
+from lichen.deploy.rollout import Breach, Outcome, Tried
 from lichen.deploy.served import Served
 from lichen.deploy.standing import NotTaken, Standing
 from lichen.deploy.trial import Trial
@@ -19,10 +18,6 @@ from lichen.ground.clock import Clock
 
 _logger = logging.getLogger(__name__)
 _LONGEST_PAUSE = 60.0
-
-
-Outcome = Literal["running", "completed", "rolled_back"]
-"""How a trial stands, or how it ended."""
 
 
 class Environment(Protocol):
@@ -36,7 +31,7 @@ class Environment(Protocol):
         """What the environment's release answers with; raises `LichenError` where it cannot be loaded."""
         ...
 
-    def stable(self, candidate: int) -> Served | None:
+    def stable(self) -> Served | None:
         """What answered before a release that is being tried, where that goes on from before this process began."""
         ...
 
@@ -212,7 +207,7 @@ class Follower:
             return
         candidate = self.serving
         try:
-            stable = self._environment.stable(candidate.path.deployed.release)
+            stable = self._environment.stable()
         except LichenError as failed:
             _logger.error("%s", failed)
             return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lichen.deploy.answer import Answer
-from lichen.deploy.rollout import FIGURES, SIDES, Counts
+from lichen.deploy.rollout import FIGURES, SIDES, Tried
 from lichen.deploy.standing import Standing
 from lichen.deploy.trial import Trial
 
@@ -152,7 +152,7 @@ def _standing(standing: Standing, now_us: int, one: Mapping[str, str]) -> Iterat
     yield from _family("lichen_features_age_seconds", "gauge", "Age of the newest row of a feature view.", ages)
 
 
-def _trial(trial: Trial, counts: Counts, one: Mapping[str, str]) -> Iterator[str]:
+def _trial(trial: Trial, counts: Tried, one: Mapping[str, str]) -> Iterator[str]:
     facts = {**one, "candidate": str(trial.release)}
     for what, help_text in FIGURES.items():
         found = [({**facts, "side": side}, counts.get((trial.began_us, side, what), 0)) for side in SIDES]

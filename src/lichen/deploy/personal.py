@@ -7,11 +7,12 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Self
 
 from lichen.deploy.fields import INTEGERS, kind_of
+from lichen.ground.instant import from_us, told_us
 from lichen.ground.types import vector_of
 from lichen.ports import Column
 
@@ -29,7 +30,6 @@ _HEX = 32
 _FIRST = 3
 """How many characters of a text are kept where it is coarsened, as HIPAA's safe harbor keeps of a postcode."""
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FLOATS = frozenset({"DOUBLE", "FLOAT"})
 _INSTANTS = frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
 
@@ -85,7 +85,7 @@ def _speller(kind: str) -> Callable[[Any], str]:
     if kind in INTEGERS:
         return lambda value: str(int(value))
     if kind in _INSTANTS:
-        return lambda value: str(_micros(value))
+        return lambda value: str(told_us(value))
     vector = vector_of(kind)
     if vector is not None:
         return lambda value: ",".join("" if one is None else _float(one, vector[0]) for one in value)
@@ -97,13 +97,6 @@ def _speller(kind: str) -> Callable[[Any], str]:
 def _float(value: Any, kind: str) -> str:
     number = float(value) + 0.0  # minus zero is zero
     return repr(struct.unpack("f", struct.pack("f", number))[0] if kind == "FLOAT" else number)
-
-
-def _micros(value: Any) -> int:
-    if isinstance(value, int):
-        return value
-    instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return ((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
 def _coarse(kind: str) -> Treat:
@@ -128,7 +121,7 @@ def _year_of_instant(value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, int):
-        value = _EPOCH + value * _MICROSECOND
+        value = from_us(value)
     instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     if instant.tzinfo is not None:
         instant = instant.astimezone(UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from arro3.core import Array, DataType, Table, fixed_size_list_array
 
-from lichen.deploy.answer import Answer, to_us
+from lichen.deploy.answer import Answer
 from lichen.deploy.fields import kind_of
 from lichen.deploy.segment import Heading, Position, Recorded, read
+from lichen.ground.instant import told_us
 from lichen.ground.types import vector_of
 from lichen.ports import Arrow, Column
 
@@ -119,10 +120,7 @@ def _vectors(values: Sequence[Sequence[float | None] | None], element: str, size
 
 
 def _us(value: Any) -> int | None:
-    if value is None or isinstance(value, int):
-        return value
-    instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return to_us(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+    return None if value is None else told_us(value)
 
 
 def _days(value: Any) -> int | None:

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lichen.deploy.answer import from_us, to_us
 from lichen.deploy.door import TIME_HEADER
 from lichen.deploy.fields import PREDICTION_ID
 from lichen.errors import FoundWrong, SystemFailed
 from lichen.ground.clock import SystemClock
+from lichen.ground.instant import from_us, to_us
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _MOST_REFUSED = 100

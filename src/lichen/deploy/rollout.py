@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 FEWEST = 50
 """Fewer answers of a side are too few to judge it by."""
@@ -15,7 +15,10 @@ SURE = 1.96
 """How many standard errors an observation must lie beyond what is allowed: by chance alone one in forty does."""
 
 _SLOWEST_SHARE = 0.01
-Counts = Mapping[tuple[int, str, str], Any]
+Outcome = Literal["running", "completed", "rolled_back"]
+"""How a trial stands, or how it ended."""
+
+Tried = Mapping[tuple[int, str, str], Any]
 """What the sides of rollouts did, by the instant at which the trial began, side and what."""
 
 SIDES = ("stable", "candidate")
@@ -144,12 +147,12 @@ def breach(guards: Guards, stable: Seen, candidate: Seen) -> Breach | None:
     return None
 
 
-def seen(counts: Counts, began_us: int, side: str) -> Seen:
+def seen(counts: Tried, began_us: int, side: str) -> Seen:
     """What a side did in a trial."""
     return Seen(*(counts.get((began_us, side, what), 0) for what in Seen._fields))
 
 
-def differences(counts: Counts, began_us: int) -> dict[str, Any]:
+def differences(counts: Tried, began_us: int) -> dict[str, Any]:
     """How a shadow's scores differ from those that were given: of how many, on average, and in how many beyond what."""
     compared, total, dropped = (
         counts.get((began_us, "candidate", what), 0) for what in ("compared", "difference", "dropped")

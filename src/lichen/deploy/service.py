@@ -11,8 +11,8 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from lichen.deploy.admission import Admission
-from lichen.deploy.answer import Answer, RowPath, to_us
-from lichen.deploy.batch import TURN, Batch, is_one, one_by_one
+from lichen.deploy.answer import Answer, RowPath
+from lichen.deploy.batch import TURN, Batch, is_worth_a_batch, one_by_one
 from lichen.deploy.body import check_depth, release_of, wrong_count
 from lichen.deploy.coming import Receive, first_of
 from lichen.deploy.contributions import TURN as MANY
@@ -28,12 +28,13 @@ from lichen.deploy.question import Asks, Question
 from lichen.deploy.record import Record
 from lichen.deploy.refused import Refused, shown, traced
 from lichen.deploy.reply import Reply, Tells, encode, told, told_plainly
-from lichen.deploy.rollout import Counts as Tried
+from lichen.deploy.rollout import Tried
 from lichen.deploy.route import Route, Routes
 from lichen.deploy.served import Served
 from lichen.deploy.shadow import Shadow
 from lichen.deploy.trial import Trial
 from lichen.errors import LichenError, SystemFailed
+from lichen.ground.instant import to_us
 
 Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -469,7 +470,7 @@ class Service:
 
 
 async def _answers(path: RowPath, rows: Sequence[dict[str, Any]], at_us: int | None, started: float) -> list[Answer]:
-    if is_one(path, rows):
+    if is_worth_a_batch(path, rows):
         batch = Batch(path, rows, at_us, started)
         scores = []
         for part in batch.parts():

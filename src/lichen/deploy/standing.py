@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lichen.deploy.answer import from_us
+from lichen.ground.instant import from_us
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from lichen.deploy.answer import from_us
+from lichen.ground.instant import from_us
 from lichen.ground.secret import Secret
 
 Scope = Literal["predict", "read", "admin"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Literal
 
 from lichen.deploy.answer import Answer
-from lichen.deploy.rollout import STEPS, Breach, Counts, Rollout, breach, differences, seen, share_of
+from lichen.deploy.rollout import STEPS, Breach, Rollout, Tried, breach, differences, seen, share_of
 from lichen.deploy.served import Served
 
 Side = Literal["stable", "candidate"]
@@ -78,11 +78,11 @@ class Trial:
         """Count a shadow's answer that was not worked out, for too many waited."""
         self._counts[self.began_us, "candidate", "dropped"] += 1
 
-    def breach(self, counts: Counts) -> Breach | None:
+    def breach(self, counts: Tried) -> Breach | None:
         """The guard that the candidate breaks by all workers' counts, if one."""
         return breach(self.plan.guards, seen(counts, self.began_us, "stable"), seen(counts, self.began_us, "candidate"))
 
-    def as_dict(self, counts: Counts) -> dict[str, Any]:
+    def as_dict(self, counts: Tried) -> dict[str, Any]:
         """How the trial stands, for a machine."""
         facts: dict[str, Any] = {
             "candidate": self.release,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from lichen.errors import FoundWrong
 from lichen.ground.duration import microseconds
+from lichen.ground.instant import from_us, told_us
 from lichen.monitor.sample import DAY
 
 MOST = 10_000
 """The most cohorts of one monitor."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant(value: int | datetime) -> int:
@@ -22,7 +21,7 @@ def instant(value: int | datetime) -> int:
     >>> instant(datetime(1970, 1, 2, tzinfo=UTC))
     86400000000
     """
-    return value if isinstance(value, int) else microseconds(value - _EPOCH)
+    return told_us(value)
 
 
 def shown(at: int) -> str:
@@ -31,7 +30,7 @@ def shown(at: int) -> str:
     >>> shown(86_400_000_000), shown(90_000_000_000)
     ('1970-01-02', '1970-01-02 01:00')
     """
-    moment = _EPOCH + timedelta(microseconds=at)
+    moment = from_us(at)
     return f"{moment:%Y-%m-%d}" if at % DAY == 0 else f"{moment:%Y-%m-%d %H:%M}"
 
 

@@ -9,7 +9,7 @@ from arro3.core import Table
 
 from lichen.deploy.answer import Answer, RowPath
 from lichen.deploy.arrow_stream import BEYOND
-from lichen.deploy.batch import Batch, is_one, one_by_one
+from lichen.deploy.batch import Batch, is_worth_a_batch, one_by_one
 from lichen.deploy.refused import Refused
 from lichen.deploy.stream import answers_table
 from lichen.ports import Arrow
@@ -78,7 +78,7 @@ class Asking:
 
     def _answered(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
         started = self.path.clock.seconds()
-        if not is_one(self.path, rows):
+        if not is_worth_a_batch(self.path, rows):
             return list(one_by_one(self.path, rows, None, started))
         batch = Batch(self.path, rows, None, started)
         return batch.answers([batch.score(part) for part in batch.parts()])

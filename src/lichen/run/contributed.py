@@ -9,27 +9,12 @@ import numpy as np
 from arro3.core import Table
 
 from lichen.deploy.contributions import LABEL, LOG_ODDS, Contribute, Contributions, by_source
-from lichen.feature.featureset import FeatureSet
-from lichen.graph.build import Graph
-from lichen.graph.edges import project_lineage
-from lichen.graph.roots import UNKNOWN, roots
-from lichen.graph.version import Version
 from lichen.ground import plugins
 from lichen.ports import GROUPS, Contributing, Fitted
-from lichen.spec import ProjectSpec
 from lichen.train.prepare import Preparation, columns_of
 
 SOURCES = "source_columns"
 """The fact under which a service's version keeps the source columns of each feature."""
-
-
-def source_columns(
-    features: FeatureSet, versions: Mapping[str, Version], graph: Graph, project: ProjectSpec
-) -> dict[str, list[str]]:
-    """The source columns that each of these features is made of, by the lineage of the project."""
-    columns = {version.relation: [column.name for column in version.columns] for version in versions.values()}
-    lineage = project_lineage(graph, project, columns)
-    return {column.name: list(roots(lineage, project, *column.name.split(".", 1))) for column in features.features}
 
 
 def contributing(
@@ -46,7 +31,7 @@ def contributing(
     """
     if not isinstance(fitted, Contributing):
         return None
-    own = {name: (sources or {}).get(name, (UNKNOWN,)) for name in preparation.names}
+    own = {name: sources[name] for name in preparation.names} if sources else {}
     unit = LOG_ODDS if task == "classification" else LABEL
 
     def contribute(rows: Sequence[Sequence[Any]]) -> list[Contributions]:

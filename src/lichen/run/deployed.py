@@ -10,9 +10,9 @@ from typing import Any
 
 from arro3.core import Table
 
-from lichen.deploy.answer import Deployed, to_us
+from lichen.deploy.answer import Deployed
 from lichen.deploy.parity import PARITY, told
-from lichen.deploy.personal import PERSONAL, Personal, Treated
+from lichen.deploy.personal import PERSONAL, Personal
 from lichen.errors import SystemFailed, Where, WrongUsage
 from lichen.feature.featureset import FeatureSet, RelationFacts, feature_set
 from lichen.feature.lookup import Lookup
@@ -21,8 +21,9 @@ from lichen.graph.build import Asset, Graph
 from lichen.graph.fingerprint import MEANING, fingerprint, meaning
 from lichen.graph.prior import with_parents
 from lichen.graph.version import Version, version_name
+from lichen.ground.instant import to_us
 from lichen.ports import Column, Fitted, OnlineStore, Relation
-from lichen.run.contributed import SOURCES, contributing, source_columns, why_not
+from lichen.run.contributed import SOURCES, contributing, why_not
 from lichen.run.example import EXAMPLE, example
 from lichen.run.lost import artifact
 from lichen.run.online import FILLED, fill, view_key
@@ -145,6 +146,8 @@ def make_service(
     asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec, workshop: Workshop
 ) -> Version:
     """Make a service ready to answer: its model is there, its features can be looked up, personal data is known."""
+    from lichen.run.service_columns import lineage_of, source_columns, treated  # a server does not load it
+
     service = asset.spec
     assert isinstance(service, Service)
     trained = versions[f"model.{service.model}"]
@@ -154,7 +157,8 @@ def make_service(
     proof: dict[str, Any] = {}
     filled: list[str] = []
     shown: dict[str, Any] = {}
-    personal = _classed(asset, graph, versions, project)
+    lineage = lineage_of(graph, versions, project)
+    personal = treated(asset, lineage, project)
     if personal:
         make_key(workshop)
     if not trained.facts.get("held"):
@@ -165,7 +169,7 @@ def make_service(
         shown = example(trained, [column for column in features.request if column.name not in hidden], workshop)
         single = agrees(*_loaded(trained, workshop), workshop.relation(trained), workshop.engine)
         proof[SINGLE_ROW] = single
-        proof[SOURCES] = source_columns(features, versions, graph, project)
+        proof[SOURCES] = source_columns(features, lineage, project)
         notes = (f"answers with model version {trained.version[:8]}", told(proof[PARITY]))
         if not single:
             notes += ("scores a row as a batch of one: the learner's single-row entry gives another answer",)
@@ -189,15 +193,6 @@ def make_service(
             FILLED: filled,
         },
     )
-
-
-def _classed(asset: Asset, graph: Graph, versions: Mapping[str, Version], project: ProjectSpec) -> Treated:
-    """What the record makes of the columns of a service; a server, which asks for none of it, does not load it."""
-    if not asset.personal:
-        return {}
-    from lichen.run.classed import treated
-
-    return treated(asset, graph, versions, project)
 
 
 def prove_services(services: Iterable[Version], versions: Mapping[str, Version], workshop: Workshop) -> None:

@@ -225,6 +225,17 @@ def _check_fields(asset: Asset, found: Inspection, project: ProjectSpec) -> None
             Fields([column])
         except LichenError as error:
             wrong.append(_at(error, _declared(column.name, project.models[model], project)))
+    rollout = project.services[asset.name].rollout
+    if rollout is not None and rollout.by == "entity" and not any(view.entity for view in found.features[model].views):
+        wrong.append(
+            FoundWrong(
+                "LCH-2515",
+                f"`{asset.name}` cannot be rolled out by entity: a request to it names none",
+                where=project.where(asset.id, "rollout", "by"),
+                why=f"no feature view of `{model}` has a key",
+                fix="go by request: by: request",
+            )
+        )
     if wrong:
         raise ProjectErrors(wrong)
 

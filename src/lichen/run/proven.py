@@ -19,7 +19,6 @@ from typing import Any
 
 from arro3.core import Table
 
-from lichen.deploy.answer import from_us, to_us
 from lichen.deploy.parity import Skew, skews, spelled
 from lichen.errors import FoundWrong
 from lichen.feature.featureset import FeatureSet
@@ -30,6 +29,7 @@ from lichen.feature.value import key_encoder
 from lichen.feature.view import View
 from lichen.graph.version import Version
 from lichen.ground.counted import count, few
+from lichen.ground.instant import from_us, to_us
 from lichen.ground.quoting import identifier, sql
 from lichen.ports import Column, Engine, Relation
 from lichen.run.narrowed import Stretch, narrowed

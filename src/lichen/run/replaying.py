@@ -8,13 +8,13 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from lichen.deploy.answer import to_us
 from lichen.deploy.child import Child
 from lichen.deploy.personal import PERSONAL
 from lichen.deploy.replay import Replayed, asked
 from lichen.deploy.replay import replay as drive
 from lichen.feature.featureset import FeatureSet
 from lichen.graph.version import Version
+from lichen.ground.instant import to_us
 from lichen.run.deployed import features_of, fill_online, released_service, released_table
 from lichen.run.facts import REPLAYS, kept
 from lichen.run.past import PastRows

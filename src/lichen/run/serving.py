@@ -17,7 +17,7 @@ from lichen.deploy.door import Door
 from lichen.deploy.limits import Limits
 from lichen.deploy.reach import Reach
 from lichen.deploy.record import Record
-from lichen.deploy.rollout import Breach, Counts, Rollout
+from lichen.deploy.rollout import Breach, Outcome, Rollout, Tried
 from lichen.deploy.served import Served
 from lichen.deploy.server import listen, url_of
 from lichen.deploy.server import serve as serve_app
@@ -35,7 +35,7 @@ from lichen.run.recorded import record_folder
 from lichen.run.release import Releases
 from lichen.run.rollback import ROLLED_BACK, roll_back
 from lichen.run.tokens import Tokens
-from lichen.run.trials import State, Trials
+from lichen.run.trials import Trials
 from lichen.run.workshop import Workshop
 from lichen.spec import ProjectFile
 
@@ -96,10 +96,10 @@ class _Followed:
         self._keys = made.keys
         return self._served(made)
 
-    def stable(self, candidate: int) -> Served | None:
+    def stable(self) -> Served | None:
         """What answered before the release that is being tried, where that goes on from before this process began."""
         number = self._trials.stable(self._own)
-        if number is None or number == candidate:
+        if number is None:
             return None
         release = self._releases.numbered(number)
         made = compiled(
@@ -107,15 +107,15 @@ class _Followed:
         )
         return self._served(made)
 
-    def begin(self, stable: int, candidate: int) -> tuple[int, State]:
+    def begin(self, stable: int, candidate: int) -> tuple[int, Outcome]:
         """When the trial of a release began, in microseconds since 1970, and how it stands; begins it if need be."""
         return self._trials.begin(stable, candidate, self._own)
 
-    def state(self) -> State | None:
+    def state(self) -> Outcome | None:
         """How the trial of the newest release stands; None where there is none."""
         return self._trials.state(self._own)
 
-    def complete(self, trial: Trial, counts: Counts) -> None:
+    def complete(self, trial: Trial, counts: Tried) -> None:
         """Note that a release stood its trial."""
         self._trials.complete(trial.as_dict(counts), self._own)
 
@@ -127,7 +127,7 @@ class _Followed:
             moved = roll_back(self._environment, to, releases, self._workshop, {"asked_by": asked_by})
         return {name: value for name, value in moved.as_dict().items() if name in ("environment", "release", "of")}
 
-    def roll_back(self, trial: Trial, counts: Counts, broken: Breach) -> None:
+    def roll_back(self, trial: Trial, counts: Tried, broken: Breach) -> None:
         """Roll the environment back from a release that broke a guard; raises `LichenError` where it cannot now."""
         self._trials.roll_back(trial.as_dict(counts), broken, self._own)
 

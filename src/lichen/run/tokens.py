@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from lichen.deploy.answer import to_us
 from lichen.deploy.token import SCOPES, Keyring, Scope, Token, new_token
 from lichen.errors import WrongUsage, did_you_mean
 from lichen.ground.clock import Clock
 from lichen.ground.duration import microseconds
+from lichen.ground.instant import to_us
 from lichen.ground.secret import Secret
 from lichen.ports import Put, StateStore
 from lichen.run.audit import record, who

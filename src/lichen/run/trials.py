@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from lichen.deploy.answer import from_us, to_us
-from lichen.deploy.rollout import Breach
+from lichen.deploy.rollout import Breach, Outcome
+from lichen.ground.instant import from_us, to_us
 from lichen.ports import Conflict, Put
 from lichen.run.audit import record, who
 from lichen.run.lease import RUN, fence, held
@@ -15,8 +15,6 @@ from lichen.run.rollback import roll_back
 from lichen.run.workshop import Workshop
 
 TRIALS = "trials"
-
-State = Literal["running", "completed", "rolled_back"]
 
 
 def shown(trial: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +36,7 @@ class Trials:
         self._releases, self._workshop = releases, workshop
         self._key = f"{environment}/{service}"
 
-    def begin(self, stable: int, candidate: int, own: Mapping[str, str]) -> tuple[int, State]:
+    def begin(self, stable: int, candidate: int, own: Mapping[str, str]) -> tuple[int, Outcome]:
         """When the trial of a candidate began, in microseconds since 1970, and how it stands.
 
         One that is under way is gone on with, and what another worker saw to its end has ended; else it begins now.
@@ -65,7 +63,7 @@ class Trials:
                 continue
             return began_us, "running"
 
-    def state(self, own: Mapping[str, str]) -> State | None:
+    def state(self, own: Mapping[str, str]) -> Outcome | None:
         """How the trial of a candidate stands; None where there is none."""
         found = self._workshop.state.get(TRIALS, self._key)
         return found["state"] if found is not None and found["own"] == own else None
@@ -94,7 +92,7 @@ class Trials:
             roll_back(self._environment, seen["stable"], releases, self._workshop, why)
             self._end("rolled_back", "rollout_rolled_back", own, {"why": str(broken), "seen": dict(seen)})
 
-    def _end(self, state: State, act: str, own: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+    def _end(self, state: Outcome, act: str, own: Mapping[str, str], facts: Mapping[str, Any]) -> None:
         found = self._workshop.state.get(TRIALS, self._key)
         if found is None or found["own"] != own or found["state"] != "running":
             return

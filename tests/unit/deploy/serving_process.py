@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from lichen.deploy.answer import Deployed, to_us
+from lichen.deploy.answer import Deployed
 from lichen.deploy.door import Door
 from lichen.deploy.limits import Limits
 from lichen.deploy.reach import Reach
@@ -20,6 +20,7 @@ from lichen.deploy.server import listen, serve
 from lichen.deploy.service import Service
 from lichen.deploy.token import Keyring, Token
 from lichen.ground.clock import SystemClock
+from lichen.ground.instant import to_us
 from lichen.ports import Column
 
 REQUEST = (

@@ -2,10 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lichen.deploy.answer import Names, RowPath, from_us, to_us
+from lichen.deploy.answer import Names, RowPath
 from lichen.deploy.refused import Refused
 from lichen.errors import FoundWrong
 from lichen.ground.clock import FixedClock
+from lichen.ground.instant import from_us, to_us
 
 NOW = datetime(2013, 12, 1, 8, 0, tzinfo=UTC)
 ROW = {"carrier": "UA", "distance": 719, "scheduled_departure": "2013-12-01T04:00:00-05:00"}

@@ -33,7 +33,7 @@ class World:
     rollout = None
     before = None
 
-    def stable(self, candidate):
+    def stable(self):
         return self.before
 
     def begin(self, stable, candidate):

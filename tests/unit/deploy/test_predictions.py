@@ -4,10 +4,11 @@ from decimal import Decimal
 import duckdb
 import msgspec
 
-from lichen.deploy.answer import Answer, to_us
+from lichen.deploy.answer import Answer
 from lichen.deploy.predictions import as_arrow, batches, columns_of
 from lichen.deploy.record import Record
 from lichen.deploy.segment import Heading, Recorded, read
+from lichen.ground.instant import to_us
 from lichen.ports import Column
 
 NOW = datetime(2013, 12, 1, 8, 0, 0, 123456, tzinfo=UTC)

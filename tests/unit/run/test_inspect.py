@@ -63,6 +63,20 @@ def test_every_mistake_of_a_model_is_told_at_once_where_it_stands(fresh: Any) ->
     assert "isued_at" in told(fresh)[place(fresh, "isued_at")]
 
 
+def test_a_service_whose_requests_name_no_entity_is_not_rolled_out_by_entity(fresh: Any) -> None:
+    rollout = "rollout: {canary: 0.1, by: entity, for: 1h}"
+    fresh.edit("services/late_payment.yaml", "model: late_payment", f"model: late_payment\n{rollout}")
+    assert fresh.open().check().errors == []
+    fresh.edit(MODEL, "features: [customer_payments, customer, invoice]", "features: [invoice]")
+    fresh.edit(MODEL, "slices: [customer.size]", "slices: []")
+    (error,) = fresh.open().check().errors
+    assert str(error).startswith(
+        "LCH-2515: `late_payment` cannot be rolled out by entity: a request to it names none\n"
+        "  at services/late_payment.yaml:3:28\n"
+    )
+    assert error.fix == "go by request: by: request"
+
+
 def test_a_prediction_time_has_to_be_an_instant(fresh: Any) -> None:
     fresh.edit(MODEL, "task:", "prediction_time: {from: amount + 1, tolerance: 5m}\ntask:")
     (error,) = fresh.open().check().errors

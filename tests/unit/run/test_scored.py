@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lichen.deploy.answer import to_us
 from lichen.errors import LichenError, ProjectErrors
+from lichen.ground.instant import to_us
 from lichen.run import scored
 
 LATER = "TIMESTAMPTZ '2040-01-01 00:00:00+00'"

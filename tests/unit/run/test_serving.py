@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lichen.deploy.answer import from_us
 from lichen.errors import SystemFailed, WrongUsage
+from lichen.ground.instant import from_us
 from lichen.run.serving import LIVE, app, child_command
 
 

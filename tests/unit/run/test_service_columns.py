@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from lichen.deploy.personal import PERSONAL
-from lichen.run.classed import treated
+from lichen.run.service_columns import lineage_of, treated
 
 
 def test_a_service_knows_what_its_record_makes_of_each_column(shop: Any) -> None:
@@ -14,7 +14,8 @@ def test_a_service_knows_what_its_record_makes_of_each_column(shop: Any) -> None
     release = project.releases.current("prod")
     versions = project.releases.versions(release)
     assert PERSONAL not in versions["service.late_payment"].facts
-    found = treated(project.graph["service.late_payment"], project.graph, versions, project.spec)
+    lineage = lineage_of(project.graph, versions, project.spec)
+    found = treated(project.graph["service.late_payment"], lineage, project.spec)
     assert found == {
         "request": {"customer": "hashed", "amount": "coarsened"},
         "features": {"customer.size": "masked", "invoice.amount": "coarsened", "invoice.log_amount": "coarsened"},
@@ -27,4 +28,4 @@ def test_classes_that_reach_no_column_of_a_service_change_nothing(shop: Any) -> 
     versions = project.releases.versions(project.releases.current("prod"))
     asset = project.graph["service.late_payment"]
     assert len(asset.personal) == 1
-    assert treated(asset, project.graph, versions, project.spec) == {}
+    assert treated(asset, lineage_of(project.graph, versions, project.spec), project.spec) == {}
